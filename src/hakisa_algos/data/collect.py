@@ -1,0 +1,248 @@
+"""Steps the envs with a policy and fills the buffer; the only one who knows how episodes are started anew."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from gymnasium.vector import SyncVectorEnv, VectorEnv
+
+from hakisa_algos.data.rollout import RolloutBuffer
+from hakisa_algos.data.vectorize import ResetMode, is_deterministic, reset_columns, reset_mode
+from hakisa_algos.policy.observations import RawObservation, map_observation, pick, same_observation, to_tensors
+from hakisa_algos.policy.policy import Policy
+
+logger = logging.getLogger(__name__)
+
+# Beyond so many steps an episode is not replayed on resume: the log of its actions would outgrow the run.
+_LONGEST_REPLAY = 200_000
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Collect ``n`` rows: one step of every env each."""
+
+    n: int
+
+
+@dataclass(frozen=True)
+class Episodes:
+    """Collect until ``n`` episodes have ended, but at most what the buffer holds."""
+
+    n: int
+
+
+Need = Rows | Episodes
+
+
+def episode_seed(run_seed: int, column: int, episode: int) -> int:
+    """The seed of a column's ``episode``-th reset: the same for ever, and different for each."""
+    return int(np.random.SeedSequence((run_seed, column, episode)).generate_state(1)[0] >> 1)
+
+
+class Collector:
+    """Plays ``envs`` with ``policy`` into ``buffer``.
+
+    Args:
+        envs: any VectorEnv; where columns can be reset by mask, every episode gets a seed of its own.
+        policy: who acts.
+        buffer: where the rows go.
+        seed: of the run.
+        device: where the policy lives.
+        explore: act as in training; False is the policy's best.
+
+    Attributes:
+        nanoseconds: time spent since the start in ``"env"`` and in ``"act"``.
+    """
+
+    def __init__(
+        self,
+        envs: VectorEnv[Any, Any, Any],
+        policy: Policy,
+        buffer: RolloutBuffer,
+        seed: int = 0,
+        device: torch.device | None = None,
+        explore: bool = True,
+    ) -> None:
+        self.envs = envs
+        self.policy = policy
+        self.buffer = buffer
+        self.seed = seed
+        self.device = device or torch.device("cpu")
+        self.explore = explore
+        self.generator = torch.Generator(self.device).manual_seed(seed)
+        self.nanoseconds = {"env": 0, "act": 0}
+        n = envs.num_envs
+        self._mode = reset_mode(envs)
+        self._replayable = self._mode is ResetMode.MASKED and is_deterministic(envs)
+        self._state = policy.initial_state(n)
+        self._episode = np.zeros(n, np.int64)
+        self._start = np.ones(n, bool)
+        self._done = np.zeros(n, bool)
+        self._observation: RawObservation = None
+        # Actions since the oldest running episode began, and where in them each column's episode begins.
+        self._actions: list[np.ndarray] = []
+        self._begun = np.zeros(n, np.int64)
+
+    def collect(self, need: Need) -> None:
+        """Steps until ``need`` is met; the first call resets the envs."""
+        if self._observation is None:
+            self._reset_all()
+        buffer = self.buffer
+        buffer.initial_state = {name: tensor.clone() for name, tensor in self._state.items()}
+        first, ended = buffer.rows, len(buffer.finished)
+        last = first + (need.n if isinstance(need, Rows) else buffer.capacity)
+        while buffer.rows < last:
+            self._step()
+            if isinstance(need, Episodes) and len(buffer.finished) - ended >= need.n:
+                break
+        self._trim_log()
+
+    def pause(self) -> None:
+        """Holds games that run in real time, while the learner thinks; other envs do not notice."""
+        self._call("pause")
+
+    def resume(self) -> None:
+        """Ends :meth:`pause`."""
+        self._call("resume")
+
+    def _step(self) -> None:
+        began = time.perf_counter_ns()
+        policy = self.policy
+        if self._start.any():
+            self._state = policy.begin(torch.from_numpy(self._start).to(self.device), self._state)
+        tensors = to_tensors(self._observation, self.device)
+        decision = policy.act(tensors, self._state, self.explore, self.generator)
+        self._state = decision.state
+        action = decision.action.cpu().numpy()
+        acted = time.perf_counter_ns()
+        self.nanoseconds["act"] += acted - began
+
+        raw, reward, terminated, truncated, infos = self.envs.step(action)
+        truncated = truncated & ~terminated
+        done = terminated | truncated
+        valid = ~self._done if self._mode is ResetMode.NEXT_STEP else np.ones_like(done)
+        final = self._final_observations(raw, infos, truncated) if truncated.any() else {}
+        self.buffer.add(action, reward, terminated, truncated, valid, policy.version, decision.extras, final)
+        if self._replayable:
+            self._actions.append(action)
+        if self._mode is ResetMode.NEXT_STEP:
+            start, self._done = self._done, done
+        else:
+            start = done
+            if self._mode is ResetMode.MASKED and done.any():
+                self._episode += done
+                raw = self._reset(done)
+        self._see(raw, start)
+        self.nanoseconds["env"] += time.perf_counter_ns() - acted
+
+    def _see(self, raw: RawObservation, start: np.ndarray) -> None:
+        self._observation = self.policy.observation.encode(raw)
+        self._start = start
+        self.buffer.observe(self._observation, start)
+
+    def _reset_all(self) -> None:
+        raw, _ = self.envs.reset(seed=self.seed)
+        everyone = np.ones(self.envs.num_envs, bool)
+        if self._mode is ResetMode.MASKED:
+            # Some vector envs take no mask in their first reset, so all columns are reset, then each by its seed.
+            raw = self._reset(everyone)
+        self._see(raw, everyone)
+
+    def _reset(self, mask: np.ndarray) -> RawObservation:
+        self._begun[mask] = len(self._actions)
+        return reset_columns(self.envs, mask, self._seeds())
+
+    def _seeds(self) -> list[int]:
+        return [episode_seed(self.seed, column, int(k)) for column, k in enumerate(self._episode)]
+
+    def _final_observations(
+        self, raw: RawObservation, infos: Mapping[str, Any], truncated: np.ndarray
+    ) -> dict[int, Any]:
+        encode = self.policy.observation.encode
+        ended = [int(env) for env in np.flatnonzero(truncated)]
+        if self._mode is ResetMode.SAME_STEP:
+            one = {env: map_observation(lambda x: np.asarray(x)[None], infos["final_obs"][env]) for env in ended}
+            return {env: pick(encode(raw), 0) for env, raw in one.items()}
+        encoded = encode(raw)
+        return {env: pick(encoded, env) for env in ended}
+
+    def _trim_log(self) -> None:
+        oldest = int(self._begun.min())
+        if len(self._actions) - oldest > _LONGEST_REPLAY:
+            self._replayable = False
+            self._actions.clear()
+        elif oldest:
+            del self._actions[:oldest]
+            self._begun -= oldest
+
+    def _call(self, name: str) -> None:
+        envs = self.envs
+        if hasattr(envs, name):
+            getattr(envs, name)()
+        elif isinstance(envs, SyncVectorEnv) and hasattr(envs.envs[0].unwrapped, name):
+            envs.call(name)
+
+    def state(self) -> dict[str, Any]:
+        """What a resumed run needs, the running episodes as their seeds and actions."""
+        return {
+            "generator": self.generator.get_state(),
+            "policy_state": dict(self._state),
+            "episode": self._episode.copy(),
+            "start": self._start.copy(),
+            "done": self._done.copy(),
+            "observation": map_observation(np.array, self._observation),
+            "actions": np.array(self._actions),
+            "begun": self._begun.copy(),
+            "replayable": self._replayable,
+        }
+
+    def load_state(self, state: Mapping[str, Any]) -> bool:
+        """Restores what :meth:`state` gave; returns whether the envs stand exactly where they stood.
+
+        Running episodes are rebuilt by replaying their actions from their seeds. Where that is impossible, or
+        leads to other observations, they are closed as truncated and new ones begin.
+        """
+        self.generator.set_state(state["generator"])
+        self._episode = state["episode"]
+        if state["replayable"] and self._replayable and self._replay(state):
+            self._start, self._done = state["start"], state["done"]
+            self._state = dict(state["policy_state"])
+            return True
+        logger.warning(
+            "the running episodes cannot be rebuilt in this env: they are closed as truncated, and this resume "
+            "is not bit for bit"
+        )
+        self.buffer.close_episodes(state["observation"])
+        self._episode += 1
+        self._done[:] = False
+        self._actions.clear()
+        self._reset_all()
+        return False
+
+    def _replay(self, state: Mapping[str, Any]) -> bool:
+        actions, self._begun = state["actions"], state["begun"].copy()
+        self._actions = list(actions)
+        seeds = self._seeds()
+        raw, _ = self.envs.reset(seed=self.seed)
+        # A column plays what the log holds of the episode before until its own begins; what happens there does
+        # not matter, and an end that falls into it is reset away.
+        for t in range(len(actions) + 1):
+            joining = self._begun == t
+            if joining.any():
+                raw = reset_columns(self.envs, joining, seeds)
+            if t == len(actions):
+                break
+            raw, _, terminated, truncated, _ = self.envs.step(actions[t])
+            ended = (terminated | truncated) & (self._begun != t + 1)
+            if (ended & (self._begun <= t)).any():
+                return False
+            if ended.any():
+                raw = reset_columns(self.envs, ended, seeds)
+        self._observation = self.policy.observation.encode(raw)
+        return same_observation(self._observation, state["observation"])

@@ -1,0 +1,162 @@
+"""How observations lie in the ring: whole, or, where the env stacks frames, each frame once.
+
+An 84 x 84 stack of four is 28 kB; its newest frame is 7 kB, and the other three are already in the rows before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from gymnasium import spaces
+from torch import Tensor
+
+from hakisa_algos.errors import ConfigError
+
+PADDINGS = ("zero", "reset")
+
+
+@dataclass(frozen=True)
+class FrameStack:
+    """What an env declares in ``metadata["frame_stack"]`` as ``(axis, size, padding)``.
+
+    Attributes:
+        axis: the stacked axis of one observation, oldest frame first.
+        size: frames in a stack.
+        padding: what stands before the first frame of an episode: ``"zero"`` or ``"reset"`` (copies of it).
+    """
+
+    axis: int
+    size: int
+    padding: Literal["zero", "reset"]
+
+    @classmethod
+    def of(cls, metadata: Mapping[str, Any], space: spaces.Space[Any], stored: spaces.Space[Any]) -> FrameStack | None:
+        """The declaration in ``metadata``, or None where there is none or stacks cannot be stored once.
+
+        Args:
+            metadata: of the env.
+            space: the env's observation space.
+            stored: the same in the layout of the buffer.
+
+        Raises:
+            ConfigError: it does not fit the observation space.
+        """
+        declared = metadata.get("frame_stack")
+        if declared is None or not isinstance(space, spaces.Box) or not isinstance(stored, spaces.Box):
+            return None
+        try:
+            axis, size, padding = declared
+            fits = space.shape[axis] % size == 0 and padding in PADDINGS
+        except (TypeError, ValueError, IndexError, ZeroDivisionError):
+            fits = False
+        if not fits:
+            raise ConfigError(
+                f'metadata["frame_stack"] = {declared!r} does not fit observations of shape {space.shape}: it is '
+                f"(axis, number of frames, padding), with padding one of {PADDINGS}; mend or remove it"
+            )
+        # In the stored layout a stack must lie along the first axis; elsewhere it is stored whole.
+        first = axis % len(space.shape) == 0
+        moved = stored.shape != space.shape and axis % len(space.shape) == len(space.shape) - 1
+        return cls(axis, int(size), padding) if (first and stored.shape[1:] == space.shape[1:]) or moved else None
+
+
+class WholeColumn:
+    """Stores every observation as it is.
+
+    Args:
+        rows: length of the ring.
+        num_envs: columns of the ring.
+        space: of one stored observation.
+    """
+
+    history = 0
+
+    def __init__(self, rows: int, num_envs: int, space: spaces.Box) -> None:
+        self.data = torch.zeros((rows, num_envs, *space.shape), dtype=_dtype(space))
+        self._array = self.data.numpy()
+        self._flat = self.data.view(rows * num_envs, *space.shape)
+
+    def write(self, row: int, observation: np.ndarray, age: np.ndarray) -> None:
+        """Stores the batch ``[num_envs, ...]`` of one row."""
+        self._array[row] = observation
+
+    def read(self, index: Tensor, age: Tensor) -> Tensor:
+        """Observations at flat ring positions ``row * num_envs + env``, ``[batch, ...]``."""
+        return self._flat.index_select(0, index)
+
+
+class StackedColumn:
+    """Stores the newest frame of each stack and rebuilds the stack when it is read.
+
+    The first rows of every episode are rebuilt at once and compared with what the env gave, so that an env whose
+    declaration is wrong is found out before anything is learned from it.
+
+    Args:
+        rows: length of the ring.
+        num_envs: columns of the ring.
+        space: of one stored observation, frames along the first axis.
+        stack: the env's declaration.
+    """
+
+    def __init__(self, rows: int, num_envs: int, space: spaces.Box, stack: FrameStack) -> None:
+        self.stack = stack
+        self.history = stack.size - 1
+        self._shape = space.shape
+        self._frame = space.shape[0] // stack.size
+        self._positions = rows * num_envs
+        self._num_envs = num_envs
+        self.data = torch.zeros((rows, num_envs, self._frame, *space.shape[1:]), dtype=_dtype(space))
+        self._array = self.data.numpy()
+        self._flat = self.data.view(self._positions, -1)
+        self._back = torch.arange(stack.size - 1, -1, -1)
+
+    def write(self, row: int, observation: np.ndarray, age: np.ndarray) -> None:
+        """Stores the newest frames of the batch ``[num_envs, ...]``; ``age`` is steps since the episode began.
+
+        Raises:
+            ConfigError: the older frames of a young stack are not those of the rows before.
+        """
+        self._array[row] = observation[:, -self._frame :]
+        young = age < self.stack.size
+        if not young.any():
+            return
+        envs = np.flatnonzero(young)
+        index = torch.from_numpy(row * self._num_envs + envs)
+        rebuilt = self.read(index, torch.from_numpy(age[envs])).numpy()
+        if not np.array_equal(rebuilt, observation[envs]):
+            raise ConfigError(
+                f'the env declares metadata["frame_stack"] = ({self.stack.axis}, {self.stack.size}, '
+                f'"{self.stack.padding}"), but its observations are not stacks of the frames before them; '
+                "mend or remove the declaration"
+            )
+
+    def read(self, index: Tensor, age: Tensor) -> Tensor:
+        """Stacks at flat ring positions ``row * num_envs + env``, ``[batch, ...]``."""
+        back = self._back.expand(len(index), -1)
+        missing = back > age.unsqueeze(1)
+        any_missing = bool(missing.any())
+        if any_missing:
+            back = torch.minimum(back, age.unsqueeze(1))
+        source = (index.unsqueeze(1) - back * self._num_envs) % self._positions
+        frames = self._flat.index_select(0, source.view(-1)).view(len(index), self.stack.size, -1)
+        if any_missing and self.stack.padding == "zero":
+            frames[missing] = 0
+        return frames.view(len(index), *self._shape)
+
+
+Column = WholeColumn | StackedColumn
+
+
+def make_column(rows: int, num_envs: int, space: spaces.Box, stack: FrameStack | None) -> Column:
+    """The column for one observation key; rows needed before the first readable one are the caller's affair."""
+    return WholeColumn(rows, num_envs, space) if stack is None else StackedColumn(rows, num_envs, space, stack)
+
+
+def _dtype(space: spaces.Box) -> torch.dtype:
+    if space.dtype == np.float64:  # encoded as float32
+        return torch.float32
+    return torch.from_numpy(np.zeros((), space.dtype)).dtype

@@ -1,0 +1,413 @@
+"""PPO2 (Schulman et al. 2017): clipped ratios, GAE, minibatch epochs, target-KL early stop.
+
+A2C is the same update with one epoch and one minibatch, where the ratio is 1 and the clip idle (Huang et al. 2022);
+REINFORCE is A2C with lambda 1 and the return in place of the advantage.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+import torch
+from gymnasium import spaces
+from torch import Tensor, nn
+
+from hakisa_algos.data.collect import Rows
+from hakisa_algos.data.returns import generalized_advantages, successor_values
+from hakisa_algos.data.rollout import Rollout, RolloutBuffer
+from hakisa_algos.errors import ConfigError, NonFiniteError
+from hakisa_algos.learners.rollback import Snapshot
+from hakisa_algos.learners.schedules import Shape, anneal
+from hakisa_algos.policy.networks import NetworkFactory
+from hakisa_algos.policy.observations import Observation, map_observation
+from hakisa_algos.policy.policy import ActorCritic
+from hakisa_algos.policy.precision import Precision, has_pictures, resolve_bf16
+
+
+@dataclass(frozen=True)
+class PPOConfig:
+    """Hyperparameters of PPO. The defaults suit vectors; :meth:`PPO.default_config` has those for pictures."""
+
+    total_steps: int = 1_000_000
+    """Env steps of the whole run, all envs together; every schedule is based on it."""
+    num_envs: int = 8
+    """Envs that are stepped together. More give less correlated batches."""
+    n_steps: int = 128
+    """Rows per rollout. Longer looks further before it bootstraps, and updates less often."""
+    epochs: int = 4
+    """Passes over each rollout. More learn more from the same data and move further from it."""
+    minibatch_size: int = 256
+    """Rows per gradient step. Smaller is noisier and takes more steps."""
+    learning_rate: float = 2.5e-4
+    """Step size. Larger learns faster until it collapses."""
+    learning_rate_schedule: Shape = "linear"
+    """How the learning rate falls over the run: constant, linear or cosine."""
+    gamma: float = 0.99
+    """Discount. Closer to 1 looks further ahead and is harder to learn."""
+    gae_lambda: float = 0.95
+    """0 trusts the critic, 1 the rewards."""
+    clip: float = 0.2
+    """How far a probability ratio may move before its gradient stops."""
+    clip_schedule: Shape = "constant"
+    """How the clip falls over the run: constant, linear or cosine."""
+    value_clip: float | None = None
+    """Clip the change of the value likewise; rarely helps (Andrychowicz et al. 2021)."""
+    entropy_coefficient: float = 0.0
+    """Weight of the entropy bonus. Larger explores longer."""
+    value_coefficient: float = 0.5
+    """Weight of the value loss against the policy's, where they share a network."""
+    max_grad_norm: float = 0.5
+    """Gradients are scaled down to this norm."""
+    target_kl: float | None = None
+    """End an update before the minibatch whose KL exceeds 1.5 x this."""
+    normalize_advantage: bool = True
+    """Scale advantages to mean 0 and deviation 1 in each minibatch."""
+    baseline: bool = True
+    """Subtract the critic's value; False is REINFORCE, where the critic only values the rows cut off."""
+    reward_scale: float = 1.0
+    """Rewards are multiplied by this before learning; logged returns stay raw."""
+    reward_clip: float | None = None
+    """Rewards are clipped to +- this before learning, after scaling."""
+    optimizer: Literal["adam", "rmsprop"] = "adam"
+    """adam (eps 1e-5), or rmsprop (A2C's)."""
+    network: str = "auto"
+    """auto, mlp, nature or small."""
+    hidden_sizes: tuple[int, ...] = (64, 64)
+    """Widths of an MLP's layers."""
+    activation: str = "tanh"
+    """tanh or relu, of an MLP."""
+    normalize_observation: bool = False
+    """Scale vectors by their running mean and variance."""
+    precision: Precision = "auto"
+    """fp32, bf16, or auto: bf16 for pictures where the hardware computes in it."""
+
+    def __post_init__(self) -> None:
+        """Checks ranges.
+
+        Raises:
+            ConfigError: names the field, its value and the rule.
+        """
+        positive = ("total_steps", "num_envs", "n_steps", "epochs", "minibatch_size", "learning_rate", "clip")
+        for name in (*positive, "max_grad_norm", "reward_scale"):
+            if not getattr(self, name) > 0:
+                raise ConfigError(f"{name}={getattr(self, name)!r} must be greater than 0")
+        for name in ("gamma", "gae_lambda"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ConfigError(f"{name}={getattr(self, name)!r} must lie in 0..1")
+        for name in ("value_clip", "target_kl", "reward_clip"):
+            value = getattr(self, name)
+            if value is not None and not value > 0:
+                raise ConfigError(f"{name}={value!r} must be greater than 0, or None to do without")
+        if self.optimizer not in ("adam", "rmsprop"):
+            raise ConfigError(f"optimizer={self.optimizer!r} must be 'adam' or 'rmsprop'")
+        for name in ("learning_rate_schedule", "clip_schedule"):
+            anneal(1.0, getattr(self, name), 0.0)
+
+
+@dataclass(frozen=True)
+class A2CConfig(PPOConfig):
+    """Hyperparameters of A2C: SB3's."""
+
+    n_steps: int = 5
+    epochs: int = 1
+    minibatch_size: int = 1_000_000_000
+    learning_rate: float = 7e-4
+    gae_lambda: float = 1.0
+    normalize_advantage: bool = False
+    optimizer: Literal["adam", "rmsprop"] = "rmsprop"
+
+
+@dataclass(frozen=True)
+class REINFORCEConfig(A2CConfig):
+    """Hyperparameters of REINFORCE: long rollouts, whole returns, no baseline."""
+
+    n_steps: int = 256
+    learning_rate: float = 1e-3
+    normalize_advantage: bool = True
+    baseline: bool = False
+    optimizer: Literal["adam", "rmsprop"] = "adam"
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What the gradient steps of one update read; flat, reset rows left out.
+
+    Attributes:
+        index: positions in the rollout, ``[batch]``.
+        action: ``[batch, *action shape]``.
+        log_prob: of the policy that acted, ``[batch]``.
+        value: of the critic then, ``[batch]``.
+        advantage: ``[batch]``.
+        returns: targets of the critic, ``[batch]``.
+    """
+
+    index: Tensor
+    action: Tensor
+    log_prob: Tensor
+    value: Tensor
+    advantage: Tensor
+    returns: Tensor
+
+    def __getitem__(self, rows: Tensor) -> Batch:
+        return Batch(*(getattr(self, name)[rows] for name in self.__dataclass_fields__))
+
+
+class PPO:
+    """See :class:`hakisa_algos.learners.learner.Learner`."""
+
+    config_class: ClassVar[type] = PPOConfig
+
+    def __init__(
+        self,
+        observation_space: spaces.Space[Any],
+        action_space: spaces.Space[Any],
+        config: PPOConfig,
+        *,
+        num_envs: int,
+        seed: int,
+        device: torch.device,
+        network: NetworkFactory | None = None,
+    ) -> None:
+        self.config = config
+        self.device = device
+        self.num_envs = num_envs
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            self.policy = ActorCritic(
+                observation_space,
+                action_space,
+                network=network or config.network,
+                hidden_sizes=config.hidden_sizes,
+                activation=config.activation,
+                normalize_observation=config.normalize_observation,
+                bf16=resolve_bf16(config.precision, device, observation_space),
+            ).to(device)
+        self.generator = torch.Generator().manual_seed(seed)
+        self.updates = 0
+        self.learning_rate_scale = 1.0
+        parameters = list(self.policy.parameters())
+        if config.optimizer == "adam":
+            self.optimizer: torch.optim.Optimizer = torch.optim.Adam(
+                parameters, config.learning_rate, eps=1e-5, fused=True
+            )
+        else:
+            self.optimizer = torch.optim.RMSprop(parameters, config.learning_rate, alpha=0.99, eps=1e-5)
+        self._snapshot = Snapshot(self.policy, self.optimizer)
+
+    @classmethod
+    def default_config(cls, observation_space: spaces.Space[Any]) -> PPOConfig:
+        """For pictures the figures measured on Pong, for vectors the class's defaults."""
+        if cls.config_class is PPOConfig and has_pictures(observation_space):
+            return PPOConfig(
+                num_envs=16, epochs=3, learning_rate=4e-4, clip_schedule="linear", entropy_coefficient=0.01
+            )
+        config: PPOConfig = cls.config_class()
+        return config
+
+    @property
+    def need(self) -> Rows:
+        """A rollout."""
+        return Rows(self.config.n_steps)
+
+    @property
+    def capacity(self) -> int:
+        """One rollout."""
+        return self.config.n_steps
+
+    @property
+    def remembered(self) -> int:
+        """None: a rollout is used once."""
+        return 0
+
+    @property
+    def keep_observations(self) -> bool:
+        """Observations are what it learns from."""
+        return True
+
+    def update(self, buffer: RolloutBuffer) -> dict[str, float]:
+        """Epochs of minibatch steps on the newest rollout, until done or stopped by the KL."""
+        config = self.config
+        progress = (buffer.steps - config.n_steps * self.num_envs) / config.total_steps
+        rate = self.learning_rate_scale * anneal(config.learning_rate, config.learning_rate_schedule, progress)
+        clip = anneal(config.clip, config.clip_schedule, progress)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        rollout = buffer.rollout(config.n_steps)
+        batch = self._batch(rollout)
+        self._snapshot.take()
+
+        sums: dict[str, Tensor] = {}
+        steps, stopped = 0, False
+        for _ in range(config.epochs):
+            order = torch.randperm(len(batch.index), generator=self.generator)
+            for first in range(0, len(order), config.minibatch_size):
+                part = batch[order[first : first + config.minibatch_size]]
+                loss, terms = self._loss(rollout, part, clip)
+                if config.target_kl and terms["approx_kl"].item() > 1.5 * config.target_kl:
+                    stopped = True
+                    break
+                self.optimizer.zero_grad(set_to_none=True)
+                torch.autograd.backward(loss)
+                terms["grad_norm"] = nn.utils.clip_grad_norm_(self.policy.parameters(), config.max_grad_norm)
+                self.optimizer.step()
+                for name, term in terms.items():
+                    sums[name] = sums[name] + term.detach() if name in sums else term.detach()
+                steps += 1
+            if stopped:
+                break
+        means = dict(zip(sums, (torch.stack(list(sums.values())) / max(steps, 1)).tolist(), strict=True))
+        self._check_finite(means, batch, rollout)
+        self._normalize(rollout)
+        self.updates += 1
+        self.policy.version += 1
+        return {f"train/{name}": value for name, value in means.items()} | {
+            "train/entropy_fraction": means.get("entropy", np.nan) / (self.policy.heads.layout.log_choices or np.nan),
+            "train/explained_variance": explained_variance(batch.value, batch.returns),
+            "train/learning_rate": rate,
+            "train/clip": clip,
+            "train/n_updates": self.updates,
+            "train/gradient_steps": steps,
+            "train/stopped_by_kl": float(stopped),
+        }
+
+    def _loss(self, rollout: Rollout, part: Batch, clip: float) -> tuple[Tensor, dict[str, Tensor]]:
+        config = self.config
+        distribution, value = self.policy(self._observation(rollout, part.index))
+        advantage = normalized(part.advantage) if config.normalize_advantage else part.advantage
+        log_ratio = distribution.log_prob(part.action) - part.log_prob
+        ratio = log_ratio.exp()
+        policy_loss = clipped_policy_loss(ratio, advantage, clip)
+        value_loss = squared_value_loss(value, part.value, part.returns, config.value_clip)
+        bonus = distribution.entropy_bonus().mean()
+        loss = policy_loss + config.value_coefficient * value_loss - config.entropy_coefficient * bonus
+        with torch.no_grad():
+            terms = {
+                "loss": loss,
+                "policy_loss": policy_loss,
+                "value_loss": value_loss,
+                "entropy": distribution.entropy().mean(),
+                # Schulman's k3: unbiased, positive, low variance (joschu.net/blog/kl-approx.html).
+                "approx_kl": (ratio - 1 - log_ratio).mean(),
+                "clip_fraction": ((ratio - 1).abs() > clip).float().mean(),
+            }
+        return loss, terms
+
+    def _batch(self, rollout: Rollout) -> Batch:
+        config = self.config
+        names = ("terminated", "truncated", "valid", "value", "reward")
+        terminated, truncated, valid, value, reward = (rollout.column(name).numpy() for name in names)
+        reward = reward * np.float32(config.reward_scale)
+        if config.reward_clip is not None:
+            reward = reward.clip(-config.reward_clip, config.reward_clip)
+        last, final = self._bootstrap(rollout)
+        following = successor_values(value, last, truncated, final)
+        advantage = generalized_advantages(
+            reward, value, following, terminated, truncated, valid, config.gamma, config.gae_lambda
+        )
+        returns = advantage + value
+        index = torch.from_numpy(np.flatnonzero(valid))
+        columns = (
+            rollout.column("action"),
+            rollout.column("log_prob"),
+            torch.from_numpy(value),
+            torch.from_numpy(advantage if config.baseline else returns),
+            torch.from_numpy(returns),
+        )
+        return Batch(index, *(c.flatten(0, 1)[index].to(self.device) for c in columns))
+
+    def _bootstrap(self, rollout: Rollout) -> tuple[np.ndarray, np.ndarray]:
+        """Values after the last row ``[num_envs]`` and of all truncated rows, in one forward."""
+        following, final = rollout.next_observation(), rollout.final_observations()
+        if final is not None:
+            if isinstance(following, dict) and isinstance(final, dict):
+                following = {key: torch.cat([following[key], final[key]]) for key in following}
+            elif isinstance(following, Tensor) and isinstance(final, Tensor):
+                following = torch.cat([following, final])
+        values = self.policy.value(self._to_device(following)).cpu().numpy()
+        return values[: rollout.num_envs], values[rollout.num_envs :]
+
+    def _observation(self, rollout: Rollout, index: Tensor) -> Observation:
+        return self._to_device(rollout.observation(index.cpu()))
+
+    def _to_device(self, observation: Observation) -> Observation:
+        moved: Observation = map_observation(lambda x: x.to(self.device, non_blocking=True), observation)
+        return moved
+
+    def _normalize(self, rollout: Rollout) -> None:
+        if self.config.normalize_observation:
+            valid = torch.from_numpy(np.flatnonzero(rollout.column("valid").numpy()))
+            self.policy.update_normalizer(self._observation(rollout, valid))
+
+    def _check_finite(self, means: Mapping[str, float], batch: Batch, rollout: Rollout) -> None:
+        wrong = [name for name, value in means.items() if not np.isfinite(value)]
+        if not wrong:
+            return
+        self._snapshot.restore()
+        arrays = {name: getattr(batch, name).cpu().numpy() for name in batch.__dataclass_fields__}
+        arrays["reward"] = rollout.column("reward").numpy()
+        raise NonFiniteError(
+            f"update {self.updates + 1}: {', '.join(wrong)} became NaN or infinite. The weights are as they were "
+            "before it. Look for NaN in rewards and observations, or lower learning_rate",
+            arrays,
+        )
+
+    def state(self) -> dict[str, Any]:
+        """See :class:`hakisa_algos.learners.learner.Learner`."""
+        return {
+            "policy": dict(self.policy.state_dict()),
+            "version": self.policy.version,
+            "optimizer": self.optimizer.state_dict(),
+            "generator": self.generator.get_state(),
+            "updates": self.updates,
+            "learning_rate_scale": self.learning_rate_scale,
+        }
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """See :class:`hakisa_algos.learners.learner.Learner`."""
+        self.policy.load_state_dict(state["policy"])
+        self.policy.version = state["version"]
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.generator.set_state(state["generator"])
+        self.updates = state["updates"]
+        self.learning_rate_scale = state["learning_rate_scale"]
+        self._snapshot = Snapshot(self.policy, self.optimizer)
+
+
+class A2C(PPO):
+    """PPO as A2C: see :class:`A2CConfig`."""
+
+    config_class: ClassVar[type] = A2CConfig
+
+
+class REINFORCE(PPO):
+    """PPO as REINFORCE: see :class:`REINFORCEConfig`."""
+
+    config_class: ClassVar[type] = REINFORCEConfig
+
+
+def clipped_policy_loss(ratio: Tensor, advantage: Tensor, clip: float) -> Tensor:
+    """PPO's surrogate: the worse of the ratio and the clipped ratio, weighted by the advantage."""
+    return -torch.min(advantage * ratio, advantage * ratio.clamp(1 - clip, 1 + clip)).mean()
+
+
+def squared_value_loss(value: Tensor, old: Tensor, returns: Tensor, clip: float | None) -> Tensor:
+    """Half the mean squared error; with ``clip``, the worse of the value and the value kept close to the old one."""
+    error = (value - returns).square()
+    if clip is not None:
+        error = torch.max(error, (old + (value - old).clamp(-clip, clip) - returns).square())
+    return 0.5 * error.mean()
+
+
+def normalized(advantage: Tensor) -> Tensor:
+    """Mean 0 and deviation 1; one sample, or samples without spread, only lose their mean."""
+    centred = advantage - advantage.mean()
+    return centred / (centred.square().mean().sqrt() + 1e-8)
+
+
+def explained_variance(value: Tensor, returns: Tensor) -> float:
+    """1 - Var(returns - value) / Var(returns): 1 is a perfect critic, 0 one that says nothing; NaN without spread."""
+    spread = returns.var(unbiased=False)
+    return float(1 - (returns - value).var(unbiased=False) / spread) if spread > 0 else float("nan")

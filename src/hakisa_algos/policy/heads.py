@@ -1,0 +1,270 @@
+"""Categorical action heads: Discrete, MultiDiscrete, MultiBinary, and heads that a command makes relevant.
+
+Every supported space becomes a row of *segments*, each one categorical distribution. On a plain space there
+is a segment per head and all of them always count. On a conditional space (one that carries a table
+``sizes[command, argument]``) segment 0 is the command, and every pair (command, argument head) with more than
+one choice is a segment of its own, which counts only under its command. With ``active[c, s]`` saying whether
+segment ``s`` counts under command ``c``, one formula serves both kinds:
+
+    log pi(a|s)   = sum_s active[c, s] log pi_s(a_s)
+    entropy       = sum_s (sum_c pi_0(c) active[c, s]) H_s
+    KL(old | new) = sum_s (sum_c pi_0_old(c) active[c, s]) KL_s
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from gymnasium import spaces
+from torch import Tensor, nn
+
+from hakisa_algos.errors import ConfigError
+
+# Padding of short segments. Finite, because 0 * -inf is NaN in p log p; exp of it is exactly 0 in float32.
+_NEVER = -1e9
+
+
+@dataclass(frozen=True)
+class ActionLayout:
+    """How an action space falls into segments; plain data, the same for every learner.
+
+    Attributes:
+        shape: shape of one action as the env takes it (``()`` for Discrete).
+        start: first valid integer of each head, ``[heads]``.
+        nvec: choices of each head, ``[heads]``.
+        conditional: whether segments count only under their command.
+        head: which action head each segment decides, ``[segments]``.
+        size: choices of each segment, ``[segments]``.
+        active: whether a segment counts under a command, ``[commands, segments]`` (one row on plain spaces).
+        segment: the segment that decides a head under a command, or ``segments`` for an irrelevant head,
+            ``[commands, heads]``.
+    """
+
+    shape: tuple[int, ...]
+    start: tuple[int, ...]
+    nvec: tuple[int, ...]
+    conditional: bool
+    head: tuple[int, ...]
+    size: tuple[int, ...]
+    active: tuple[tuple[bool, ...], ...]
+    segment: tuple[tuple[int, ...], ...]
+
+    @classmethod
+    def of(cls, space: spaces.Space[Any]) -> ActionLayout:
+        """The layout of ``space``.
+
+        Raises:
+            ConfigError: the space is not Discrete, MultiDiscrete or MultiBinary, or its ``sizes`` table does
+                not fit its ``nvec``.
+        """
+        if isinstance(space, spaces.Discrete):
+            nvec, start = [int(space.n)], [int(space.start)]
+        elif isinstance(space, spaces.MultiDiscrete):
+            nvec = [int(n) for n in space.nvec.reshape(-1)]
+            start = [int(s) for s in np.asarray(space.start).reshape(-1)]
+        elif isinstance(space, spaces.MultiBinary):
+            nvec = [2] * int(np.prod(space.shape))
+            start = [0] * len(nvec)
+        else:
+            raise ConfigError(
+                f"action space {space} is not supported: hakisa's trainers act in Discrete, MultiDiscrete, "
+                "MultiBinary and conditional spaces. Wrap the env so that it offers one of these "
+                "(continuous actions: a grid of choices per dimension, as MultiDiscrete)."
+            )
+        shape = tuple(space.shape or ())
+        sizes = getattr(space, "sizes", None)
+        if sizes is not None:
+            return cls._conditional(shape, start, nvec, np.asarray(sizes))
+        heads = tuple(range(len(nvec)))
+        return cls(shape, tuple(start), tuple(nvec), False, heads, tuple(nvec), ((True,) * len(nvec),), (heads,))
+
+    @classmethod
+    def _conditional(cls, shape: tuple[int, ...], start: list[int], nvec: list[int], sizes: np.ndarray) -> ActionLayout:
+        expected = (nvec[0], len(nvec) - 1)
+        if sizes.shape != expected or (sizes < 0).any() or (sizes > np.asarray(nvec[1:])).any():
+            raise ConfigError(
+                f"sizes {sizes.tolist()} does not fit nvec {nvec}: it needs shape {expected} "
+                "(commands x argument heads) and entries from 0 to the head's number of choices."
+            )
+        relevant = [(c, h + 1, int(sizes[c, h])) for c, h in zip(*np.nonzero(sizes > 1), strict=True)]
+        count = 1 + len(relevant)
+        active = np.zeros((nvec[0], count), bool)
+        active[:, 0] = True
+        segment = np.full((nvec[0], len(nvec)), count)
+        segment[:, 0] = 0
+        for s, (c, h, _) in enumerate(relevant, 1):
+            active[c, s] = True
+            segment[c, h] = s
+        return cls(
+            shape,
+            tuple(start),
+            tuple(nvec),
+            True,
+            (0, *(int(h) for _, h, _ in relevant)),
+            (nvec[0], *(n for _, _, n in relevant)),
+            tuple(map(tuple, active.tolist())),
+            tuple(map(tuple, segment.tolist())),
+        )
+
+    @property
+    def log_choices(self) -> float:
+        """Natural log of the number of meaningful joint actions: the entropy of the uniform policy."""
+        per_command = [
+            sum(math.log(n) for n, on in zip(self.size[1:], row[1:], strict=True) if on) for row in self.active
+        ]
+        if not self.conditional:
+            return sum(math.log(n) for n in self.nvec)
+        return math.log(sum(math.exp(x - max(per_command)) for x in per_command)) + max(per_command)
+
+
+class ActionHeads(nn.Module):
+    """One linear layer from features to the logits of all segments.
+
+    Args:
+        layout: the segments.
+        features: width of the input.
+        gain: orthogonal gain of the layer (0.01: the first policy is close to uniform, PPO's detail 2).
+    """
+
+    head: Tensor
+    size: Tensor
+    active: Tensor
+    segment: Tensor
+    bonus: Tensor
+    start: Tensor
+    _pad_index: Tensor
+
+    def __init__(self, layout: ActionLayout, features: int, gain: float = 0.01) -> None:
+        super().__init__()
+        self.layout = layout
+        self.linear = nn.Linear(features, sum(layout.size))
+        nn.init.orthogonal_(self.linear.weight, gain)
+        nn.init.zeros_(self.linear.bias)
+        self._widest = max(layout.size)
+        self._padded = len(set(layout.size)) > 1
+        constants = {
+            "head": torch.tensor(layout.head),
+            "size": torch.tensor(layout.size),
+            "active": torch.tensor(layout.active, dtype=torch.float32),
+            "segment": torch.tensor(layout.segment),
+            "start": torch.tensor(layout.start),
+            "bonus": _bonus_weights(layout),
+            "_pad_index": _pad_index(layout),
+        }
+        for name, value in constants.items():
+            self.register_buffer(name, value, persistent=False)
+
+    def forward(self, features: Tensor) -> ActionDistribution:
+        """Distribution over actions for features ``[batch, features]``; always computed in float32."""
+        logits = nn.functional.linear(features.float(), self.linear.weight, self.linear.bias)
+        return self.distribution(logits)
+
+    def distribution(self, logits: Tensor) -> ActionDistribution:
+        """Distribution from flat logits ``[batch, sum(sizes)]``, segment after segment."""
+        if self._padded:
+            # Index one past the end picks the padding.
+            logits = nn.functional.pad(logits, (0, 1), value=_NEVER)[:, self._pad_index]
+        else:
+            logits = logits.view(len(logits), -1, self._widest)
+        return ActionDistribution(self, torch.log_softmax(logits, -1))
+
+    def encode(self, action: Tensor) -> Tensor:
+        """Env actions ``[batch, *shape]`` as zero-based integers ``[batch, heads]``."""
+        return action.reshape(len(action), -1).long() - self.start
+
+    def decode(self, choice: Tensor) -> Tensor:
+        """Zero-based integers ``[batch, heads]`` as env actions ``[batch, *shape]``."""
+        return (choice + self.start).view(len(choice), *self.layout.shape)
+
+
+class ActionDistribution:
+    """A batch of joint distributions over actions.
+
+    Args:
+        heads: the heads that made it, for their tables.
+        log_probs: normalised log-probabilities ``[batch, segments, widest]``.
+    """
+
+    def __init__(self, heads: ActionHeads, log_probs: Tensor) -> None:
+        self.heads = heads
+        self.log_probs = log_probs
+
+    def sample(self, generator: torch.Generator | None = None) -> Tensor:
+        """Actions ``[batch, *shape]`` drawn from the joint distribution; irrelevant heads are 0."""
+        # argmax of p / Exp(1) is a draw from p (the exponential race), with no loop over segments.
+        noise = torch.empty_like(self.log_probs).exponential_(generator=generator)
+        return self._assemble((self.log_probs.exp() / noise).argmax(-1))
+
+    def mode(self) -> Tensor:
+        """The most likely command, then its most likely arguments, ``[batch, *shape]``."""
+        return self._assemble(self.log_probs.argmax(-1))
+
+    def log_prob(self, action: Tensor) -> Tensor:
+        """Log-probability of env actions ``[batch, *shape]`` -> ``[batch]``.
+
+        Arguments past their range wrap, and irrelevant heads are ignored, as the space's ``canonical`` does.
+        """
+        choice = self.heads.encode(action)
+        if not self.heads.layout.conditional:
+            return self.log_probs.gather(-1, choice.unsqueeze(-1)).squeeze(-1).sum(-1)
+        index = choice[:, self.heads.head] % self.heads.size
+        taken = self.log_probs.gather(-1, index.unsqueeze(-1)).squeeze(-1)
+        return (taken * self.heads.active[choice[:, 0]]).sum(-1)
+
+    def entropy(self) -> Tensor:
+        """Exact entropy of the joint action in nats, ``[batch]``."""
+        return (self._weights(self.heads.active) * self._segment_entropy()).sum(-1)
+
+    def entropy_bonus(self) -> Tensor:
+        """What the entropy term of a loss should reward, ``[batch]``.
+
+        On plain spaces the entropy. On conditional ones every head's entropy relative to its own maximum and
+        the commands' probabilities held fixed: the joint entropy would itself teach the commands with the
+        widest arguments (ln 1920 against ln 6).
+        """
+        if not self.heads.layout.conditional:
+            return self.entropy()
+        return (self._weights(self.heads.bonus).detach() * self._segment_entropy()).sum(-1)
+
+    def kl(self, new: ActionDistribution) -> Tensor:
+        """Exact KL(self | new) of the joint action in nats, ``[batch]``; self is the old policy."""
+        divergence = (self.log_probs.exp() * (self.log_probs - new.log_probs)).sum(-1)
+        return (self._weights(self.heads.active) * divergence).sum(-1)
+
+    def _segment_entropy(self) -> Tensor:
+        return -(self.log_probs.exp() * self.log_probs).sum(-1)
+
+    def _weights(self, table: Tensor) -> Tensor:
+        if not self.heads.layout.conditional:
+            return table
+        return self.log_probs[:, 0, : len(table)].exp() @ table
+
+    def _assemble(self, choice: Tensor) -> Tensor:
+        if self.heads.layout.conditional:
+            segment = self.heads.segment[choice[:, 0]]
+            choice = nn.functional.pad(choice, (0, 1)).gather(1, segment)
+        return self.heads.decode(choice)
+
+
+def _pad_index(layout: ActionLayout) -> Tensor:
+    total, widest = sum(layout.size), max(layout.size)
+    index = torch.full((len(layout.size), widest), total)
+    first = 0
+    for row, size in enumerate(layout.size):
+        index[row, :size] = torch.arange(first, first + size)
+        first += size
+    return index
+
+
+def _bonus_weights(layout: ActionLayout) -> Tensor:
+    """``[commands, segments]``: 1 / log n for the command, 1 / (relevant heads * log size) for arguments."""
+    active = np.asarray(layout.active, dtype=np.float64)
+    scale = np.array([1 / math.log(n) if n > 1 else 0.0 for n in layout.size])
+    arguments = np.maximum(active[:, 1:].sum(1, keepdims=True), 1)
+    weights = active * scale
+    weights[:, 1:] /= arguments
+    return torch.tensor(weights, dtype=torch.float32)

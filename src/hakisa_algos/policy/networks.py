@@ -1,0 +1,179 @@
+"""Networks that turn observations into features. Each has ``.features``, the width of what it returns.
+
+A network of your own is a callable ``(observation_space) -> nn.Module`` whose module has ``.features`` and maps
+a batch (a tensor, or a dict of tensors for a Dict space) to ``[batch, features]``. Pictures arrive as uint8,
+channels first.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import torch
+from gymnasium import spaces
+from torch import Tensor, nn
+
+from hakisa_algos.errors import ConfigError, did_you_mean
+from hakisa_algos.policy.observations import is_picture
+
+NetworkFactory = Callable[[spaces.Space[Any]], nn.Module]
+
+ACTIVATIONS: dict[str, type[nn.Module]] = {"tanh": nn.Tanh, "relu": nn.ReLU}
+NETWORKS = ("auto", "mlp", "nature", "small")
+
+
+def orthogonal(layer: nn.Linear | nn.Conv2d, gain: float = math.sqrt(2)) -> nn.Linear | nn.Conv2d:
+    """``layer`` with orthogonal weights and zero bias (PPO's implementation detail 2)."""
+    nn.init.orthogonal_(layer.weight, gain)
+    if layer.bias is not None:
+        nn.init.zeros_(layer.bias)
+    return layer
+
+
+def width(network: nn.Module) -> int:
+    """Width of what ``network`` returns.
+
+    Raises:
+        ConfigError: it does not say.
+    """
+    features = getattr(network, "features", None)
+    if not isinstance(features, int):
+        raise ConfigError(
+            f"the network {type(network).__name__} has no integer attribute .features; set self.features to the "
+            "width of its output"
+        )
+    return features
+
+
+class MLP(nn.Module):
+    """Fully connected layers over the flattened observation; uint8 is scaled to 0..1.
+
+    Args:
+        space: a Box of any shape.
+        hidden_sizes: width of each layer. Wider learns harder tasks and costs time.
+        activation: ``"tanh"`` or ``"relu"``.
+    """
+
+    def __init__(self, space: spaces.Box, hidden_sizes: Sequence[int] = (64, 64), activation: str = "tanh") -> None:
+        super().__init__()
+        widths = [int(np.prod(space.shape)), *hidden_sizes]
+        self._scale = 1 / 255 if space.dtype == np.uint8 else None
+        layers: list[nn.Module] = []
+        for before, after in pairwise(widths):
+            layers += [orthogonal(nn.Linear(before, after)), ACTIVATIONS[activation]()]
+        self.layers = nn.Sequential(*layers)
+        self.features = widths[-1]
+
+    def forward(self, observation: Tensor) -> Tensor:
+        """``[batch, *shape]`` -> ``[batch, features]``."""
+        flat = observation.flatten(1).float()
+        features: Tensor = self.layers(flat if self._scale is None else flat * self._scale)
+        return features
+
+
+class CNN(nn.Module):
+    """Convolutions, then one wide layer, over uint8 pictures ``[C, H, W]``, scaled to 0..1.
+
+    Args:
+        space: a Box of pictures, channels first.
+        convolutions: ``(filters, kernel, stride)`` of each layer.
+        features: width of the last layer.
+    """
+
+    def __init__(self, space: spaces.Box, convolutions: Sequence[tuple[int, int, int]], features: int) -> None:
+        super().__init__()
+        channels = space.shape[0]
+        layers: list[nn.Module] = []
+        for filters, kernel, stride in convolutions:
+            layers += [orthogonal(nn.Conv2d(channels, filters, kernel, stride)), nn.ReLU()]
+            channels = filters
+        self.convolutions = nn.Sequential(*layers)
+        try:
+            with torch.no_grad():
+                width = self.convolutions(torch.zeros(1, *space.shape)).numel()
+        except RuntimeError as error:
+            raise ConfigError(
+                f"pictures of {space.shape[1]} x {space.shape[2]} are too small for this network; "
+                'use network="small" (from 36 x 36 up) or a network of your own'
+            ) from error
+        self.dense = nn.Sequential(orthogonal(nn.Linear(width, features)), nn.ReLU())
+        self.features = features
+
+    def forward(self, observation: Tensor) -> Tensor:
+        """uint8 ``[batch, C, H, W]`` -> ``[batch, features]``."""
+        scaled = observation.float() * (1 / 255)
+        features: Tensor = self.dense(self.convolutions(scaled).flatten(1))
+        return features
+
+
+def nature_cnn(space: spaces.Box) -> CNN:
+    """The network of Mnih et al., Nature 2015: 32 8x8/4, 64 4x4/2, 64 3x3/1, then 512."""
+    return CNN(space, [(32, 8, 4), (64, 4, 2), (64, 3, 1)], 512)
+
+
+def small_cnn(space: spaces.Box) -> CNN:
+    """About a tenth of the Nature network's work, for small pictures (42 x 42): 16 8x8/4, 32 4x4/2, then 256."""
+    return CNN(space, [(16, 8, 4), (32, 4, 2)], 256)
+
+
+class DictEncoder(nn.Module):
+    """One encoder per key of a Dict space, side by side.
+
+    Args:
+        space: Dict of Box.
+        encoder: makes the encoder of one key's Box.
+    """
+
+    def __init__(self, space: spaces.Dict, encoder: Callable[[spaces.Space[Any]], nn.Module]) -> None:
+        super().__init__()
+        # Keys become list positions, because a ModuleDict refuses names with dots.
+        self.keys = list(space.keys())
+        self.encoders = nn.ModuleList(encoder(space[key]) for key in self.keys)
+        self.features = sum(width(module) for module in self.encoders)
+
+    def forward(self, observation: dict[str, Tensor]) -> Tensor:
+        """``{key: [batch, *shape]}`` -> ``[batch, features]``."""
+        parts = [module(observation[key]) for key, module in zip(self.keys, self.encoders, strict=True)]
+        return torch.cat(parts, 1)
+
+
+def build_network(
+    space: spaces.Space[Any],
+    network: str | NetworkFactory = "auto",
+    hidden_sizes: Sequence[int] = (64, 64),
+    activation: str = "tanh",
+) -> nn.Module:
+    """The network for ``space``: a named one, or what a callable of the user's returns.
+
+    Args:
+        space: Box or Dict of Box, pictures channels first.
+        network: ``"auto"`` (Nature CNN for pictures, MLP for the rest), ``"mlp"``, ``"nature"``, ``"small"``,
+            or a callable ``(space) -> nn.Module with .features``.
+        hidden_sizes: of the MLP.
+        activation: of the MLP.
+
+    Raises:
+        ConfigError: an unknown name, or pictures too small.
+    """
+    if callable(network):
+        return network(space)
+    if network not in NETWORKS:
+        raise ConfigError(f"unknown network {network!r}.{did_you_mean(network, NETWORKS)}")
+    if activation not in ACTIVATIONS:
+        raise ConfigError(f"unknown activation {activation!r}.{did_you_mean(activation, list(ACTIVATIONS))}")
+
+    def encoder(box: spaces.Space[Any]) -> nn.Module:
+        assert isinstance(box, spaces.Box)  # ObservationLayout lets nothing else through
+        if network == "mlp" or not is_picture(box):
+            return MLP(box, hidden_sizes, activation)
+        return small_cnn(box) if network == "small" else nature_cnn(box)
+
+    if isinstance(space, spaces.Dict):
+        return DictEncoder(space, encoder)
+    if network in ("nature", "small") and not is_picture(space):
+        raise ConfigError(f'network={network!r} needs uint8 pictures, not {space}; use network="mlp"')
+    return encoder(space)

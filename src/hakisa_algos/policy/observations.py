@@ -1,0 +1,137 @@
+"""From a Gymnasium observation space to what networks and buffers hold: pictures channels first, stacks flat."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from gymnasium import spaces
+from torch import Tensor
+
+from hakisa_algos.errors import ConfigError
+
+# One tensor for a Box space, one per key for a Dict space; batch first.
+Observation = Tensor | dict[str, Tensor]
+# The same as NumPy arrays, as an env returns it.
+RawObservation = Any
+
+
+def map_observation(function: Callable[[Any], Any], observation: Any) -> Any:
+    """``function`` of an observation, or of each entry of a Dict observation."""
+    if isinstance(observation, dict):
+        return {key: function(value) for key, value in observation.items()}
+    return function(observation)
+
+
+def pick(batch: Any, row: int) -> Any:
+    """One observation of a batch; a view."""
+    return map_observation(lambda x: x[row], batch)
+
+
+def to_tensors(encoded: Any, device: torch.device) -> Observation:
+    """Encoded arrays as tensors on ``device``; on the CPU they share memory where they can."""
+    result: Observation = map_observation(lambda x: torch.from_numpy(np.ascontiguousarray(x)).to(device), encoded)
+    return result
+
+
+def same_observation(a: Any, b: Any) -> bool:
+    """Whether two encoded observations are equal to the last bit."""
+    if isinstance(a, dict):
+        return all(np.array_equal(a[key], b[key]) for key in a)
+    return np.array_equal(a, b)
+
+
+def is_picture(space: spaces.Space[Any]) -> bool:
+    """Whether ``space`` holds pictures: uint8 in three dimensions, or four with a stack of frames in front."""
+    return isinstance(space, spaces.Box) and space.dtype == np.uint8 and len(space.shape) in (3, 4)
+
+
+class ObservationLayout:
+    """Checks an observation space once and turns raw batches into the layout that is stored and learned from.
+
+    Pictures ``[H, W, C]`` become ``[C, H, W]``; stacks of them ``[K, H, W, C]`` become ``[K * C, H, W]``;
+    everything else keeps its shape. The smallest of the outer dimensions counts as the channels, as in SB3.
+
+    Args:
+        space: Box, or Dict of Box.
+
+    Attributes:
+        space: the space after the change, which networks are built for.
+
+    Raises:
+        ConfigError: another kind of space.
+    """
+
+    def __init__(self, space: spaces.Space[Any]) -> None:
+        self.raw_space = space
+        if isinstance(space, spaces.Dict):
+            self.space: spaces.Space[Any] = spaces.Dict({k: _changed_space(s, k) for k, s in space.items()})
+            self._axes = {k: _axes(s) for k, s in space.items() if isinstance(s, spaces.Box)}
+        else:
+            self.space = _changed_space(space, "observation")
+            self._axes = {"": _axes(space)} if isinstance(space, spaces.Box) else {}
+
+    def encode(self, raw: RawObservation) -> Any:
+        """A batch of raw observations as arrays of :attr:`space`; views where no copy is needed."""
+        if isinstance(self.space, spaces.Dict):
+            return {k: _encode(raw[k], self._axes[k], s.shape) for k, s in self.space.items()}
+        return _encode(raw, self._axes[""], self.space.shape)
+
+    def is_batch(self, raw: RawObservation) -> bool:
+        """Whether ``raw`` has a batch axis in front.
+
+        Raises:
+            ValueError: it fits the space neither with nor without one.
+        """
+        single = self.raw_space
+        value = raw
+        if isinstance(single, spaces.Dict):
+            if not isinstance(raw, Mapping) or set(raw) != set(single.keys()):
+                found = sorted(raw) if isinstance(raw, Mapping) else type(raw).__name__
+                raise ValueError(f"observation {found} does not fit: it needs the keys {sorted(single.keys())}")
+            key = next(iter(single.keys()))
+            single, value = single[key], raw[key]
+        shape = np.shape(value)
+        if shape == single.shape:
+            return False
+        if shape[1:] == single.shape:
+            return True
+        raise ValueError(f"observation of shape {shape} does not fit: it needs {single.shape}, or (n, {single.shape})")
+
+
+def _axes(space: spaces.Box) -> tuple[int, ...] | None:
+    """The transposition of a batch, or None where none is needed."""
+    if not is_picture(space):
+        return None
+    if len(space.shape) == 4:
+        return (0, 1, 4, 2, 3)
+    channels_last = space.shape[2] < space.shape[0]
+    return (0, 3, 1, 2) if channels_last else None
+
+
+def _changed_space(space: spaces.Space[Any], name: str) -> spaces.Box:
+    if not isinstance(space, spaces.Box):
+        raise ConfigError(
+            f"{name} space {space} is not supported: hakisa's trainers see Box, or Dict of Box. Wrap the env "
+            "with gymnasium.wrappers.FlattenObservation, or with a TransformObservation to a Box."
+        )
+    axes = _axes(space)
+    if axes is None:
+        return space
+    low, high = (_encode(x[None], axes, None)[0] for x in (space.low, space.high))
+    if len(space.shape) == 4:
+        low, high = (x.reshape(-1, *x.shape[2:]) for x in (low, high))
+    return spaces.Box(low, high, dtype=np.uint8)
+
+
+def _encode(raw: Any, axes: tuple[int, ...] | None, shape: tuple[int, ...] | None) -> np.ndarray:
+    array = np.asarray(raw)
+    if array.dtype == np.float64:
+        array = array.astype(np.float32)  # what networks read and the buffer stores
+    if axes is not None:
+        array = array.transpose(axes)
+    if shape is not None and len(axes or ()) == 5:
+        array = array.reshape(len(array), *shape)
+    return array

@@ -1,0 +1,150 @@
+"""What acts: the protocol of every policy, and the actor-critic that policy-gradient methods train."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import torch
+from gymnasium import spaces
+from torch import Tensor, nn
+
+from hakisa_algos.policy.heads import ActionDistribution, ActionHeads, ActionLayout
+from hakisa_algos.policy.networks import NetworkFactory, build_network, orthogonal, width
+from hakisa_algos.policy.normalizer import RunningNormalizer
+from hakisa_algos.policy.observations import Observation, ObservationLayout, is_picture
+
+# What a policy carries from step to step, each tensor ``[num_envs, ...]``; empty for a feed-forward policy.
+# A recurrent net keeps its hidden state here, a population the individual seated in each column.
+State = dict[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What a policy decided for a batch.
+
+    Attributes:
+        action: ``[batch, *action shape]``, integers as the env takes them.
+        extras: what the learner wants stored beside it, each ``[batch, ...]``; a buffer column each.
+        state: to pass to the next call.
+    """
+
+    action: Tensor
+    extras: dict[str, Tensor] = field(default_factory=dict)
+    state: State = field(default_factory=dict)
+
+
+class Policy(Protocol):
+    """Anything that can act. It holds no optimizer and no buffer, so a copy can act elsewhere."""
+
+    observation: ObservationLayout
+    version: int
+
+    def act(self, observation: Observation, state: State, explore: bool, generator: torch.Generator | None) -> Decision:
+        """Actions for a batch: with ``explore`` as the algorithm explores, else its best."""
+
+    def initial_state(self, n: int) -> State:
+        """The state of ``n`` columns before their first episode."""
+
+    def begin(self, mask: Tensor, state: State) -> State:
+        """The state with the columns in the bool ``mask`` ``[n]`` made ready for the first step of an episode."""
+
+
+class ActorCritic(nn.Module):
+    """A policy with a value estimate, for PPO, A2C and REINFORCE.
+
+    Args:
+        observation_space: Box or Dict of Box.
+        action_space: Discrete, MultiDiscrete, MultiBinary, or a space with a ``sizes`` table.
+        network: see :func:`hakisa_algos.policy.networks.build_network`.
+        hidden_sizes: of an MLP.
+        activation: of an MLP.
+        normalize_observation: scale float observations by their running mean and variance.
+        bf16: run the network (never heads, losses or softmax) in bfloat16.
+    """
+
+    def __init__(
+        self,
+        observation_space: spaces.Space[Any],
+        action_space: spaces.Space[Any],
+        *,
+        network: str | NetworkFactory = "auto",
+        hidden_sizes: Sequence[int] = (64, 64),
+        activation: str = "tanh",
+        normalize_observation: bool = False,
+        bf16: bool = False,
+    ) -> None:
+        super().__init__()
+        self.observation = ObservationLayout(observation_space)
+        self.version = 0
+        self.bf16 = bf16
+        space = self.observation.space
+
+        def build() -> nn.Module:
+            return build_network(space, network, hidden_sizes, activation)
+
+        self.trunk = build()
+        # Pictures share their features; vectors learn better with a trunk each (PPO's detail 13).
+        boxes = space.values() if isinstance(space, spaces.Dict) else [space]
+        shared = callable(network) or any(is_picture(box) for box in boxes)
+        self.value_trunk = None if shared else build()
+        features = width(self.trunk)
+        self.heads = ActionHeads(ActionLayout.of(action_space), features)
+        self.value_head = orthogonal(nn.Linear(features, 1), gain=1.0)
+        self.normalizers = nn.ModuleDict()
+        self._normalized: list[str] = []
+        if normalize_observation:
+            keyed = dict(space.items()) if isinstance(space, spaces.Dict) else {"": space}
+            self._normalized = [key for key, box in keyed.items() if not is_picture(box)]
+            # A ModuleDict refuses empty names and dots.
+            for i, key in enumerate(self._normalized):
+                self.normalizers[f"n{i}"] = RunningNormalizer(keyed[key].shape or ())
+
+    def forward(self, observation: Observation) -> tuple[ActionDistribution, Tensor]:
+        """The distribution over actions, and the value ``[batch]``, both float32."""
+        observation = self._normalize(observation)
+        with torch.autocast(self.heads.head.device.type, torch.bfloat16, enabled=self.bf16):
+            features = self.trunk(observation)
+            value_features = features if self.value_trunk is None else self.value_trunk(observation)
+        value = nn.functional.linear(value_features.float(), self.value_head.weight, self.value_head.bias)
+        return self.heads(features), value.squeeze(-1)
+
+    @torch.inference_mode()
+    def act(self, observation: Observation, state: State, explore: bool, generator: torch.Generator | None) -> Decision:
+        """See :class:`Policy`; stores ``log_prob`` and ``value``."""
+        distribution, value = self(observation)
+        if not explore:
+            return Decision(distribution.mode(), {}, state)
+        action = distribution.sample(generator)
+        return Decision(action, {"log_prob": distribution.log_prob(action), "value": value}, state)
+
+    @torch.inference_mode()
+    def value(self, observation: Observation) -> Tensor:
+        """The value of each observation, ``[batch]``."""
+        value: Tensor = self(observation)[1]
+        return value
+
+    def initial_state(self, n: int) -> State:
+        """See :class:`Policy`; a feed-forward net carries nothing."""
+        return {}
+
+    def begin(self, mask: Tensor, state: State) -> State:
+        """See :class:`Policy`."""
+        return state
+
+    def update_normalizer(self, observation: Observation) -> None:
+        """Takes a batch of observations into the running statistics."""
+        for name, key in zip(self.normalizers, self._normalized, strict=True):
+            normalizer = self.normalizers[name]
+            assert isinstance(normalizer, RunningNormalizer)
+            normalizer.update(observation[key] if isinstance(observation, dict) else observation)
+
+    def _normalize(self, observation: Observation) -> Observation:
+        if not self.normalizers:
+            return observation
+        if not isinstance(observation, dict):
+            normalized: Tensor = self.normalizers["n0"](observation)
+            return normalized
+        scaled = {k: self.normalizers[f"n{i}"](observation[k]) for i, k in enumerate(self._normalized)}
+        return observation | scaled

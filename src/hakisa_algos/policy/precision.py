@@ -1,0 +1,70 @@
+"""Where a network runs, and in which precision."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Literal
+
+import torch
+from gymnasium import spaces
+
+from hakisa_algos.errors import ConfigError, did_you_mean
+from hakisa_algos.policy.observations import is_picture
+
+Precision = Literal["auto", "fp32", "bf16"]
+
+
+def resolve_device(device: str, observation_space: spaces.Space[Any]) -> torch.device:
+    """``"auto"``: a GPU for pictures when there is one, else the CPU, where small networks are faster."""
+    if device != "auto":
+        return torch.device(device)
+    return torch.device("cuda" if torch.cuda.is_available() and has_pictures(observation_space) else "cpu")
+
+
+def resolve_bf16(precision: str, device: torch.device, observation_space: spaces.Space[Any]) -> bool:
+    """Whether to run the network in bfloat16: ``"auto"`` where the hardware computes in it and pictures make it pay.
+
+    Raises:
+        ConfigError: an unknown precision.
+    """
+    if precision not in ("auto", "fp32", "bf16"):
+        raise ConfigError(f"precision={precision!r} is unknown.{did_you_mean(precision, ['auto', 'fp32', 'bf16'])}")
+    if precision != "auto":
+        return precision == "bf16"
+    if not has_pictures(observation_space):
+        return False
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported())
+    return bool(torch.cpu._is_avx512_bf16_supported())
+
+
+def resolve_threads(threads: int | None, observation_space: spaces.Space[Any]) -> int:
+    """How many threads torch should use: ``threads``, or all cores for pictures and one for the rest.
+
+    A small network's layers are done before a second thread has woken up.
+    """
+    if threads is not None:
+        return threads
+    if not has_pictures(observation_space):
+        return 1
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@contextmanager
+def torch_threads(threads: int) -> Iterator[None]:
+    """While entered, torch uses so many threads."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def has_pictures(space: spaces.Space[Any]) -> bool:
+    """Whether ``space`` is, or holds, uint8 pictures."""
+    if isinstance(space, spaces.Dict):
+        return any(has_pictures(entry) for entry in space.values())
+    return isinstance(space, spaces.Box) and is_picture(space)

@@ -1,0 +1,196 @@
+"""Where metrics go: ``metrics.jsonl`` always, TensorBoard and Weights & Biases when asked."""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+from hakisa_algos.errors import RunFolderError, require
+
+logger = logging.getLogger(__name__)
+
+
+class Sink(Protocol):
+    """Takes metrics; anything with these two methods is one."""
+
+    def write(self, step: int, metrics: Mapping[str, float]) -> None:
+        """Record metrics (their names: docs/metrics.md) after ``step`` env steps, never fewer than before."""
+
+    def close(self) -> None:
+        """Flush and let go; a second call does nothing."""
+
+
+class JsonlSink:
+    """One JSON object per line and per write: ``{"step": 1024, "rollout/ep_rew_mean": 21.5, ...}``.
+
+    The file is strict JSON: a value that is NaN or infinite is written as ``null``, which every reader takes
+    as missing. Each line is flushed, so that a kill costs at most the line being written; a torn last line is
+    dropped at the next opening.
+
+    Args:
+        path: the file; it is made, or appended to.
+        resume_step: the step of the checkpoint that is resumed from. Lines of later steps are dropped: the
+            resumed run will write them again. ``None`` (default) keeps all.
+    """
+
+    def __init__(self, path: Path, resume_step: int | None = None) -> None:
+        if path.exists():
+            _mend(path, resume_step)
+        self._file = open(path, "a", encoding="utf-8")  # noqa: SIM115 (open until close())
+
+    def write(self, step: int, metrics: Mapping[str, float]) -> None:
+        """Append one line and flush it."""
+        line = {"step": int(step)} | {name: _number(value) for name, value in metrics.items()}
+        self._file.write(json.dumps(line, allow_nan=False) + "\n")
+        self._file.flush()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+
+class TensorBoardSink:
+    """TensorBoard event files (extra ``tensorboard``).
+
+    Args:
+        folder: where the event files go; ``tensorboard --logdir`` takes it or any folder above it.
+        resume_step: as for :class:`JsonlSink`; TensorBoard then hides the events of later steps.
+
+    Raises:
+        MissingExtraError: tensorboard is not installed.
+    """
+
+    def __init__(self, folder: Path, resume_step: int | None = None) -> None:
+        require("tensorboard", "tensorboard")
+        from torch.utils.tensorboard import SummaryWriter
+
+        purge_step = None if resume_step is None else resume_step + 1
+        self._writer: Any = SummaryWriter(str(folder), purge_step=purge_step)
+
+    def write(self, step: int, metrics: Mapping[str, float]) -> None:
+        """Add one scalar event per metric."""
+        for name, value in metrics.items():
+            self._writer.add_scalar(name, float(value), step)
+
+    def close(self) -> None:
+        """Write what is pending and close."""
+        self._writer.close()
+
+
+class WandbSink:
+    """A Weights & Biases run (extra ``wandb``); nothing of it is imported before this is constructed.
+
+    Args:
+        folder: where the local files go, in ``wandb/``; also the way to find a run again on resume.
+        project: the project's name on the server.
+        name: the run's name.
+        config: the run's configuration, as it stands in config.json.
+        mode: ``"online"`` (default) needs a network and a login; ``"offline"`` needs neither, and
+            ``wandb sync`` uploads the folder later.
+        run_id: makes a resumed run continue its curves; use the same id each time.
+
+    Raises:
+        MissingExtraError: wandb is not installed.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        project: str,
+        name: str,
+        config: Mapping[str, Any],
+        mode: Literal["online", "offline"] = "online",
+        run_id: str | None = None,
+    ) -> None:
+        wandb = require("wandb", "wandb")
+        folder.mkdir(parents=True, exist_ok=True)
+        self._run: Any = wandb.init(
+            project=project,
+            name=name,
+            config=dict(config),
+            dir=str(folder),
+            mode=mode,
+            id=run_id,
+            resume="allow" if run_id and mode == "online" else None,
+            # Silent: the console view owns the terminal. No code is uploaded, no terminal output captured.
+            settings=wandb.Settings(silent=True, console="off", save_code=False, disable_git=True),
+        )
+        # Without this W&B plots against its own count of log calls, which a resumed run repeats.
+        self._run.define_metric("step")
+        self._run.define_metric("*", step_metric="step")
+
+    def write(self, step: int, metrics: Mapping[str, float]) -> None:
+        """Log one row."""
+        self._run.log({"step": int(step)} | {name: float(value) for name, value in metrics.items()})
+
+    def close(self) -> None:
+        """Finish the run; online, this waits for the upload."""
+        if self._run is not None:
+            self._run.finish()
+            self._run = None
+
+
+def read_metrics(path: Path) -> list[dict[str, Any]]:
+    """The lines of a metrics.jsonl, each with its ``"step"`` (int) and its metrics.
+
+    A value that was not finite comes back as NaN. A torn last line (the run was killed, or is writing it) is
+    left out.
+
+    Raises:
+        RunFolderError: there is no such file, or a line in the middle is damaged.
+    """
+    if not path.is_file():
+        raise RunFolderError(f"{path} is missing; a run writes it with its first update; pass a run's metrics.jsonl")
+    rows = []
+    for number, line, row in _lines(path):
+        if row is None:
+            if not line.endswith("\n"):
+                break
+            raise RunFolderError(
+                f"{path} line {number} is {line.strip()[:60]!r}; each line is a JSON object with an "
+                "int 'step'; remove this line"
+            )
+        rows.append({name: math.nan if value is None else value for name, value in row.items()})
+    return rows
+
+
+def _mend(path: Path, resume_step: int | None) -> None:
+    """Drop torn and damaged lines, and those after ``resume_step``; atomic, so a kill costs nothing."""
+    kept, dropped = [], 0
+    for _, line, row in _lines(path):
+        if row is None or not line.endswith("\n"):
+            dropped += 1
+        elif resume_step is None or row["step"] <= resume_step:
+            kept.append(line)
+    if dropped:
+        logger.warning("%s: dropped %d damaged line(s), as a killed run leaves behind", path, dropped)
+    temporary = path.with_name(f".tmp-{path.name}")
+    temporary.write_text("".join(kept), encoding="utf-8", newline="\n")
+    os.replace(temporary, path)
+
+
+def _lines(path: Path) -> list[tuple[int, str, dict[str, Any] | None]]:
+    """Line number, text, and what it says (None: damaged)."""
+    with open(path, encoding="utf-8", errors="replace", newline="\n") as file:
+        return [(number, line, _parse(line)) for number, line in enumerate(file, 1)]
+
+
+def _parse(line: str) -> dict[str, Any] | None:
+    try:
+        row = json.loads(line)
+    except ValueError:
+        return None
+    return row if isinstance(row, dict) and type(row.get("step")) is int else None
+
+
+def _number(value: float) -> float | int | None:
+    if isinstance(value, int):
+        return int(value)
+    number = float(value)
+    return number if math.isfinite(number) else None

@@ -1,0 +1,214 @@
+"""The folder of one run: what was asked for, on what machine, and everything that came of it.
+
+runs/ppo-CartPole-v1-1/
+    config.json     fully resolved configuration; enough to resume
+    system.json     versions and machine
+    metrics.jsonl   checkpoints/   videos/
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.metadata
+import json
+import logging
+import math
+import os
+import platform
+import re
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from hakisa_algos.errors import ConfigError, RunFolderError, did_you_mean
+
+logger = logging.getLogger(__name__)
+
+_DISTRIBUTIONS = ("hakisa", "torch", "numpy", "gymnasium", "ale-py")
+
+
+class RunFolder:
+    """One run on disk. Make one with :meth:`create` or :meth:`open`.
+
+    Attributes:
+        path: the folder.
+        config: what config.json says, as plain dicts, lists and scalars.
+    """
+
+    def __init__(self, path: Path, config: dict[str, Any]) -> None:
+        self.path = path
+        self.config = config
+
+    @classmethod
+    def create(
+        cls, path: Path | str, config: Mapping[str, Any], *, exist: Literal["error", "number"] = "error"
+    ) -> RunFolder:
+        """A new run folder with config.json and system.json in it.
+
+        Args:
+            path: the folder; parents are made. It may exist if it is empty.
+            config: fully resolved configuration: dicts, lists, dataclasses, paths and finite scalars.
+            exist: what to do when ``path`` holds something: ``"error"`` (default), or ``"number"``: take the
+                first free one of ``path-2``, ``path-3``, ...
+
+        Raises:
+            RunFolderError: ``path`` is a file, or a folder with something in it.
+            ConfigError: the configuration holds what JSON cannot.
+        """
+        plain = _plain(config, "config")
+        path = Path(path)
+        if exist == "number":
+            path = _free(path)
+        elif _taken(path):
+            raise RunFolderError(
+                f"{path} exists and is not empty; a run needs a folder of its own; continue that run with "
+                f"'hakisa resume {path}', or choose another name, such as {_free(path)}"
+            )
+        path.mkdir(parents=True, exist_ok=True)
+        run = cls(path, plain)
+        run.checkpoints.mkdir()
+        _write_json(path / "system.json", system_info())
+        # Last, because open() takes a folder with a config.json for a run.
+        _write_json(path / "config.json", plain)
+        return run
+
+    @classmethod
+    def open(cls, path: Path | str) -> RunFolder:
+        """An existing run folder, to resume, evaluate or report on. Nothing in it is changed.
+
+        A warning is logged when versions or machine are not those of the beginning: the run goes on, but not
+        bit for bit as it would have.
+
+        Raises:
+            RunFolderError: not a run folder, or its config.json is damaged.
+        """
+        path = Path(path)
+        if not (path / "config.json").is_file():
+            siblings = [sibling.parent.name for sibling in path.parent.glob("*/config.json")]
+            raise RunFolderError(
+                f"{path} is not a run folder: it has no config.json; pass a folder that 'hakisa train' made."
+                + did_you_mean(path.name, siblings)
+            )
+        config = _read_json(path / "config.json")
+        if (path / "system.json").is_file():
+            before, now = _read_json(path / "system.json"), system_info()
+            changed = [f"{key} {before.get(key)} -> {now[key]}" for key in now if before.get(key) != now[key]]
+            if changed:
+                logger.warning("%s began on another system; not bitwise: %s", path, ", ".join(changed))
+        return cls(path, config)
+
+    @property
+    def metrics(self) -> Path:
+        """The metrics file (see :class:`.metrics.JsonlSink`)."""
+        return self.path / "metrics.jsonl"
+
+    @property
+    def checkpoints(self) -> Path:
+        """The folder of checkpoints (see :mod:`.checkpoint`)."""
+        return self.path / "checkpoints"
+
+    @property
+    def videos(self) -> Path:
+        """The folder of videos; whoever writes the first one makes it."""
+        return self.path / "videos"
+
+
+def default_run_path(algorithm: str, env_id: str, seed: int, root: Path | str = "runs") -> Path:
+    """A free path for a new run: ``runs/ppo-CartPole-v1-1``, then ``runs/ppo-CartPole-v1-1-2``, and so on."""
+    name = re.sub(r"[^A-Za-z0-9._-]+", "-", f"{algorithm}-{env_id}-{seed}").strip("-.")
+    return _free(Path(root) / name)
+
+
+def system_info() -> dict[str, Any]:
+    """Versions and machine, as they stand in system.json: what a figure must be read with."""
+    import torch
+
+    versions = {name: _version(name) for name in _DISTRIBUTIONS}
+    affinity = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return {
+        "python": platform.python_version(),
+        **versions,
+        "platform": platform.platform(),
+        "cpu": _cpu_model(),
+        "cores": affinity,
+        "threads": torch.get_num_threads(),
+        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+        "commit": _commit(),
+    }
+
+
+def _version(distribution: str) -> str | None:
+    try:
+        return importlib.metadata.version(distribution)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _cpu_model() -> str:
+    try:
+        text = Path("/proc/cpuinfo").read_text(encoding="utf-8")
+    except OSError:  # not Linux
+        text = ""
+    model = re.search(r"^model name\s*:\s*(.+)$", text, re.MULTILINE)
+    return model.group(1) if model else platform.processor() or platform.machine()
+
+
+def _commit() -> str | None:
+    """The commit of the checkout that this package runs from, "+" behind it if files differ; else None."""
+    here = Path(__file__).resolve()
+    git = ["git", "-C", str(here.parent)]
+    try:
+        # An installed package may lie in somebody's checkout (in its .venv): only a tracked file counts.
+        subprocess.run([*git, "ls-files", "--error-unmatch", here.name], check=True, capture_output=True, timeout=10)
+        head = subprocess.run([*git, "rev-parse", "HEAD"], check=True, capture_output=True, timeout=10, text=True)
+        status = subprocess.run(
+            [*git, "status", "--porcelain", "-uno"], check=True, capture_output=True, timeout=10, text=True
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return head.stdout.strip() + ("+" if status.stdout.strip() else "")
+
+
+def _taken(path: Path) -> bool:
+    return path.exists() and (not path.is_dir() or any(path.iterdir()))
+
+
+def _free(path: Path) -> Path:
+    free, count = path, 1
+    while _taken(free):
+        count += 1
+        free = path.with_name(f"{path.name}-{count}")
+    return free
+
+
+def _plain(value: Any, key: str) -> Any:
+    """``value`` as JSON can say it."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        value = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+    if isinstance(value, Mapping):
+        return {str(name): _plain(item, f"{key}.{name}") for name, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item, f"{key}[{index}]") for index, item in enumerate(value)]
+    if isinstance(value, Path):
+        return str(value)
+    if value is None or isinstance(value, (bool, int, str)) or (isinstance(value, float) and math.isfinite(value)):
+        return value
+    raise ConfigError(
+        f"{key} is {value!r} ({type(value).__name__}); config.json holds finite numbers, text, lists and "
+        "dicts, so that a run can be resumed from it; pass a name or a number instead (None for no limit)"
+    )
+
+
+def _write_json(path: Path, value: Any) -> None:
+    path.write_text(json.dumps(value, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise RunFolderError(f"{path} cannot be read ({error}); it must be JSON; restore it from a copy") from error
+    if not isinstance(value, dict):
+        raise RunFolderError(f"{path} holds a {type(value).__name__}; it must be a JSON object; restore it from a copy")
+    return value

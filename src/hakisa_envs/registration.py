@@ -1,0 +1,34 @@
+"""The environments of this package, as Gymnasium ids.
+
+Entry points are strings, so registering imports no emulator and no image library, and an id such as
+``hakisa_envs:Hakisa/Pong-v0`` can be made in a child process that was spawned and knows nothing yet.
+"""
+
+from __future__ import annotations
+
+from gymnasium.envs.registration import EnvSpec, registry
+
+SPECS = (
+    EnvSpec(
+        id="Hakisa/Press-v0",
+        entry_point="hakisa_envs.press.env:PressEnv",
+        vector_entry_point="hakisa_envs.press.vector:PressVectorEnv",
+        # No max_episode_steps: its last target ends the episode, and how many there are is an option.
+    ),
+    EnvSpec(
+        id="Hakisa/Pong-v0",
+        entry_point="hakisa_envs.atari.pong:PongEnv",
+        vector_entry_point="hakisa_envs.atari.pong_vector:make_pong_vec",
+        # 30 minutes at 60 frames/s and 4 frames a step, the field's limit (Machado et al., 2018).
+        max_episode_steps=27_000,
+    ),
+)
+
+
+def register_all() -> None:
+    """Add every id to Gymnasium's registry; may be called any number of times.
+
+    An id that is already there, be it ours or one that the user put in its place, is left alone.
+    """
+    for spec in SPECS:
+        registry.setdefault(spec.id, spec)

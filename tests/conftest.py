@@ -1,0 +1,31 @@
+"""What holds for every test: one thread per worker, no window, no sound, and in CI no silent skip."""
+
+import os
+
+import pytest
+
+# Before anything imports torch or SDL, and inherited by the processes that tests start.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
+os.environ.setdefault("SDL_AUDIODRIVER", "dummy")
+
+
+def fail_skip_in_ci(report):
+    """With CI set, turn the report of a skip (of a test or a whole module) into one of a failure."""
+    expected_failure = hasattr(report, "wasxfail")  # which pytest also reports as skipped
+    if os.environ.get("CI") and report.skipped and not expected_failure:
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
+        report.outcome = "failed"
+        report.longrepr = f"CI runs every test, but this was skipped. {reason}"
+    return report
+
+
+# Outermost, because pytest's own wrapper marks expected failures.
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_makereport():
+    return fail_skip_in_ci((yield))
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_make_collect_report():
+    return fail_skip_in_ci((yield))
