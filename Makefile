@@ -5,10 +5,11 @@ VENV ?= .venv
 ARGS ?=
 
 DEMO_EXTRAS := algos,atari,video,report
-TEST_EXTRAS := $(DEMO_EXTRAS),sb3,tensorboard,wandb,dev
+TEST_EXTRAS := $(DEMO_EXTRAS),screen,sb3,tensorboard,wandb,dev
 
-# A worker has one torch thread (tests/conftest.py), so the suite spreads over the cores instead.
-PYTEST_WORKERS ?= -n auto --maxprocesses=4 --dist=worksteal
+# A worker has one torch thread (tests/conftest.py), so the suite spreads over the cores instead. A file stays with
+# one worker: those of live games start an X server each.
+PYTEST_WORKERS ?= -n auto --maxprocesses=4 --dist=loadfile
 
 BIN := $(VENV)/bin
 # Errors only. torch comes first and by itself: asked for as a range, pip may take a build with several GB more.
@@ -32,6 +33,7 @@ demo: $(VENV)/.demo-installed
 	@$(BIN)/hakisa demo $(ARGS)
 
 test: $(VENV)/.test-installed
+	@sh scripts/system-packages.sh
 	@$(BIN)/python -m pytest $(PYTEST_WORKERS) $(ARGS)
 
 check: $(VENV)/.test-installed

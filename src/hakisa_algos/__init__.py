@@ -1,19 +1,36 @@
-"""Trainers for any Gymnasium env: PPO, A2C and REINFORCE on one loop."""
+"""Trainers for any Gymnasium env: PPO, A2C, REINFORCE, DQN and PQN on one loop."""
 
 from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["A2C", "PPO", "REINFORCE", "A2CConfig", "Agent", "PPOConfig", "REINFORCEConfig", "register"]
+__all__ = [
+    "A2C",
+    "DQN",
+    "PPO",
+    "PQN",
+    "REINFORCE",
+    "A2CConfig",
+    "Agent",
+    "DQNConfig",
+    "PPOConfig",
+    "PQNConfig",
+    "REINFORCEConfig",
+    "register",
+]
 
 _HOME = {
     "Agent": "agent",
     "PPO": "agent",
     "A2C": "agent",
     "REINFORCE": "agent",
+    "DQN": "agent",
+    "PQN": "agent",
     "PPOConfig": "learners.ppo",
     "A2CConfig": "learners.ppo",
     "REINFORCEConfig": "learners.ppo",
+    "DQNConfig": "learners.dqn",
+    "PQNConfig": "learners.pqn",
     "register": "learners.registry",
 }
 

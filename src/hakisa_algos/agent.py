@@ -13,9 +13,10 @@ import numpy as np
 import torch
 from gymnasium.vector import VectorEnv
 
-from hakisa_algos.data.vectorize import EnvLike, Vectorization, make_envs
+from hakisa_algos.data.vectorize import EnvLike, Vectorization, make_envs, why_not_from_file
 from hakisa_algos.errors import CheckpointError, ConfigError, did_you_mean
 from hakisa_algos.learners.registry import find_algorithm
+from hakisa_algos.learners.validation import check_seed
 from hakisa_algos.policy.networks import NetworkFactory
 from hakisa_algos.policy.observations import map_observation, to_tensors
 from hakisa_algos.policy.policy import State
@@ -24,7 +25,7 @@ from hakisa_algos.training.checkpoint import load_checkpoint, save_checkpoint
 from hakisa_algos.training.evaluate import Evaluation, evaluate
 from hakisa_algos.training.metrics import JsonlSink, Sink
 from hakisa_algos.training.run_folder import RunFolder
-from hakisa_algos.training.trainer import Callback, CollapseAction, Trainer, View
+from hakisa_algos.training.trainer import Callback, CollapseAction, Trainer, View, check_collapse
 
 logger = logging.getLogger(__name__)
 
@@ -72,7 +73,7 @@ class Agent:
         if config is not None and not isinstance(config, learner_class.config_class):
             raise ConfigError(f"{name} takes a {learner_class.config_class.__name__}, not a {type(config).__name__}")
         self.name = name
-        self.seed = seed
+        self.seed = check_seed(seed)
         self._env, self._eval_env = env, eval_env
         self._env_options = dict(env_options or {})
         self._vectorization: Vectorization = vectorization
@@ -96,6 +97,7 @@ class Agent:
         )
         self._trainer: Trainer | None = None
         self._loaded: dict[str, Any] | None = None
+        self._home: Path | None = None  # the run folder that this agent may write to again
 
     @property
     def config(self) -> Any:
@@ -126,19 +128,25 @@ class Agent:
         Args:
             total_steps: length of the whole run; default ``config.total_steps``. Schedules end with it.
             run: folder for metrics and checkpoints, which must not exist yet unless it is this agent's own;
-                default: nothing is written.
+                default: its own, where it was loaded from or began in one, else nothing is written.
             callbacks: ``(trainer, metrics)`` after every update; False stops.
             sinks: more places for metrics.
             view: shows the run.
             evaluate_every: env steps between evaluations in envs of their own; 0 never.
             evaluate_episodes: episodes of each evaluation, deterministic and stochastic.
-            checkpoint_every: env steps between checkpoints.
+            checkpoint_every: env steps between checkpoints; 0 only at the end.
             checkpoint_replay: whether checkpoints hold what later updates still read: ``"latest"`` or ``"never"``.
             collapse: ``"warn"``, ``"restore"`` or ``"off"``.
 
         Returns:
             The agent itself.
         """
+        check_collapse(collapse)
+        _check_counts(evaluate_every=evaluate_every, checkpoint_every=checkpoint_every)
+        if evaluate_episodes < 1:
+            raise ConfigError(f"evaluate_episodes={evaluate_episodes!r} must be at least 1")
+        if checkpoint_replay not in ("latest", "never"):
+            raise ConfigError(f"checkpoint_replay={checkpoint_replay!r} must be 'latest' or 'never'")
         if total_steps is not None:
             self.learner.config = dataclasses.replace(self.learner.config, total_steps=total_steps)
         trainer = self._trainer = self._trainer or self._build_trainer()
@@ -153,7 +161,7 @@ class Agent:
         trainer.checkpoint_every, trainer.checkpoint_replay = checkpoint_every, checkpoint_replay
         trainer.evaluate_every, trainer.collapse = evaluate_every, collapse
         trainer.evaluation = (lambda: self._evaluation(evaluate_episodes)) if evaluate_every else None
-        trainer.identity = self._identity()
+        trainer.identity = self.identity()
         try:
             with torch_threads(self.threads):
                 trainer.train()
@@ -192,7 +200,8 @@ class Agent:
             episode_start = np.ones(n, bool) if episode_start is None else episode_start
         if episode_start is not None and np.any(episode_start):
             state = self.policy.begin(torch.as_tensor(np.atleast_1d(episode_start)), state)
-        decision = self.policy.act(tensors, state, not deterministic, None)
+        with torch_threads(self.threads):
+            decision = self.policy.act(tensors, state, not deterministic, None)
         action = decision.action.cpu().numpy()
         return (action if batched else action[0]), decision.state
 
@@ -219,13 +228,13 @@ class Agent:
                     device=self.device,
                 )
         finally:
-            if envs is not self._eval_env:
+            if not isinstance(self._eval_env, gym.Env | VectorEnv):  # the user's own stays open
                 envs.close()
 
     def save(self, path: Path | str) -> Path:
         """Writes a checkpoint into the folder ``path`` and returns where it lies; :meth:`load` takes either."""
         trainer = self._trainer = self._trainer or self._build_trainer()
-        trainer.identity = self._identity()
+        trainer.identity = self.identity()
         return save_checkpoint(Path(path), trainer.state())
 
     @classmethod
@@ -239,6 +248,7 @@ class Agent:
         network: NetworkFactory | None = None,
         env_options: Mapping[str, Any] | None = None,
         vectorization: Vectorization | None = None,
+        eval_env: EnvLike | None = None,
     ) -> Self:
         """The agent of a run folder, a checkpoints folder or one checkpoint; :meth:`learn` goes on with its run.
 
@@ -249,6 +259,7 @@ class Agent:
             network: needed if it was trained with one.
             env_options: default: those it was trained with.
             vectorization: default: as it was trained.
+            eval_env: for evaluation, where ``env`` is an env object.
 
         Raises:
             CheckpointError: nothing that can be loaded, or of another algorithm.
@@ -258,12 +269,14 @@ class Agent:
         state = load_checkpoint(path / "checkpoints" if (path / "checkpoints").is_dir() else path)
         identity = state.get("identity", {})
         name = identity.get("algorithm")
-        if name is None or cls.algorithm not in (None, name):
+        if name is None:
+            raise CheckpointError(f"{path} names no algorithm; pass a folder that a run or an agent's save() wrote")
+        if cls.algorithm not in (None, name):
             raise CheckpointError(f"{path} holds algorithm {name!r}, not {cls.algorithm!r}; use Agent.load")
         if identity["custom_network"] and network is None:
             raise ConfigError(f"{path} was trained with a network of your own; pass it again as network=")
         if env is None:
-            env = _stored_env(path, identity["env"])
+            env = _stored_env(path, identity["env"], identity["env_options"])
         agent = cls(
             env,
             config_from(find_algorithm(name).config_class, identity["config"]),
@@ -274,12 +287,14 @@ class Agent:
             network=network,
             env_options=identity["env_options"] if env_options is None and isinstance(env, str) else env_options,
             vectorization=vectorization or identity["vectorization"],
+            eval_env=eval_env,
         )
         try:
             agent.learner.load_state(state["learner"])
         except (RuntimeError, KeyError) as error:
             raise ConfigError(f"the weights in {path} do not fit this env or network: {error}") from error
         agent._loaded = state
+        agent._home = path if (path / "config.json").is_file() else None
         return agent
 
     def close(self) -> None:
@@ -290,16 +305,30 @@ class Agent:
     def _build_trainer(self) -> Trainer:
         trainer = Trainer(self.learner, self.envs, seed=self.seed, device=self.device)
         if self._loaded is not None:
+            columns = len(self._loaded["collector"]["start"])
+            if columns != self.envs.num_envs:
+                raise ConfigError(
+                    f"the run has {columns} envs and this env has {self.envs.num_envs}; to go on with it pass a vector "
+                    f"env of {columns}, an id or a callable (predict and evaluate work with any number)"
+                )
             trainer.load_state(self._loaded)
             self._loaded = None
         return trainer
 
     def _run_folder(self, run: RunFolder | Path | str | None) -> RunFolder | None:
-        if run is None or isinstance(run, RunFolder):
+        if isinstance(run, RunFolder):
+            self._home = run.path
             return run
-        return RunFolder.create(run, self._identity())
+        if self._home and (run is None or Path(run).resolve() == self._home.resolve()):
+            return RunFolder.open(self._home)
+        if run is None:
+            return None
+        folder = RunFolder.create(run, self.identity(), threads=self.threads)
+        self._home = folder.path
+        return folder
 
-    def _identity(self) -> dict[str, Any]:
+    def identity(self) -> dict[str, Any]:
+        """What is needed to build the same agent again, as config.json and checkpoints hold it."""
         return {
             "algorithm": self.name,
             "config": dataclasses.asdict(self.learner.config),
@@ -311,8 +340,10 @@ class Agent:
         }
 
     def _evaluation(self, episodes: int) -> dict[str, float]:
-        best = self.evaluate(episodes)
-        drawn = self.evaluate(episodes, deterministic=False)
+        # Fresh episodes each time: the best of many looks at the same ones would flatter.
+        seed = self._trainer.step if self._trainer else 0
+        best = self.evaluate(episodes, seed=seed)
+        drawn = self.evaluate(episodes, seed=seed, deterministic=False)
         return {
             "eval/mean_reward": best.mean,
             "eval/std_reward": best.std,
@@ -321,7 +352,9 @@ class Agent:
         }
 
     def _make(self, env: EnvLike, num_envs: int | None) -> VectorEnv[Any, Any, Any]:
-        return make_envs(env, num_envs, self._env_options, self._vectorization)
+        # eval_env= may be an object where env= is an id, whose options are none of its business.
+        options = {} if env is self._eval_env and not isinstance(env, str) else self._env_options
+        return make_envs(env, num_envs, options, self._vectorization)
 
     def _make_eval(self, num_envs: int) -> VectorEnv[Any, Any, Any]:
         env = self._env if self._eval_env is None else self._eval_env
@@ -362,6 +395,18 @@ class REINFORCE(Agent):
     algorithm = "reinforce"
 
 
+class DQN(Agent):
+    """Deep Q-learning from a replay buffer; see :class:`hakisa_algos.learners.dqn.DQNConfig`."""
+
+    algorithm = "dqn"
+
+
+class PQN(Agent):
+    """Deep Q-learning from rollouts of many envs; see :class:`hakisa_algos.learners.pqn.PQNConfig`."""
+
+    algorithm = "pqn"
+
+
 def config_from(config_class: type, values: Mapping[str, Any]) -> Any:
     """A config dataclass from plain values, as config.json or a checkpoint holds them.
 
@@ -375,10 +420,20 @@ def config_from(config_class: type, values: Mapping[str, Any]) -> Any:
     return config_class(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
 
 
-def _stored_env(path: Path, env: str | None) -> str:
+def _check_counts(**counts: int) -> None:
+    for name, count in counts.items():
+        if type(count) is not int or count < 0:
+            raise ConfigError(f"{name}={count!r} must be a whole number of at least 0, of env steps")
+
+
+def _stored_env(path: Path, env: str | None, options: Mapping[str, Any]) -> str:
     if env is None:
         raise ConfigError(f"{path} was trained on an env object or a callable; pass it again as env=")
-    if ":" in env:
-        # "module:id" imports the module, and a file must not choose what code runs.
-        raise ConfigError(f'{path} names the env {env!r}, whose module would be imported; pass env="{env}" to allow it')
+    why = why_not_from_file(env)
+    if why:
+        # A file must not choose what code runs.
+        raise ConfigError(
+            f"{path} names the env {env!r}, {why}, with options {dict(options)}. If you trust them, allow it: "
+            f'env="{env}" in Python, --env {env} on the command line'
+        )
     return env

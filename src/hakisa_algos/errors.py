@@ -36,6 +36,10 @@ class NonFiniteError(RuntimeError):
         self.arrays = dict(arrays or {})
 
 
+class VideoError(RuntimeError):
+    """ffmpeg could not be started, or gave up; the message ends with what it said."""
+
+
 class MissingExtraError(ImportError):
     """An optional package is not installed; the message is the exact line that installs it."""
 

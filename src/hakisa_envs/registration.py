@@ -22,6 +22,13 @@ SPECS = (
         # 30 minutes at 60 frames/s and 4 frames a step, the field's limit (Machado et al., 2018).
         max_episode_steps=27_000,
     ),
+    EnvSpec(
+        id="Hakisa/ScreenGame-v0",
+        entry_point="hakisa_envs.screen.env:ScreenGameEnv",
+        vector_entry_point="hakisa_envs.screen.vector:make_screen_vec",
+        # It runs in real time, and no seed reaches the game.
+        nondeterministic=True,
+    ),
 )
 
 

@@ -66,9 +66,7 @@ def test_equals_ale_py_frame_for_frame_over_whole_games():
 def test_vector_equals_single_for_any_seed_and_past_the_time_limit(options):
     limit, steps = 60, 100
     vector = gym.make_vec("Hakisa/Pong-v0", 3, num_threads=1, max_episode_steps=limit, **options)
-    columns = gym.vector.SyncVectorEnv(
-        [lambda: gym.make("Hakisa/Pong-v0", max_episode_steps=limit, **options)] * 3
-    )
+    columns = gym.vector.SyncVectorEnv([lambda: gym.make("Hakisa/Pong-v0", max_episode_steps=limit, **options)] * 3)
     assert_same(vector.reset(seed=SEEDS), columns.reset(seed=SEEDS))
     for step, actions in enumerate(random_actions(steps, 3)):
         if step == 20:

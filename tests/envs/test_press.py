@@ -27,9 +27,7 @@ def answer_to_pixels(observation, num_keys=12, grid_size=12):
     return np.array([1, column * num_keys // side, 0]).astype(np.int64)
 
 
-@pytest.mark.parametrize(
-    ("observation", "player"), [("vector", answer_to_vector), ("pixels", answer_to_pixels)]
-)
+@pytest.mark.parametrize(("observation", "player"), [("vector", answer_to_vector), ("pixels", answer_to_pixels)])
 def test_a_player_who_reads_the_observation_reaches_the_optimum(observation, player):
     env = PressEnv(observation=observation)
     seen, total = env.reset(seed=0)[0], 0.0

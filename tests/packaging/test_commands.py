@@ -27,12 +27,8 @@ def test_expected_to_fail():
 
 
 def make(*arguments: str) -> subprocess.CompletedProcess[str]:
-    plain = {
-        name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS")
-    }
-    return subprocess.run(
-        ["make", *arguments], cwd=ROOT, env=plain, capture_output=True, text=True, timeout=60
-    )
+    plain = {name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS")}
+    return subprocess.run(["make", *arguments], cwd=ROOT, env=plain, capture_output=True, text=True, timeout=60)
 
 
 def run_pytest(folder: Path, module: str, ci: str) -> subprocess.CompletedProcess[str]:
@@ -49,9 +45,7 @@ def run_pytest(folder: Path, module: str, ci: str) -> subprocess.CompletedProces
         "--rootdir",
         str(folder),
     ]
-    return subprocess.run(
-        command, cwd=folder, env=os.environ | {"CI": ci}, capture_output=True, text=True, timeout=60
-    )
+    return subprocess.run(command, cwd=folder, env=os.environ | {"CI": ci}, capture_output=True, text=True, timeout=60)
 
 
 def test_help_names_every_command():
@@ -93,3 +87,43 @@ def test_a_module_skipped_as_a_whole_fails_in_ci(tmp_path, ci, status):
     done = run_pytest(tmp_path, "import pytest\npytest.importorskip('no_such_module')\n", ci)
     assert done.returncode == status
     assert ("this was skipped" in done.stdout) == bool(ci)
+
+
+@pytest.fixture
+def machine(tmp_path):
+    """Runs scripts/system-packages.sh where there are no X servers, and only the given programs."""
+
+    def run(**programs: str) -> str:
+        for name, script in programs.items():
+            program = tmp_path / name.replace("_", "-")
+            program.write_text(f"#!/bin/sh\n{script}\n")
+            program.chmod(0o755)
+        script = ROOT / "scripts" / "system-packages.sh"
+        done = subprocess.run(
+            ["/bin/sh", str(script)], env={"PATH": str(tmp_path)}, capture_output=True, text=True, timeout=60
+        )
+        assert (done.returncode, done.stderr) == (0, "")
+        return done.stdout
+
+    return run
+
+
+def test_missing_system_packages_are_named_to_those_who_may_not_install_them(machine):
+    assert "sudo apt-get update && sudo apt-get install xvfb xserver-xephyr" in machine(id="echo 1000")
+
+
+def test_root_gets_missing_system_packages_installed_after_an_update_if_that_takes_one(machine, tmp_path):
+    log = tmp_path / "log"
+    apt = f'echo "$*" >> {log}; [ "$1" = update ] && : > {tmp_path}/updated; [ -e {tmp_path}/updated ]'
+    said = machine(id="echo 0", apt_get=apt)
+    assert said.count("\n") == 1
+    assert said.startswith("Installing xvfb xserver-xephyr")
+    assert [line.split()[0] for line in log.read_text().splitlines()] == ["install", "update", "install"]
+
+
+def test_an_installation_that_fails_ends_no_test_run(machine):
+    assert "sudo apt-get install xvfb" in machine(id="echo 0", apt_get="exit 100")
+
+
+def test_nothing_is_said_where_nothing_is_missing(machine):
+    assert machine(Xvfb="", Xephyr="", lbreakout2="") == ""

@@ -15,11 +15,13 @@ ROOT = Path(__file__).parents[2]
 PACKAGES = ("hakisa_algos", "hakisa_envs")
 
 # Files of the packages that are neither Python nor py.typed, relative to src: declare each one here.
-DATA: frozenset[str] = frozenset()
+DATA = frozenset(
+    f"hakisa_envs/screen/games/{name}" for name in ("flash.toml", "lbreakout2.toml", "lbreakout2/digits.txt")
+)
 
 EXTRAS = {
     "algos": {"torch", "safetensors", "tyro", "rich"},
-    "screen": {"mss", "pynput", "python-xlib", "opencv-python-headless", "tyro", "rich"},
+    "screen": {"mss", "python-xlib", "opencv-python-headless", "tyro", "rich"},
     "retro": {"stable-retro"},
     "atari": {"ale-py", "opencv-python-headless"},
     "sb3": {"stable-baselines3"},

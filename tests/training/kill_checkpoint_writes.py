@@ -5,7 +5,6 @@ its n-th event; the parent then loads. It stands alone (not in the pytest proces
 how many kills it survived; anything wrong is an exception.
 """
 
-import io
 import os
 import signal
 import sys
@@ -85,28 +84,36 @@ def half_text(path, text):
 def half_pointer(path, text):
     if path.name.endswith("latest"):
         half_text(path, text)
-    with io.open(path, "w", encoding="utf-8") as file:
+    with open(path, "w", encoding="utf-8") as file:
         file.write(text)
 
 
-def main(folder):
-    kills, step, good = 0, 1, None
-    while True:
-        step += 1
+def survive(folder, step, save):
+    """Kill a save of ``step``; load; then save the next one in peace. Returns whether it was killed."""
+    good = check(load_checkpoint(folder)) if (folder / "latest").exists() else None
+    killed = in_child(save)
+    if good is not None or not killed:
+        loaded = check(load_checkpoint(folder))
+        assert loaded in (good, step), f"loaded {loaded}, not {good} or {step}"
+        assert killed or loaded == step
+    save_checkpoint(folder, state_of(step + 1), keep=2)
+    assert check(load_checkpoint(folder)) == step + 1
+    assert not list(folder.glob(".tmp-*")), "leftovers of the killed write stayed"
+    assert len(list(folder.glob("step_*"))) == 2 or good is None, "old checkpoints stayed"
+    return killed
 
-        def save(n=step - 1, step=step):
-            kill_at_line(n)
+
+def main(folder):
+    killed, kills, step = True, 0, 0
+    while killed:
+        step += 2
+
+        def save(line=kills + 1, step=step):
+            kill_at_line(line)
             save_checkpoint(folder, state_of(step), keep=2)
 
-        killed = in_child(save)
-        if (folder / "latest").exists():
-            loaded = check(load_checkpoint(folder))
-            assert loaded in (good, step), f"loaded {loaded}, not {good} or {step}"
-            assert killed or loaded == step
-            good = loaded
-        if not killed:
-            break
-        kills += 1
+        killed = survive(folder, step, save)
+        kills += killed
 
     for owner, name, fault in (
         (safetensors.torch, "save_file", half_safetensors),
@@ -114,21 +121,14 @@ def main(folder):
         (module, "_write_text", half_text),
         (module, "_write_text", half_pointer),
     ):
-        step += 1
+        step += 2
 
         def save(owner=owner, name=name, fault=fault, step=step):
             setattr(owner, name, fault)
             save_checkpoint(folder, state_of(step), keep=2)
 
-        assert in_child(save)
-        assert check(load_checkpoint(folder)) == good
+        assert survive(folder, step, save)
         kills += 1
-
-    assert list(folder.glob(".tmp-*")), "the kills left nothing behind: they did not hit the writes"
-    save_checkpoint(folder, state_of(step + 1), keep=2)
-    assert check(load_checkpoint(folder)) == step + 1
-    assert not list(folder.glob(".tmp-*")), "leftovers of killed writes stayed"
-    assert len(list(folder.glob("step_*"))) == 2, "old checkpoints stayed"
     sys.stdout.write(f"{kills}\n")
 
 

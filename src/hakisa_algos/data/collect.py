@@ -12,8 +12,9 @@ import numpy as np
 import torch
 from gymnasium.vector import SyncVectorEnv, VectorEnv
 
+from hakisa_algos.data.action_log import ActionLog
 from hakisa_algos.data.rollout import RolloutBuffer
-from hakisa_algos.data.vectorize import ResetMode, is_deterministic, reset_columns, reset_mode
+from hakisa_algos.data.vectorize import ResetMode, episodes_per_seed, is_deterministic, reset_columns, reset_mode
 from hakisa_algos.policy.observations import RawObservation, map_observation, pick, same_observation, to_tensors
 from hakisa_algos.policy.policy import Policy
 
@@ -85,9 +86,11 @@ class Collector:
         self._start = np.ones(n, bool)
         self._done = np.zeros(n, bool)
         self._observation: RawObservation = None
-        # Actions since the oldest running episode began, and where in them each column's episode begins.
-        self._actions: list[np.ndarray] = []
-        self._begun = np.zeros(n, np.int64)
+        self._episodes_per_seed = episodes_per_seed(envs)
+        # Actions since the oldest seed in use, and where in them each column was seeded.
+        self._actions = ActionLog()
+        self._seed = np.zeros(n, np.int64)
+        self._seeded = np.zeros(n, np.int64)
 
     def collect(self, need: Need) -> None:
         """Steps until ``need`` is met; the first call resets the envs."""
@@ -114,7 +117,7 @@ class Collector:
     def _step(self) -> None:
         began = time.perf_counter_ns()
         policy = self.policy
-        if self._start.any():
+        if np.count_nonzero(self._start):  # a tenth of what any() takes
             self._state = policy.begin(torch.from_numpy(self._start).to(self.device), self._state)
         tensors = to_tensors(self._observation, self.device)
         decision = policy.act(tensors, self._state, self.explore, self.generator)
@@ -126,8 +129,10 @@ class Collector:
         raw, reward, terminated, truncated, infos = self.envs.step(action)
         truncated = truncated & ~terminated
         done = terminated | truncated
-        valid = ~self._done if self._mode is ResetMode.NEXT_STEP else np.ones_like(done)
-        final = self._final_observations(raw, infos, truncated) if truncated.any() else {}
+        valid = _transitions(infos, len(done))
+        if self._mode is ResetMode.NEXT_STEP:
+            valid &= ~self._done
+        final = self._final_observations(raw, infos, truncated) if np.count_nonzero(truncated) else {}
         self.buffer.add(action, reward, terminated, truncated, valid, policy.version, decision.extras, final)
         if self._replayable:
             self._actions.append(action)
@@ -135,9 +140,9 @@ class Collector:
             start, self._done = self._done, done
         else:
             start = done
-            if self._mode is ResetMode.MASKED and done.any():
+            if self._mode is ResetMode.MASKED and np.count_nonzero(done):
                 self._episode += done
-                raw = self._reset(done)
+                raw = self._reset(done, done & (self._episode % self._episodes_per_seed == 0))
         self._see(raw, start)
         self.nanoseconds["env"] += time.perf_counter_ns() - acted
 
@@ -147,19 +152,22 @@ class Collector:
         self.buffer.observe(self._observation, start)
 
     def _reset_all(self) -> None:
-        raw, _ = self.envs.reset(seed=self.seed)
         everyone = np.ones(self.envs.num_envs, bool)
         if self._mode is ResetMode.MASKED:
-            # Some vector envs take no mask in their first reset, so all columns are reset, then each by its seed.
-            raw = self._reset(everyone)
+            raw = self._reset(everyone, everyone)
+        else:
+            # Not the run's seed alone, or every resume would begin with the same episodes.
+            raw, _ = self.envs.reset(seed=episode_seed(self.seed, 0, int(self._episode[0])))
         self._see(raw, everyone)
 
-    def _reset(self, mask: np.ndarray) -> RawObservation:
-        self._begun[mask] = len(self._actions)
-        return reset_columns(self.envs, mask, self._seeds())
+    def _reset(self, mask: np.ndarray, seeded: np.ndarray) -> RawObservation:
+        for column in np.flatnonzero(seeded):
+            self._seed[column] = episode_seed(self.seed, int(column), int(self._episode[column]))
+        self._seeded[seeded] = len(self._actions)
+        return reset_columns(self.envs, mask, self._seeds(seeded))
 
-    def _seeds(self) -> list[int]:
-        return [episode_seed(self.seed, column, int(k)) for column, k in enumerate(self._episode)]
+    def _seeds(self, seeded: np.ndarray) -> list[int | None]:
+        return [int(seed) if due else None for seed, due in zip(self._seed, seeded, strict=True)]
 
     def _final_observations(
         self, raw: RawObservation, infos: Mapping[str, Any], truncated: np.ndarray
@@ -173,13 +181,13 @@ class Collector:
         return {env: pick(encoded, env) for env in ended}
 
     def _trim_log(self) -> None:
-        oldest = int(self._begun.min())
+        oldest = int(self._seeded.min())
         if len(self._actions) - oldest > _LONGEST_REPLAY:
             self._replayable = False
-            self._actions.clear()
+            self._actions = ActionLog()
         elif oldest:
-            del self._actions[:oldest]
-            self._begun -= oldest
+            self._actions.drop(oldest)
+            self._seeded -= oldest
 
     def _call(self, name: str) -> None:
         envs = self.envs
@@ -196,9 +204,10 @@ class Collector:
             "episode": self._episode.copy(),
             "start": self._start.copy(),
             "done": self._done.copy(),
-            "observation": map_observation(np.array, self._observation),
-            "actions": np.array(self._actions),
-            "begun": self._begun.copy(),
+            "observation": None if self._observation is None else map_observation(np.array, self._observation),
+            "actions": self._actions.array(),
+            "seed": self._seed.copy(),
+            "seeded": self._seeded.copy(),
             "replayable": self._replayable,
         }
 
@@ -209,7 +218,9 @@ class Collector:
         leads to other observations, they are closed as truncated and new ones begin.
         """
         self.generator.set_state(state["generator"])
-        self._episode = state["episode"]
+        self._episode = state["episode"].copy()
+        if state["observation"] is None:
+            return True  # nothing was played yet
         if state["replayable"] and self._replayable and self._replay(state):
             self._start, self._done = state["start"], state["done"]
             self._state = dict(state["policy_state"])
@@ -221,28 +232,41 @@ class Collector:
         self.buffer.close_episodes(state["observation"])
         self._episode += 1
         self._done[:] = False
-        self._actions.clear()
+        self._actions = ActionLog()
         self._reset_all()
         return False
 
     def _replay(self, state: Mapping[str, Any]) -> bool:
-        actions, self._begun = state["actions"], state["begun"].copy()
-        self._actions = list(actions)
-        seeds = self._seeds()
-        raw, _ = self.envs.reset(seed=self.seed)
-        # A column plays what the log holds of the episode before until its own begins; what happens there does
-        # not matter, and an end that falls into it is reset away.
+        actions = state["actions"]
+        self._actions.load(actions)
+        self._seed, self._seeded = state["seed"].copy(), state["seeded"].copy()
+        everyone = np.ones(self.envs.num_envs, bool)
+        raw = reset_columns(self.envs, everyone, self._seeds(everyone))
+        # A column plays what the log holds for others until its own part begins with its seed.
         for t in range(len(actions) + 1):
-            joining = self._begun == t
-            if joining.any():
-                raw = reset_columns(self.envs, joining, seeds)
+            joining = self._seeded == t
+            if t and joining.any():
+                raw = reset_columns(self.envs, joining, self._seeds(joining))
             if t == len(actions):
                 break
             raw, _, terminated, truncated, _ = self.envs.step(actions[t])
-            ended = (terminated | truncated) & (self._begun != t + 1)
-            if (ended & (self._begun <= t)).any():
-                return False
+            ended = (terminated | truncated) & (self._seeded != t + 1)
             if ended.any():
-                raw = reset_columns(self.envs, ended, seeds)
+                raw = reset_columns(self.envs, ended, self._seeds(~everyone))
         self._observation = self.policy.observation.encode(raw)
         return same_observation(self._observation, state["observation"])
+
+
+def _transitions(infos: Mapping[str, Any], num_envs: int) -> np.ndarray:
+    """Bool ``[num_envs]``: False where the env itself says that a row is no transition.
+
+    Live games do: of a frame that came too late, a game that was lost, a column that is still being reset.
+    """
+    valid = np.ones(num_envs, bool)
+    # Under SAME_STEP the row's own infos are in final_info, once its episode has ended.
+    for told in (infos, infos.get("final_info", {})):
+        for key, fine in (("transition", True), ("resetting", False)):
+            if key in told:
+                said = np.asarray(told.get(f"_{key}", True), bool)  # by which columns
+                valid &= ~said | (np.asarray(told[key]).astype(bool) == fine)
+    return valid

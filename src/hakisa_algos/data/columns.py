@@ -50,7 +50,7 @@ class FrameStack:
             return None
         try:
             axis, size, padding = declared
-            fits = space.shape[axis] % size == 0 and padding in PADDINGS
+            fits = size > 0 and space.shape[axis] % size == 0 and padding in PADDINGS
         except (TypeError, ValueError, IndexError, ZeroDivisionError):
             fits = False
         if not fits:
@@ -144,7 +144,7 @@ class StackedColumn:
         source = (index.unsqueeze(1) - back * self._num_envs) % self._positions
         frames = self._flat.index_select(0, source.view(-1)).view(len(index), self.stack.size, -1)
         if any_missing and self.stack.padding == "zero":
-            frames[missing] = 0
+            frames.view(-1, frames.shape[-1]).index_fill_(0, missing.view(-1).nonzero().squeeze(1), 0)
         return frames.view(len(index), *self._shape)
 
 

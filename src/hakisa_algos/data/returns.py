@@ -58,9 +58,10 @@ def generalized_advantages(
     decay = np.where(terminated | truncated | ~valid, 0, gamma * gae_lambda).astype(delta.dtype)
     advantage = np.empty_like(delta)
     running = np.zeros_like(delta[0])
-    for t in range(len(delta) - 1, -1, -1):
-        running = delta[t] + decay[t] * running
-        advantage[t] = running
+    for row, gain, factor in zip(advantage[::-1], delta[::-1], decay[::-1], strict=True):
+        np.multiply(factor, running, out=row)
+        row += gain
+        running = row
     return advantage
 
 

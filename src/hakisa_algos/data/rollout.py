@@ -77,8 +77,10 @@ class RolloutBuffer:
             self._observations = {k: make_column(self._ring, num_envs, box, stack) for k, box in boxes.items()}
         self._columns: dict[str, Tensor] = {}
         self._arrays: dict[str, np.ndarray] = {}
-        self._allocate("age", np.zeros(num_envs, np.int32))
+        for name, dtype in (("age", np.int32), ("reward", np.float32), ("policy_version", np.int32)):
+            self._allocate(name, np.zeros(num_envs, dtype))
         self._final: dict[int, Any] = {}
+        self._restored = 0  # rows before this one did not come with the checkpoint
         self._age = np.zeros(num_envs, np.int32)
         self._total = np.zeros(num_envs)
         self._length = np.zeros(num_envs, np.int64)
@@ -87,6 +89,11 @@ class RolloutBuffer:
     def steps(self) -> int:
         """Env steps taken so far, all columns together."""
         return self.rows * self.num_envs
+
+    @property
+    def oldest(self) -> int:
+        """Number, since the start, of the oldest row that can be read."""
+        return max(self._restored, self.rows - self.capacity)
 
     @property
     def nbytes(self) -> int:
@@ -134,11 +141,11 @@ class RolloutBuffer:
         row = self.rows % self._ring
         values: dict[str, Any] = {
             "action": action,
-            "reward": reward.astype(np.float32, copy=False),
+            "reward": reward,
             "terminated": terminated,
             "truncated": truncated,
             "valid": valid,
-            "policy_version": np.full(self.num_envs, version, np.int32),
+            "policy_version": version,
         }
         values.update({name: value.cpu().numpy() for name, value in extras.items()})
         for name, value in values.items():
@@ -162,6 +169,25 @@ class RolloutBuffer:
                 "buffer more capacity"
             )
         return Rollout(self, self.rows - length, length)
+
+    def take(self, name: str, position: np.ndarray) -> np.ndarray:
+        """Entries of a column at ``position``, which is ``row * num_envs + env``, rows counted since the start.
+
+        Positions may have any shape; those of rows that are not stored give something meaningless.
+        """
+        column = self._arrays[name]
+        entries: np.ndarray = column.reshape(-1, *column.shape[2:])[position % (self._ring * self.num_envs)]
+        return entries
+
+    def observation(self, position: np.ndarray) -> Observation:
+        """Observations at positions ``[batch]``, those at the head included; see :meth:`take`."""
+        index = torch.from_numpy(position % (self._ring * self.num_envs))
+        age = self._columns["age"].view(-1)[index]
+        return _read(self._observations, index, age)
+
+    def final_observation(self, position: int) -> Any:
+        """The encoded final observation, without a batch axis, of a truncated row's env; see :meth:`take`."""
+        return self._final[position]
 
     def episodes(self) -> list[Episode]:
         """The episodes that have ended since the last call; their totals do not depend on the ring."""
@@ -195,6 +221,7 @@ class RolloutBuffer:
         return {
             "rows": self.rows,
             "kept": kept,
+            "readable": min(self.rows - self.oldest, rows),
             "columns": {name: column[index].clone() for name, column in self._columns.items()},
             "observations": {k or "observation": c.data[index].clone() for k, c in self._observations.items()},
             "final": {str(k): v for k, v in self._final.items() if k >= first},
@@ -206,6 +233,7 @@ class RolloutBuffer:
     def load_state(self, state: Mapping[str, Any]) -> None:
         """Restores what :meth:`state` gave."""
         self.rows = state["rows"]
+        self._restored = self.rows - state["readable"]
         index = torch.arange(self.rows - state["kept"], self.rows + 1) % self._ring
         for name, column in state["columns"].items():
             if name not in self._columns:
@@ -223,17 +251,19 @@ class RolloutBuffer:
 
     def _keep_final(self, final: Mapping[int, Any]) -> None:
         oldest = (self.rows + 1 - self.capacity) * self.num_envs
-        for key in [k for k in self._final if k < oldest]:
-            del self._final[key]
+        while self._final and (first := next(iter(self._final))) < oldest:
+            del self._final[first]
         for env, observation in final.items():
             self._final[self.rows * self.num_envs + env] = map_observation(np.array, observation)
 
     def _count(self, reward: np.ndarray, done: np.ndarray, valid: np.ndarray, seat: Any) -> None:
-        self._total += np.where(valid, reward, 0)
+        np.add(self._total, reward, out=self._total, where=valid)
         self._length += valid
-        for env in np.flatnonzero(done & valid):
-            who = int(env if seat is None else seat[env])
-            self.finished.append(Episode(int(env), who, float(self._total[env]), int(self._length[env])))
+        for env in np.flatnonzero(done):
+            # An episode that a broken row ended is nobody's result.
+            if valid[env]:
+                who = int(env if seat is None else seat[env])
+                self.finished.append(Episode(int(env), who, float(self._total[env]), int(self._length[env])))
             self._total[env] = 0
             self._length[env] = 0
 
@@ -289,8 +319,10 @@ class Rollout:
         return torch.from_numpy(np.stack(final))
 
     def _read(self, position: Tensor) -> Observation:
-        age = self._age[position]
-        columns = self._buffer._observations
-        if "" in columns:
-            return columns[""].read(position, age)
-        return {key: column.read(position, age) for key, column in columns.items()}
+        return _read(self._buffer._observations, position, self._age[position])
+
+
+def _read(columns: Mapping[str, Column], index: Tensor, age: Tensor) -> Observation:
+    if "" in columns:
+        return columns[""].read(index, age)
+    return {key: column.read(index, age) for key, column in columns.items()}

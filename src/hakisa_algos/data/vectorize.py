@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import importlib.util
+import multiprocessing
+import re
+import signal
+import traceback
 from collections.abc import Callable, Mapping
 from enum import Enum
 from typing import Any, Literal
 
 import gymnasium as gym
 import numpy as np
+from gymnasium.envs import registration
 from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv, VectorEnv
 
 from hakisa_algos.errors import ConfigError, did_you_mean
@@ -92,13 +98,43 @@ def reset_mode(envs: VectorEnv[Any, Any, Any]) -> ResetMode:
     return ResetMode.NEXT_STEP if mode is AutoresetMode.NEXT_STEP else ResetMode.SAME_STEP
 
 
-def reset_columns(envs: VectorEnv[Any, Any, Any], mask: np.ndarray, seeds: list[int]) -> Any:
-    """Resets the columns in the bool ``mask`` with their entries of ``seeds``; returns all observations."""
+def reset_columns(envs: VectorEnv[Any, Any, Any], mask: np.ndarray, seeds: list[int | None]) -> Any:
+    """Resets the columns in the bool ``mask`` and returns all observations.
+
+    Args:
+        envs: with :attr:`ResetMode.MASKED`.
+        mask: bool ``[num_envs]``; all of them need no mask, which some envs do not take before their first reset.
+        seeds: one per column, None where the env's generator goes on; those of other columns do not matter.
+    """
+    options = None if mask.all() else {"reset_mask": mask}
     if _is_ale(envs):
-        # ale-py wants the seeds of the reset columns only.
-        chosen: Any = np.asarray(seeds)[mask]
-        return envs.reset(seed=chosen, options={"reset_mask": mask})[0]
-    return envs.reset(seed=seeds, options={"reset_mask": mask})[0]  # type: ignore[arg-type]
+        # ale-py wants the seeds of the reset columns only, and -1 for none.
+        chosen: Any = np.array([-1 if seed is None else seed for seed in seeds])[mask]
+        return envs.reset(seed=chosen, options=options)[0]
+    return envs.reset(seed=seeds, options=options)[0]  # type: ignore[arg-type]
+
+
+def episodes_per_seed(envs: VectorEnv[Any, Any, Any]) -> int:
+    """How many episodes of a column share one seed: 1, or what ``metadata["episodes_per_seed"]`` asks for.
+
+    An env asks for more where a seeded reset is dear. ale-py loads the ROM again, 65 ms a column: as much as a
+    tenth of an episode of Pong.
+    """
+    return int(envs.metadata.get("episodes_per_seed", 8 if _is_ale(envs) else 1))
+
+
+def why_not_from_file(name: str) -> str | None:
+    """Why a file alone must not choose the env ``name`` and its options; None where it may.
+
+    An env whose options name programs to run says so by ``metadata["launches_programs"]``.
+    """
+    if ":" in name:
+        return "whose module would be imported"
+    _import_own(name)
+    spec = gym.registry.get(name)
+    entry = spec and spec.entry_point
+    creator = registration.load_env_creator(entry) if isinstance(entry, str) else entry
+    return "which starts programs" if getattr(creator, "metadata", {}).get("launches_programs") else None
 
 
 def is_deterministic(envs: VectorEnv[Any, Any, Any]) -> bool:
@@ -110,10 +146,12 @@ def is_deterministic(envs: VectorEnv[Any, Any, Any]) -> bool:
 
 
 def _from_id(name: str, count: int, options: dict[str, Any], vectorization: Vectorization) -> VectorEnv[Any, Any, Any]:
-    if name.startswith("Hakisa/") and importlib.util.find_spec("hakisa_envs"):
-        importlib.import_module("hakisa_envs")
+    _import_own(name)
+    module, _, registered = name.rpartition(":")
     try:
-        spec = gym.spec(name)
+        if module:  # gym.make imports it, gym.spec does not
+            importlib.import_module(module)
+        spec = gym.spec(registered)
     except (gym.error.Error, ModuleNotFoundError) as error:
         near = did_you_mean(name, list(gym.registry))
         raise ConfigError(
@@ -122,10 +160,11 @@ def _from_id(name: str, count: int, options: dict[str, Any], vectorization: Vect
     if vectorization in ("auto", "vector_entry_point") and spec.vector_entry_point is not None:
         try:
             envs = gym.make_vec(name, count, vectorization_mode="vector_entry_point", **options)
-        except (ValueError, TypeError, gym.error.Error):
+        except (ValueError, TypeError, gym.error.Error) as error:
             # Options that only the single env takes: "auto" falls back to it, and if they are wrong there too
             # the error comes from there.
             if vectorization == "vector_entry_point":
+                _raise_if_refused(error, name, options)
                 raise
         else:
             if vectorization == "vector_entry_point" or _resets_by_mask(envs):
@@ -140,20 +179,61 @@ def _from_id(name: str, count: int, options: dict[str, Any], vectorization: Vect
 
     try:
         return _from_factories([factory] * count, vectorization)
-    except TypeError as error:
-        raise ConfigError(f"{name} does not take the options {sorted(options)}: {error}") from error
+    except (ValueError, TypeError, gym.error.Error) as error:
+        _raise_if_refused(error, name, options)
+        raise
+
+
+def _raise_if_refused(error: Exception, name: str, options: dict[str, Any]) -> None:
+    """A ConfigError, if ``error`` says that the env does not take its options rather than that it is broken.
+
+    Raises:
+        ConfigError: it names env, options and ``error``.
+    """
+    # gym.make raises a copy of the constructor's error, from that error.
+    error = error.__cause__ if isinstance(error.__cause__, type(error)) else error
+    *_, (frame, _) = traceback.walk_tb(error.__traceback__)
+    # A keyword that the constructor does not have, or lacks, is noticed by the one who calls it: Gymnasium.
+    by_call = frame.f_globals.get("__name__") == registration.__name__
+    named = any(re.search(rf"\b{re.escape(option)}\b", str(error)) for option in options)
+    refused = by_call or named if isinstance(error, TypeError) else options or isinstance(error, gym.error.Error)
+    if refused:
+        what = f"does not take the options {options}" if options else "cannot be made without options"
+        raise ConfigError(f"{name} {what}: {error}") from error
+
+
+def _import_own(name: str) -> None:
+    if name.startswith("Hakisa/") and importlib.util.find_spec("hakisa_envs"):
+        importlib.import_module("hakisa_envs")
 
 
 def _from_factories(factories: list[EnvFactory], vectorization: Vectorization) -> VectorEnv[Any, Any, Any]:
     if vectorization == "async":
-        return AsyncVectorEnv(factories, autoreset_mode=AutoresetMode.DISABLED)
+        workers = [functools.partial(_deaf, factory) for factory in factories]
+        return AsyncVectorEnv(workers, autoreset_mode=AutoresetMode.DISABLED)
     # The collector copies what it keeps.
-    return SyncVectorEnv(factories, copy=False, autoreset_mode=AutoresetMode.DISABLED)
+    envs = SyncVectorEnv(factories, copy=False, autoreset_mode=AutoresetMode.DISABLED)
+    if len({id(env.unwrapped) for env in envs.envs}) < len(factories):
+        raise ConfigError(
+            "the callable returned the same env object more than once; each column needs an env of its own: "
+            "make it inside the callable"
+        )
+    return envs
+
+
+def _deaf(factory: EnvFactory) -> gym.Env[Any, Any]:
+    """Makes an env whose worker process leaves Ctrl+C, which the terminal sends to all of them, to the trainer."""
+    if multiprocessing.parent_process() is not None:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+    return factory()
 
 
 def _resets_by_mask(envs: VectorEnv[Any, Any, Any]) -> bool:
+    if isinstance(envs, SyncVectorEnv | AsyncVectorEnv):
+        # In SAME_STEP they have reset a column before anybody could do it with a mask.
+        return envs.metadata["autoreset_mode"] is not AutoresetMode.SAME_STEP
     # A wrapper may not pass the mask on, so wrapped envs count only if they say so themselves.
-    return isinstance(envs, SyncVectorEnv | AsyncVectorEnv) or bool(envs.metadata.get("masked_reset")) or _is_ale(envs)
+    return bool(envs.metadata.get("masked_reset")) or _is_ale(envs)
 
 
 def _is_ale(envs: VectorEnv[Any, Any, Any]) -> bool:

@@ -6,30 +6,37 @@ REINFORCE is A2C with lambda 1 and the return in place of the advantage.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
 from gymnasium import spaces
-from torch import Tensor, nn
+from torch import Tensor
 
 from hakisa_algos.data.collect import Rows
 from hakisa_algos.data.returns import generalized_advantages, successor_values
 from hakisa_algos.data.rollout import Rollout, RolloutBuffer
-from hakisa_algos.errors import ConfigError, NonFiniteError
+from hakisa_algos.errors import NonFiniteError
+from hakisa_algos.learners.flat import FlatWeights
 from hakisa_algos.learners.rollback import Snapshot
 from hakisa_algos.learners.schedules import Shape, anneal
+from hakisa_algos.learners.validation import check_config
+from hakisa_algos.policy.compilation import Compiled
+from hakisa_algos.policy.memory import keep_freed_memory
 from hakisa_algos.policy.networks import NetworkFactory
 from hakisa_algos.policy.observations import Observation, map_observation
 from hakisa_algos.policy.policy import ActorCritic
 from hakisa_algos.policy.precision import Precision, has_pictures, resolve_bf16
 
+# Rows of each rollout, drawn at random, that the observation statistics are taken from.
+_NORMALIZER_ROWS = 256
+
 
 @dataclass(frozen=True)
 class PPOConfig:
-    """Hyperparameters of PPO. The defaults suit vectors; :meth:`PPO.default_config` has those for pictures."""
+    """Hyperparameters of PPO. The defaults suit vectors; for pictures there is :data:`FOR_PICTURES`."""
 
     total_steps: int = 1_000_000
     """Env steps of the whole run, all envs together; every schedule is based on it."""
@@ -57,6 +64,8 @@ class PPOConfig:
     """Clip the change of the value likewise; rarely helps (Andrychowicz et al. 2021)."""
     entropy_coefficient: float = 0.0
     """Weight of the entropy bonus. Larger explores longer."""
+    entropy_schedule: Shape = "constant"
+    """How that weight falls over the run: constant, linear or cosine."""
     value_coefficient: float = 0.5
     """Weight of the value loss against the policy's, where they share a network."""
     max_grad_norm: float = 0.5
@@ -80,49 +89,59 @@ class PPOConfig:
     activation: str = "tanh"
     """tanh or relu, of an MLP."""
     normalize_observation: bool = False
-    """Scale vectors by their running mean and variance."""
+    """Scale observations by their running mean and variance, pictures pixel by pixel."""
+    compile: bool = False
+    """Compile acting and the gradient; takes half a minute at the start and needs a C++ compiler."""
     precision: Precision = "auto"
     """fp32, bf16, or auto: bf16 for pictures where the hardware computes in it."""
 
     def __post_init__(self) -> None:
-        """Checks ranges.
+        """Checks types and ranges.
 
         Raises:
             ConfigError: names the field, its value and the rule.
         """
-        positive = ("total_steps", "num_envs", "n_steps", "epochs", "minibatch_size", "learning_rate", "clip")
-        for name in (*positive, "max_grad_norm", "reward_scale"):
-            if not getattr(self, name) > 0:
-                raise ConfigError(f"{name}={getattr(self, name)!r} must be greater than 0")
-        for name in ("gamma", "gae_lambda"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise ConfigError(f"{name}={getattr(self, name)!r} must lie in 0..1")
-        for name in ("value_clip", "target_kl", "reward_clip"):
-            value = getattr(self, name)
-            if value is not None and not value > 0:
-                raise ConfigError(f"{name}={value!r} must be greater than 0, or None to do without")
-        if self.optimizer not in ("adam", "rmsprop"):
-            raise ConfigError(f"optimizer={self.optimizer!r} must be 'adam' or 'rmsprop'")
-        for name in ("learning_rate_schedule", "clip_schedule"):
-            anneal(1.0, getattr(self, name), 0.0)
+        counts = ("total_steps", "num_envs", "n_steps", "epochs", "minibatch_size", "hidden_sizes")
+        sizes = ("learning_rate", "clip", "value_clip", "max_grad_norm", "target_kl", "reward_scale", "reward_clip")
+        check_config(
+            self,
+            positive=(*counts, *sizes),
+            not_negative=("entropy_coefficient", "value_coefficient"),
+            shares=("gamma", "gae_lambda"),
+        )
+
+
+FOR_PICTURES = PPOConfig(
+    total_steps=800_000,
+    num_envs=16,
+    epochs=3,
+    learning_rate=5e-4,
+    clip_schedule="linear",
+    entropy_coefficient=0.01,
+    entropy_schedule="linear",
+    normalize_observation=True,
+)
+"""What takes Pong to 20 points fastest (benchmarks/pong.py)."""
 
 
 @dataclass(frozen=True)
 class A2CConfig(PPOConfig):
-    """Hyperparameters of A2C: SB3's."""
+    """Hyperparameters of A2C: SB3's (whose value loss is not halved, so that its coefficient of 0.5 is 1 here)."""
 
     n_steps: int = 5
     epochs: int = 1
     minibatch_size: int = 1_000_000_000
     learning_rate: float = 7e-4
+    learning_rate_schedule: Shape = "constant"
     gae_lambda: float = 1.0
+    value_coefficient: float = 1.0
     normalize_advantage: bool = False
     optimizer: Literal["adam", "rmsprop"] = "rmsprop"
 
 
 @dataclass(frozen=True)
 class REINFORCEConfig(A2CConfig):
-    """Hyperparameters of REINFORCE: long rollouts, whole returns, no baseline."""
+    """Hyperparameters of REINFORCE: long rollouts, whole returns, no critic; returns are standardised per batch."""
 
     n_steps: int = 256
     learning_rate: float = 1e-3
@@ -151,7 +170,7 @@ class Batch:
     advantage: Tensor
     returns: Tensor
 
-    def __getitem__(self, rows: Tensor) -> Batch:
+    def __getitem__(self, rows: Tensor | slice) -> Batch:
         return Batch(*(getattr(self, name)[rows] for name in self.__dataclass_fields__))
 
 
@@ -184,26 +203,31 @@ class PPO:
                 activation=config.activation,
                 normalize_observation=config.normalize_observation,
                 bf16=resolve_bf16(config.precision, device, observation_space),
+                compile=config.compile,
             ).to(device)
+        if device.type == "cpu":
+            keep_freed_memory()
         self.generator = torch.Generator().manual_seed(seed)
         self.updates = 0
         self.learning_rate_scale = 1.0
-        parameters = list(self.policy.parameters())
+        self._weights = FlatWeights(self.policy)
+        weights = [self._weights.vector]
         if config.optimizer == "adam":
             self.optimizer: torch.optim.Optimizer = torch.optim.Adam(
-                parameters, config.learning_rate, eps=1e-5, fused=True
+                weights, config.learning_rate, eps=1e-5, fused=True
             )
         else:
-            self.optimizer = torch.optim.RMSprop(parameters, config.learning_rate, alpha=0.99, eps=1e-5)
+            self.optimizer = torch.optim.RMSprop(weights, config.learning_rate, alpha=0.99, eps=1e-5)
         self._snapshot = Snapshot(self.policy, self.optimizer)
+        self._differentiate: Callable[..., dict[str, Tensor]] = self._gradient
+        if config.compile:
+            self._differentiate = Compiled(self._gradient)
 
     @classmethod
     def default_config(cls, observation_space: spaces.Space[Any]) -> PPOConfig:
         """For pictures the figures measured on Pong, for vectors the class's defaults."""
         if cls.config_class is PPOConfig and has_pictures(observation_space):
-            return PPOConfig(
-                num_envs=16, epochs=3, learning_rate=4e-4, clip_schedule="linear", entropy_coefficient=0.01
-            )
+            return FOR_PICTURES
         config: PPOConfig = cls.config_class()
         return config
 
@@ -233,34 +257,41 @@ class PPO:
         progress = (buffer.steps - config.n_steps * self.num_envs) / config.total_steps
         rate = self.learning_rate_scale * anneal(config.learning_rate, config.learning_rate_schedule, progress)
         clip = anneal(config.clip, config.clip_schedule, progress)
+        exploration = anneal(config.entropy_coefficient, config.entropy_schedule, progress)
+        numbers: Any = clip, exploration
+        if config.compile:  # which would take plain numbers for constants, and compile for each new one
+            numbers = torch.tensor(numbers, device=self.device).unbind()
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         rollout = buffer.rollout(config.n_steps)
         batch = self._batch(rollout)
         self._snapshot.take()
+        drawn = self.generator.get_state()
 
-        sums: dict[str, Tensor] = {}
+        seen: list[dict[str, Tensor]] = []
         steps, stopped = 0, False
         for _ in range(config.epochs):
-            order = torch.randperm(len(batch.index), generator=self.generator)
-            for first in range(0, len(order), config.minibatch_size):
-                part = batch[order[first : first + config.minibatch_size]]
-                loss, terms = self._loss(rollout, part, clip)
-                if config.target_kl and terms["approx_kl"].item() > 1.5 * config.target_kl:
+            shuffled = batch[torch.randperm(len(batch.index), generator=self.generator)]
+            for first in range(0, len(batch.index), config.minibatch_size):
+                part = shuffled[first : first + config.minibatch_size]
+                # The minibatch that ends the update counts too: its KL is what the last step did.
+                seen.append(self._differentiate(self._observation(rollout, part.index), part, *numbers))
+                if config.target_kl and seen[-1]["approx_kl"].item() > 1.5 * config.target_kl:
                     stopped = True
                     break
-                self.optimizer.zero_grad(set_to_none=True)
-                torch.autograd.backward(loss)
-                terms["grad_norm"] = nn.utils.clip_grad_norm_(self.policy.parameters(), config.max_grad_norm)
                 self.optimizer.step()
-                for name, term in terms.items():
-                    sums[name] = sums[name] + term.detach() if name in sums else term.detach()
                 steps += 1
             if stopped:
                 break
-        means = dict(zip(sums, (torch.stack(list(sums.values())) / max(steps, 1)).tolist(), strict=True))
-        self._check_finite(means, batch, rollout)
+        terms = torch.stack([torch.stack(list(each.values())) for each in seen])
+        means = dict(zip(seen[0], terms.mean(0).tolist(), strict=True))
+        means["max_kl"] = max(each["approx_kl"] for each in seen).item()
         self._normalize(rollout)
+        wrong = self._not_finite(means)
+        if wrong:
+            self._snapshot.restore()
+            self.generator.set_state(drawn)
+            raise self._failure(wrong, batch, rollout)
         self.updates += 1
         self.policy.version += 1
         return {f"train/{name}": value for name, value in means.items()} | {
@@ -273,25 +304,33 @@ class PPO:
             "train/stopped_by_kl": float(stopped),
         }
 
-    def _loss(self, rollout: Rollout, part: Batch, clip: float) -> tuple[Tensor, dict[str, Tensor]]:
+    def _gradient(self, observation: Observation, part: Batch, *numbers: float) -> dict[str, Tensor]:
+        loss, terms = self._loss(observation, part, *numbers)
+        return terms | {"grad_norm": self._weights.differentiate(loss, self.config.max_grad_norm)}
+
+    def _loss(
+        self, observation: Observation, part: Batch, clip: float, entropy_coefficient: float
+    ) -> tuple[Tensor, dict[str, Tensor]]:
         config = self.config
-        distribution, value = self.policy(self._observation(rollout, part.index))
+        distribution, value = self.policy(observation)
         advantage = normalized(part.advantage) if config.normalize_advantage else part.advantage
         log_ratio = distribution.log_prob(part.action) - part.log_prob
         ratio = log_ratio.exp()
         policy_loss = clipped_policy_loss(ratio, advantage, clip)
         value_loss = squared_value_loss(value, part.value, part.returns, config.value_clip)
-        bonus = distribution.entropy_bonus().mean()
-        loss = policy_loss + config.value_coefficient * value_loss - config.entropy_coefficient * bonus
+        loss = policy_loss + config.value_coefficient * value_loss
+        if config.entropy_coefficient:
+            loss = loss - entropy_coefficient * distribution.entropy_bonus().mean()
         with torch.no_grad():
+            change = ratio - 1
             terms = {
-                "loss": loss,
-                "policy_loss": policy_loss,
-                "value_loss": value_loss,
+                "loss": loss.detach(),
+                "policy_loss": policy_loss.detach(),
+                "value_loss": value_loss.detach(),
                 "entropy": distribution.entropy().mean(),
                 # Schulman's k3: unbiased, positive, low variance (joschu.net/blog/kl-approx.html).
-                "approx_kl": (ratio - 1 - log_ratio).mean(),
-                "clip_fraction": ((ratio - 1).abs() > clip).float().mean(),
+                "approx_kl": (change - log_ratio).mean(),
+                "clip_fraction": (change.abs() > clip).float().mean(),
             }
         return loss, terms
 
@@ -304,9 +343,10 @@ class PPO:
             reward = reward.clip(-config.reward_clip, config.reward_clip)
         last, final = self._bootstrap(rollout)
         following = successor_values(value, last, truncated, final)
-        advantage = generalized_advantages(
-            reward, value, following, terminated, truncated, valid, config.gamma, config.gae_lambda
-        )
+        with np.errstate(invalid="ignore"):  # an infinite reward is found, and said, after the update
+            advantage = generalized_advantages(
+                reward, value, following, terminated, truncated, valid, config.gamma, config.gae_lambda
+            )
         returns = advantage + value
         index = torch.from_numpy(np.flatnonzero(valid))
         columns = (
@@ -339,16 +379,24 @@ class PPO:
     def _normalize(self, rollout: Rollout) -> None:
         if self.config.normalize_observation:
             valid = torch.from_numpy(np.flatnonzero(rollout.column("valid").numpy()))
-            self.policy.update_normalizer(self._observation(rollout, valid))
+            drawn = torch.randperm(len(valid), generator=self.generator)[:_NORMALIZER_ROWS]
+            self.policy.update_normalizer(self._observation(rollout, valid[drawn]))
 
-    def _check_finite(self, means: Mapping[str, float], batch: Batch, rollout: Rollout) -> None:
+    def _not_finite(self, means: Mapping[str, float]) -> list[str]:
         wrong = [name for name, value in means.items() if not np.isfinite(value)]
-        if not wrong:
-            return
-        self._snapshot.restore()
+        # An infinite observation is clipped to a finite one, but not before it is in the statistics.
+        statistics = self.policy.normalizers.buffers()
+        return wrong if all(bool(s.isfinite().all()) for s in statistics) else [*wrong, "observation statistics"]
+
+    def _failure(self, wrong: list[str], batch: Batch, rollout: Rollout) -> NonFiniteError:
         arrays = {name: getattr(batch, name).cpu().numpy() for name in batch.__dataclass_fields__}
         arrays["reward"] = rollout.column("reward").numpy()
-        raise NonFiniteError(
+        observation = rollout.observation(batch.index.cpu())
+        keyed = observation if isinstance(observation, dict) else {"": observation}
+        # Integers cannot be the cause, and pictures would fill the disk.
+        floats = {key: value.numpy() for key, value in keyed.items() if value.is_floating_point()}
+        arrays |= {f"observation.{key}" if key else "observation": value for key, value in floats.items()}
+        return NonFiniteError(
             f"update {self.updates + 1}: {', '.join(wrong)} became NaN or infinite. The weights are as they were "
             "before it. Look for NaN in rewards and observations, or lower learning_rate",
             arrays,
@@ -403,7 +451,8 @@ def squared_value_loss(value: Tensor, old: Tensor, returns: Tensor, clip: float 
 
 def normalized(advantage: Tensor) -> Tensor:
     """Mean 0 and deviation 1; one sample, or samples without spread, only lose their mean."""
-    centred = advantage - advantage.mean()
+    # A float32 mean of equal values may miss them by a bit, and dividing by that "spread" makes it +-1.
+    centred = advantage - advantage.mean(dtype=torch.float64)
     return centred / (centred.square().mean().sqrt() + 1e-8)
 
 

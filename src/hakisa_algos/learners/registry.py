@@ -20,6 +20,8 @@ _BUILT_IN = {
     "ppo": "hakisa_algos.learners.ppo:PPO",
     "a2c": "hakisa_algos.learners.ppo:A2C",
     "reinforce": "hakisa_algos.learners.ppo:REINFORCE",
+    "dqn": "hakisa_algos.learners.dqn:DQN",
+    "pqn": "hakisa_algos.learners.pqn:PQN",
 }
 _registered: dict[str, type[Learner]] = {}
 
@@ -29,6 +31,7 @@ _MEMBERS = (
     "need",
     "capacity",
     "remembered",
+    "keep_observations",
     "update",
     "state",
     "load_state",

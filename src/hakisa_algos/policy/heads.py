@@ -172,6 +172,11 @@ class ActionHeads(nn.Module):
             logits = logits.view(len(logits), -1, self._widest)
         return ActionDistribution(self, torch.log_softmax(logits, -1))
 
+    def noise(self, batch: int, generator: torch.Generator | None = None) -> Tensor:
+        """What decides a batch of draws, ``[batch, segments, widest]``."""
+        noise = torch.empty(batch, len(self.layout.size), self._widest, device=self.size.device)
+        return noise.exponential_(generator=generator)
+
     def encode(self, action: Tensor) -> Tensor:
         """Env actions ``[batch, *shape]`` as zero-based integers ``[batch, heads]``."""
         return action.reshape(len(action), -1).long() - self.start
@@ -195,9 +200,13 @@ class ActionDistribution:
 
     def sample(self, generator: torch.Generator | None = None) -> Tensor:
         """Actions ``[batch, *shape]`` drawn from the joint distribution; irrelevant heads are 0."""
+        return self.draw(self.heads.noise(len(self.log_probs), generator))[0]
+
+    def draw(self, noise: Tensor) -> tuple[Tensor, Tensor]:
+        """What :meth:`sample` draws with ``noise`` from :meth:`ActionHeads.noise`, and its log-probability."""
         # argmax of p / Exp(1) is a draw from p (the exponential race), with no loop over segments.
-        noise = torch.empty_like(self.log_probs).exponential_(generator=generator)
-        return self._assemble((self.log_probs.exp() / noise).argmax(-1))
+        index = (self.log_probs.exp() / noise).argmax(-1)
+        return self._assemble(index), self._joint_log_prob(index)
 
     def mode(self) -> Tensor:
         """The most likely command, then its most likely arguments, ``[batch, *shape]``."""
@@ -209,11 +218,9 @@ class ActionDistribution:
         Arguments past their range wrap, and irrelevant heads are ignored, as the space's ``canonical`` does.
         """
         choice = self.heads.encode(action)
-        if not self.heads.layout.conditional:
-            return self.log_probs.gather(-1, choice.unsqueeze(-1)).squeeze(-1).sum(-1)
-        index = choice[:, self.heads.head] % self.heads.size
-        taken = self.log_probs.gather(-1, index.unsqueeze(-1)).squeeze(-1)
-        return (taken * self.heads.active[choice[:, 0]]).sum(-1)
+        if self.heads.layout.conditional:
+            choice = choice[:, self.heads.head] % self.heads.size
+        return self._joint_log_prob(choice)
 
     def entropy(self) -> Tensor:
         """Exact entropy of the joint action in nats, ``[batch]``."""
@@ -237,6 +244,13 @@ class ActionDistribution:
 
     def _segment_entropy(self) -> Tensor:
         return -(self.log_probs.exp() * self.log_probs).sum(-1)
+
+    def _joint_log_prob(self, index: Tensor) -> Tensor:
+        """Of the choice of every segment, ``[batch, segments]``."""
+        taken = self.log_probs.gather(-1, index.unsqueeze(-1)).squeeze(-1)
+        if self.heads.layout.conditional:
+            taken = taken * self.heads.active[index[:, 0]]
+        return taken.sum(-1)
 
     def _weights(self, table: Tensor) -> Tensor:
         if not self.heads.layout.conditional:

@@ -30,6 +30,15 @@ def pick(batch: Any, row: int) -> Any:
     return map_observation(lambda x: x[row], batch)
 
 
+def join_observations(first: Observation, second: Observation) -> Observation:
+    """One batch of two."""
+    if isinstance(first, dict) and isinstance(second, dict):
+        return {key: torch.cat([first[key], second[key]]) for key in first}
+    assert isinstance(first, Tensor)
+    assert isinstance(second, Tensor)
+    return torch.cat([first, second])
+
+
 def to_tensors(encoded: Any, device: torch.device) -> Observation:
     """Encoded arrays as tensors on ``device``; on the CPU they share memory where they can."""
     result: Observation = map_observation(lambda x: torch.from_numpy(np.ascontiguousarray(x)).to(device), encoded)
@@ -51,8 +60,9 @@ def is_picture(space: spaces.Space[Any]) -> bool:
 class ObservationLayout:
     """Checks an observation space once and turns raw batches into the layout that is stored and learned from.
 
-    Pictures ``[H, W, C]`` become ``[C, H, W]``; stacks of them ``[K, H, W, C]`` become ``[K * C, H, W]``;
-    everything else keeps its shape. The smallest of the outer dimensions counts as the channels, as in SB3.
+    Pictures ``[H, W, C]`` become ``[C, H, W]``; stacks of them, ``[K, H, W, C]`` or ``[K, C, H, W]``, become
+    ``[K * C, H, W]``; everything else keeps its shape. The smaller one of the outer dimensions of a picture counts
+    as the channels, as in SB3.
 
     Args:
         space: Box, or Dict of Box.
@@ -105,9 +115,9 @@ def _axes(space: spaces.Box) -> tuple[int, ...] | None:
     """The transposition of a batch, or None where none is needed."""
     if not is_picture(space):
         return None
+    channels_last = space.shape[-1] < space.shape[-3]
     if len(space.shape) == 4:
-        return (0, 1, 4, 2, 3)
-    channels_last = space.shape[2] < space.shape[0]
+        return (0, 1, 4, 2, 3) if channels_last else (0, 1, 2, 3, 4)
     return (0, 3, 1, 2) if channels_last else None
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -10,8 +11,9 @@ import torch
 from gymnasium import spaces
 from torch import Tensor, nn
 
+from hakisa_algos.policy.compilation import Compiled
 from hakisa_algos.policy.heads import ActionDistribution, ActionHeads, ActionLayout
-from hakisa_algos.policy.networks import NetworkFactory, build_network, orthogonal, width
+from hakisa_algos.policy.networks import MLP, MLPPair, NetworkFactory, build_network, orthogonal, width
 from hakisa_algos.policy.normalizer import RunningNormalizer
 from hakisa_algos.policy.observations import Observation, ObservationLayout, is_picture
 
@@ -60,8 +62,9 @@ class ActorCritic(nn.Module):
         network: see :func:`hakisa_algos.policy.networks.build_network`.
         hidden_sizes: of an MLP.
         activation: of an MLP.
-        normalize_observation: scale float observations by their running mean and variance.
+        normalize_observation: scale observations by their running mean and variance, pictures pixel by pixel.
         bf16: run the network (never heads, losses or softmax) in bfloat16.
+        compile: compile what acts while exploring.
     """
 
     def __init__(
@@ -74,6 +77,7 @@ class ActorCritic(nn.Module):
         activation: str = "tanh",
         normalize_observation: bool = False,
         bf16: bool = False,
+        compile: bool = False,
     ) -> None:
         super().__init__()
         self.observation = ObservationLayout(observation_space)
@@ -90,34 +94,44 @@ class ActorCritic(nn.Module):
         shared = callable(network) or any(is_picture(box) for box in boxes)
         self.value_trunk = None if shared else build()
         features = width(self.trunk)
+        if isinstance(self.trunk, MLP) and isinstance(self.value_trunk, MLP):
+            self.trunk, self.value_trunk = MLPPair(self.trunk, self.value_trunk), None
         self.heads = ActionHeads(ActionLayout.of(action_space), features)
         self.value_head = orthogonal(nn.Linear(features, 1), gain=1.0)
+        self._explore: Callable[..., tuple[Tensor, Tensor, Tensor]] = Compiled(self._draw) if compile else self._draw
         self.normalizers = nn.ModuleDict()
         self._normalized: list[str] = []
         if normalize_observation:
             keyed = dict(space.items()) if isinstance(space, spaces.Dict) else {"": space}
-            self._normalized = [key for key, box in keyed.items() if not is_picture(box)]
+            self._normalized = list(keyed)
             # A ModuleDict refuses empty names and dots.
-            for i, key in enumerate(self._normalized):
-                self.normalizers[f"n{i}"] = RunningNormalizer(keyed[key].shape or ())
+            for i, (_, box) in enumerate(keyed.items()):
+                self.normalizers[f"n{i}"] = RunningNormalizer(box.shape or (), is_picture(box))
 
     def forward(self, observation: Observation) -> tuple[ActionDistribution, Tensor]:
         """The distribution over actions, and the value ``[batch]``, both float32."""
-        observation = self._normalize(observation)
-        with torch.autocast(self.heads.head.device.type, torch.bfloat16, enabled=self.bf16):
+        with torch.autocast(self.heads.head.device.type, torch.bfloat16) if self.bf16 else nullcontext():
+            observation = self._normalize(observation)
             features = self.trunk(observation)
-            value_features = features if self.value_trunk is None else self.value_trunk(observation)
+            if isinstance(features, tuple):
+                features, value_features = features
+            else:
+                value_features = features if self.value_trunk is None else self.value_trunk(observation)
         value = nn.functional.linear(value_features.float(), self.value_head.weight, self.value_head.bias)
         return self.heads(features), value.squeeze(-1)
 
     @torch.inference_mode()
     def act(self, observation: Observation, state: State, explore: bool, generator: torch.Generator | None) -> Decision:
         """See :class:`Policy`; stores ``log_prob`` and ``value``."""
-        distribution, value = self(observation)
         if not explore:
-            return Decision(distribution.mode(), {}, state)
-        action = distribution.sample(generator)
-        return Decision(action, {"log_prob": distribution.log_prob(action), "value": value}, state)
+            return Decision(self(observation)[0].mode(), {}, state)
+        first = next(iter(observation.values())) if isinstance(observation, dict) else observation
+        action, log_prob, value = self._explore(observation, self.heads.noise(len(first), generator))
+        return Decision(action, {"log_prob": log_prob, "value": value}, state)
+
+    def _draw(self, observation: Observation, noise: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        distribution, value = self(observation)
+        return *distribution.draw(noise), value
 
     @torch.inference_mode()
     def value(self, observation: Observation) -> Tensor:
@@ -146,5 +160,4 @@ class ActorCritic(nn.Module):
         if not isinstance(observation, dict):
             normalized: Tensor = self.normalizers["n0"](observation)
             return normalized
-        scaled = {k: self.normalizers[f"n{i}"](observation[k]) for i, k in enumerate(self._normalized)}
-        return observation | scaled
+        return {k: self.normalizers[f"n{i}"](observation[k]) for i, k in enumerate(self._normalized)}

@@ -17,9 +17,22 @@ Precision = Literal["auto", "fp32", "bf16"]
 
 
 def resolve_device(device: str, observation_space: spaces.Space[Any]) -> torch.device:
-    """``"auto"``: a GPU for pictures when there is one, else the CPU, where small networks are faster."""
+    """``"auto"``: a GPU for pictures when there is one, else the CPU, where small networks are faster.
+
+    Raises:
+        ConfigError: a device that torch does not know, or that is not there.
+    """
     if device != "auto":
-        return torch.device(device)
+        try:
+            chosen = torch.device(device)
+        except RuntimeError as error:
+            raise ConfigError(f"device={device!r} is unknown; it is auto, cpu, cuda, cuda:1, ...") from error
+        try:
+            torch.empty(0, device=chosen)
+        except (AssertionError, NotImplementedError, RuntimeError) as error:
+            why = str(error).partition("\n")[0].rstrip(".")
+            raise ConfigError(f"device={device!r} is not to be had here ({why}); use auto or cpu") from error
+        return chosen
     return torch.device("cuda" if torch.cuda.is_available() and has_pictures(observation_space) else "cpu")
 
 
@@ -40,12 +53,22 @@ def resolve_bf16(precision: str, device: torch.device, observation_space: spaces
     return bool(torch.cpu._is_avx512_bf16_supported())
 
 
+def compute_dtype(device: torch.device) -> torch.dtype:
+    """What the network computes in just now: autocast's type where it is on, else float32."""
+    return torch.get_autocast_dtype(device.type) if torch.is_autocast_enabled(device.type) else torch.float32
+
+
 def resolve_threads(threads: int | None, observation_space: spaces.Space[Any]) -> int:
     """How many threads torch should use: ``threads``, or all cores for pictures and one for the rest.
 
     A small network's layers are done before a second thread has woken up.
+
+    Raises:
+        ConfigError: not a whole number of at least 1.
     """
     if threads is not None:
+        if type(threads) is not int or threads < 1:
+            raise ConfigError(f"threads={threads!r} must be a whole number of at least 1, or None to choose")
         return threads
     if not has_pictures(observation_space):
         return 1

@@ -185,6 +185,7 @@ def _read_state(checkpoint: Path) -> dict[str, Any]:
         )
     files = document.get("files")
     listed = isinstance(files, dict) and set(files) == {_TENSORS, _ARRAYS}
+    listed = listed and all(isinstance(facts, dict) for facts in document["files"].values())
     if not whole or version != VERSION or not listed:
         raise CheckpointError(
             f"{path} does not match its own checksum; it was changed or damaged after it was written; "
@@ -197,12 +198,12 @@ def _verify(path: Path, facts: Mapping[str, Any]) -> None:
     if not path.is_file():
         raise CheckpointError(f"{path} is missing; {_STATE} lists it; {_another(path.parent)}")
     size = path.stat().st_size
-    if size != facts["size"]:
+    if size != facts.get("size"):
         raise CheckpointError(
-            f"{path} has {size} bytes; {_STATE} says {facts['size']}: it is cut short or was changed; "
+            f"{path} has {size} bytes; {_STATE} says {facts.get('size')}: it is cut short or was changed; "
             f"{_another(path.parent)}"
         )
-    if _sha256(path) != facts["sha256"]:
+    if _sha256(path) != facts.get("sha256"):
         raise CheckpointError(
             f"{path} does not have the SHA-256 that {_STATE} says; it was damaged or changed; {_another(path.parent)}"
         )

@@ -71,7 +71,7 @@ _BLOCKS = 10
 # returns a trifle is significant, and not worth a word. A broken policy measures 2 (CartPole, early) to 20.
 _EFFECT = 1.5
 # The same for returns with no spread at all, where d is infinite: a share of what the run had gained from its
-# worst window to its best, and of the best return itself (a run that begins with a good policy gains nothing).
+# worst window to its best, and of the best return itself (a run that starts from a good policy gains none).
 _SHARE_OF_GAIN = 0.25
 _SHARE_OF_BEST = 0.05
 # A critic that never explained anything has nothing to lose: early in training it is negative for long.

@@ -12,6 +12,7 @@ from gymnasium.vector import VectorEnv
 
 from hakisa_algos.data.collect import Collector, Rows
 from hakisa_algos.data.rollout import RolloutBuffer
+from hakisa_algos.learners.validation import check_seed
 from hakisa_algos.policy.policy import Policy
 
 # Run seeds are small numbers; evaluation seeds lie far from them.
@@ -65,6 +66,7 @@ def evaluate(
         deterministic: the policy's best actions; False draws them as in training.
         device: where the policy lives.
     """
+    seed = check_seed(seed)
     n = envs.num_envs
     each = math.ceil(episodes / n)
     buffer = RolloutBuffer(1, n, policy.observation, keep_observations=False)

@@ -42,7 +42,12 @@ class RunFolder:
 
     @classmethod
     def create(
-        cls, path: Path | str, config: Mapping[str, Any], *, exist: Literal["error", "number"] = "error"
+        cls,
+        path: Path | str,
+        config: Mapping[str, Any],
+        *,
+        exist: Literal["error", "number"] = "error",
+        threads: int | None = None,
     ) -> RunFolder:
         """A new run folder with config.json and system.json in it.
 
@@ -51,6 +56,7 @@ class RunFolder:
             config: fully resolved configuration: dicts, lists, dataclasses, paths and finite scalars.
             exist: what to do when ``path`` holds something: ``"error"`` (default), or ``"number"``: take the
                 first free one of ``path-2``, ``path-3``, ...
+            threads: that torch will train with, for system.json; default: its present number.
 
         Raises:
             RunFolderError: ``path`` is a file, or a folder with something in it.
@@ -68,7 +74,7 @@ class RunFolder:
         path.mkdir(parents=True, exist_ok=True)
         run = cls(path, plain)
         run.checkpoints.mkdir()
-        _write_json(path / "system.json", system_info())
+        _write_json(path / "system.json", system_info(threads))
         # Last, because open() takes a folder with a config.json for a run.
         _write_json(path / "config.json", plain)
         return run
@@ -93,6 +99,7 @@ class RunFolder:
         config = _read_json(path / "config.json")
         if (path / "system.json").is_file():
             before, now = _read_json(path / "system.json"), system_info()
+            del now["threads"]  # how many will be used is not known yet
             changed = [f"{key} {before.get(key)} -> {now[key]}" for key in now if before.get(key) != now[key]]
             if changed:
                 logger.warning("%s began on another system; not bitwise: %s", path, ", ".join(changed))
@@ -120,8 +127,12 @@ def default_run_path(algorithm: str, env_id: str, seed: int, root: Path | str = 
     return _free(Path(root) / name)
 
 
-def system_info() -> dict[str, Any]:
-    """Versions and machine, as they stand in system.json: what a figure must be read with."""
+def system_info(threads: int | None = None) -> dict[str, Any]:
+    """Versions and machine, as they stand in system.json: what a figure must be read with.
+
+    Args:
+        threads: of torch; default: its present number.
+    """
     import torch
 
     versions = {name: _version(name) for name in _DISTRIBUTIONS}
@@ -132,7 +143,7 @@ def system_info() -> dict[str, Any]:
         "platform": platform.platform(),
         "cpu": _cpu_model(),
         "cores": affinity,
-        "threads": torch.get_num_threads(),
+        "threads": threads or torch.get_num_threads(),
         "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
         "commit": _commit(),
     }

@@ -1,12 +1,10 @@
-"""Running figures of a training run: episodes, and where the time goes."""
+"""Running figures of a training run's episodes."""
 
 from __future__ import annotations
 
 import math
-from collections import defaultdict, deque
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from time import perf_counter_ns
+from collections import deque
+from collections.abc import Mapping
 from typing import Any
 
 
@@ -30,6 +28,11 @@ class EpisodeStatistics:
         self._count += 1
         if len(self._returns) == self._returns.maxlen:
             self._best = max(self.mean_return, self._best) if self._best == self._best else self.mean_return
+
+    @property
+    def returns(self) -> list[float]:
+        """Returns of the window's episodes, oldest first."""
+        return list(self._returns)
 
     @property
     def count(self) -> int:
@@ -66,50 +69,3 @@ class EpisodeStatistics:
         self._lengths = deque(state["lengths"], self._lengths.maxlen)
         self._count = state["count"]
         self._best = state["best"]
-
-
-class StageTimer:
-    """Where the time goes: nanoseconds per stage, of which exactly one runs at any time.
-
-    ``switch`` ends one stage and begins the next with a single reading of the clock (about 0.2 us), so it can
-    stand in the innermost loop. The stages of the training loop are ``"env"``, ``"act"``, ``"update"`` and
-    ``"other"``, which is also the first one.
-    """
-
-    def __init__(self) -> None:
-        self._spent: defaultdict[str, int] = defaultdict(int)
-        self._stage = "other"
-        self._since = perf_counter_ns()
-
-    def switch(self, stage: str) -> str:
-        """From now on time counts for ``stage``; returns the stage that ends."""
-        now = perf_counter_ns()
-        ended = self._stage
-        self._spent[ended] += now - self._since
-        self._stage, self._since = stage, now
-        return ended
-
-    @contextmanager
-    def stage(self, stage: str) -> Iterator[None]:
-        """``with timer.stage("update"): ...``; afterwards the stage before goes on."""
-        before = self.switch(stage)
-        try:
-            yield
-        finally:
-            self.switch(before)
-
-    def seconds(self) -> dict[str, float]:
-        """Seconds per stage since the last ``reset``."""
-        self.switch(self._stage)
-        return {stage: spent / 1e9 for stage, spent in self._spent.items()}
-
-    def shares(self) -> dict[str, float]:
-        """Share of each stage in the time since the last ``reset``; together 1 (empty if no time passed)."""
-        seconds = self.seconds()
-        total = sum(seconds.values())
-        return {stage: spent / total for stage, spent in seconds.items()} if total > 0 else {}
-
-    def reset(self) -> None:
-        """Forget the times; the present stage goes on."""
-        self.switch(self._stage)
-        self._spent.clear()

@@ -7,7 +7,7 @@ import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, get_args
 
 import numpy as np
 import torch
@@ -29,6 +29,16 @@ logger = logging.getLogger(__name__)
 CollapseAction = Literal["warn", "restore", "off"]
 # A callback sees the trainer and the metrics of the last update; returning False stops the run.
 Callback = Callable[["Trainer", Mapping[str, float]], bool | None]
+
+
+def check_collapse(action: str) -> None:
+    """Refuses what is not a :data:`CollapseAction`.
+
+    Raises:
+        ConfigError: it names the value and the choices.
+    """
+    if action not in get_args(CollapseAction):
+        raise ConfigError(f"collapse={action!r} must be 'warn', 'restore' or 'off'")
 
 
 class View(Protocol):
@@ -86,8 +96,7 @@ class Trainer:
         window: int = 100,
         identity: Mapping[str, Any] | None = None,
     ) -> None:
-        if collapse not in ("warn", "restore", "off"):
-            raise ConfigError(f"collapse={collapse!r} must be 'warn', 'restore' or 'off'")
+        check_collapse(collapse)
         self.learner = learner
         self.envs = envs
         self.sinks = list(sinks)
@@ -114,7 +123,7 @@ class Trainer:
         self._detector = CollapseDetector(CollapseConfig(**({"target_kl": target_kl} if target_kl else {})))
         self._best_state: dict[str, Any] | None = None
         self._best_evaluation = -math.inf
-        self._saved_at = -1
+        self._saved: tuple[Path | None, int] | None = None
         self._update_seconds = 0.0
         self.stopped_by: str | None = None
 
@@ -126,75 +135,97 @@ class Trainer:
     def train(self) -> None:
         """Runs until the learner's ``total_steps``, a callback's False, SIGINT or SIGTERM; then saves.
 
+        So does an exception whose attribute ``stop_training`` is true: an env raises it when a person has ended the
+        game for good. What was collected since the last update is then not learned from.
+
         Raises:
             NonFiniteError: see :class:`Learner`; a crash file is written, and no checkpoint.
         """
         self.stopped_by = None
+        with StopSignals() as signals:
+            try:
+                self._loop(signals)
+            except Exception as error:
+                if not getattr(error, "stop_training", False):
+                    raise
+                self.stopped_by = type(error).__name__
+                self._notice(f"{self.stopped_by}: {error}")
+            self._save_once()
+
+    def _loop(self, signals: StopSignals) -> None:
         began, first = time.perf_counter(), self.step
         spent = dict(self.collector.nanoseconds)
         self._update_seconds = 0.0
-        with StopSignals() as signals:
-            while self.step < self.learner.config.total_steps and not self.stopped_by:
-                before = self.step
-                metrics = self._iterate()
-                metrics |= self._times(time.perf_counter() - began, self.step - first, spent)
-                if self._passed(before, self.evaluate_every):
-                    metrics |= self._evaluate()
-                for sink in self.sinks:
-                    sink.write(self.step, metrics)
-                if self.view:
-                    self.view.update(self.step, metrics)
-                for callback in self.callbacks:
-                    if callback(self, metrics) is False:
-                        self.stopped_by = "callback"
-                self.stopped_by = signals.name or self.stopped_by
-                if self._passed(before, self.checkpoint_every):
-                    self.save()
-        if self._saved_at != self.step:
-            self.save()
+        while self.step < self.learner.config.total_steps and not self.stopped_by:
+            before = self.step
+            metrics = self._iterate()
+            metrics |= self._times(time.perf_counter() - began, self.step - first, spent)
+            if self._passed(before, self.evaluate_every):
+                metrics |= self._evaluate()
+            for sink in self.sinks:
+                sink.write(self.step, metrics)
+            if self.view:
+                self.view.update(self.step, metrics)
+            for callback in self.callbacks:
+                if callback(self, metrics) is False:
+                    self.stopped_by = "callback"
+            self.stopped_by = signals.name or self.stopped_by
+            if self._passed(before, self.checkpoint_every):
+                self._save_once()
 
     def save(self) -> Path | None:
-        """Writes a checkpoint now; only between an update and the next collection."""
+        """Writes a checkpoint now; never during an update. Rows since the last one do not count when it is resumed."""
         if self.checkpoints is None:
             return None
         path = save_checkpoint(self.checkpoints, self.state())
-        self._saved_at = self.step
+        self._saved = (self.checkpoints, self.step)
         return path
+
+    def _save_once(self) -> None:
+        if self._saved != (self.checkpoints, self.step):
+            self.save()
 
     def _iterate(self) -> dict[str, float]:
         self.collector.collect(self.learner.need)
         self.collector.pause()
-        began = time.perf_counter()
         try:
+            returns = self._count_episodes()
+            began = time.perf_counter()
             metrics = self.learner.update(self.buffer)
+            self._update_seconds += time.perf_counter() - began
+            self.buffer.episodes()
+            self._watch(returns, metrics)
         except NonFiniteError as error:
             self._crash(error)
             raise
-        self._update_seconds += time.perf_counter() - began
-        episodes = self.buffer.episodes()
-        for episode in episodes:
-            self.statistics.add(episode.total, episode.length)
-        self._watch([episode.total for episode in episodes], metrics)
-        self.collector.resume()
+        finally:
+            self.collector.resume()
         return {
             "rollout/ep_rew_mean": self.statistics.mean_return,
             "rollout/ep_len_mean": self.statistics.mean_length,
             "rollout/episodes": self.statistics.count,
         } | metrics
 
+    def _count_episodes(self) -> list[float]:
+        episodes = list(self.buffer.finished)
+        for episode in episodes:
+            self.statistics.add(episode.total, episode.length)
+        best = self.statistics.best_mean_return
+        if self.collapse == "restore" and episodes and self.statistics.mean_return >= best:
+            # Before the update, which may be the fatal one: it is these weights that played those episodes.
+            self._best_state = _copied(self.learner.state())
+        return [episode.total for episode in episodes]
+
     def _watch(self, returns: list[float], metrics: Mapping[str, float]) -> None:
         if self.collapse == "off":
             return
-        best = self.statistics.best_mean_return
         seen = self._detector.observe(
             returns,
-            metrics.get("train/approx_kl", math.nan),
+            metrics.get("train/max_kl", metrics.get("train/approx_kl", math.nan)),
             metrics.get("train/entropy_fraction", math.nan),
             metrics.get("train/explained_variance", math.nan),
         )
         if seen is None:
-            if self.collapse == "restore" and returns and self.statistics.mean_return >= best:
-                self._best_state = _copied(self.learner.state())
             return
         text = str(seen)
         if self.collapse == "restore" and self._best_state is not None:
@@ -205,9 +236,10 @@ class Trainer:
         self._notice(text)
 
     def _notice(self, text: str) -> None:
-        logger.warning("step %d: %s", self.step, text)
         if self.view:
             self.view.notice(text)
+        else:
+            logger.warning("step %d: %s", self.step, text)
 
     def _evaluate(self) -> Mapping[str, float]:
         if self.evaluation is None:
@@ -268,7 +300,6 @@ class Trainer:
         self._detector.load_state(state["collapse"])
         self._best_state = state["best_state"]
         self._best_evaluation = state["best_evaluation"]
-        self._saved_at = self.step
         return exact
 
 

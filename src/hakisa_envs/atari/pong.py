@@ -52,6 +52,7 @@ class PongEnv(gym.Env[NDArray[np.uint8], np.int64], EzPickle):
             episode, so that games differ. 0 and 1 for always the same start.
         paddle_reward: Added for each hit of the ball by the agent's paddle, see `PaddleHits`. It shapes
             rewards, and so changes what is optimal: leave it at 0 for results that can be compared.
+        num_threads: Of the vector environment's emulators; changes nothing here.
         render_mode: ``"rgb_array"`` or None.
 
     Raises:
@@ -72,10 +73,11 @@ class PongEnv(gym.Env[NDArray[np.uint8], np.int64], EzPickle):
         frame_skip: int = 4,
         noop_max: int = 30,
         paddle_reward: float = 0.0,
+        num_threads: int = 0,
         render_mode: str | None = None,
         **unknown: Any,
     ) -> None:
-        refuse_unknown(unknown, (*OPTION_NAMES, "render_mode"), owner="Hakisa/Pong-v0")
+        refuse_unknown(unknown, (*OPTION_NAMES, "num_threads", "render_mode"), owner="Hakisa/Pong-v0")
         options: dict[str, Any] = {
             "difficulty": difficulty,
             "sticky": sticky,

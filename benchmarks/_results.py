@@ -1,0 +1,30 @@
+"""Where benchmark figures are kept: one JSON file per claim, with machine, versions and exact command."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from hakisa_algos.training.run_folder import system_info
+
+RESULTS = Path(__file__).parent / "results"
+
+
+def save(name: str, figures: Mapping[str, Any]) -> Path:
+    """Writes ``results/<name>.json`` and returns its path."""
+    RESULTS.mkdir(exist_ok=True)
+    path = RESULTS / f"{name}.json"
+    script = Path(sys.argv[0]).name
+    record = {
+        "command": shlex.join(["python", f"benchmarks/{script}", *sys.argv[1:]]),
+        "date": datetime.now(UTC).strftime("%Y-%m-%d"),
+        "system": system_info(),
+        **figures,
+    }
+    path.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    return path

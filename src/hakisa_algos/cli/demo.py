@@ -1,0 +1,178 @@
+"""``hakisa demo``: PPO learns Pong in about five minutes, and shows what it can do."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hakisa_algos.agent import PPO
+from hakisa_algos.cli.film import film
+from hakisa_algos.cli.options import RunOptions, parse
+from hakisa_algos.cli.random_policy import RandomPolicy
+from hakisa_algos.cli.session import Ending, run_config, train
+from hakisa_algos.cli.text import bold, dim, green, red
+from hakisa_algos.data.vectorize import make_envs
+from hakisa_algos.errors import ConfigError, require
+from hakisa_algos.learners.ppo import FOR_PICTURES
+from hakisa_algos.policy.precision import resolve_threads
+from hakisa_algos.training.evaluate import Evaluation, evaluate
+from hakisa_algos.training.plots import learning_curve
+from hakisa_algos.training.run_folder import RunFolder
+from hakisa_algos.training.trainer import Callback, Trainer
+
+ENV = "Hakisa/Pong-v0"
+ENV_OPTIONS: dict[str, Any] = {}
+MARGIN = 3.0
+# What is left of the minutes after training: two evaluations, a video, a picture.
+_AFTERWARDS = 0.12
+_MEASURING_SECONDS = 4.0
+# Short, so that measuring ends soon even where two threads wait for each other all the time.
+_MEASURING_ROWS = 16
+_LONGEST_FILM = 1_000
+
+
+@dataclass(frozen=True)
+class DemoArguments:
+    """See :func:`run`."""
+
+    minutes: float = 5.0
+    """How long it may take in all; less shows less."""
+    seed: int = 1
+    """Of everything random."""
+    games: int = 16
+    """Games that the random player and the agent are measured over."""
+    run: Path = Path("runs/demo")
+    """Folder for everything that comes of it; numbered if there is one."""
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Trains, evaluates against a random player, films; 1 if the margin was missed."""
+    chosen = parse(DemoArguments, arguments, "hakisa demo", "Watch PPO learn Atari Pong from pixels.")
+    if not chosen.minutes > 0 or chosen.games < 1:
+        raise ConfigError(f"--minutes {chosen.minutes:g} --games {chosen.games}: both must be more than 0")
+    _require_extras()
+    seconds = 60 * chosen.minutes * (1 - _AFTERWARDS)
+    began = time.perf_counter()
+    print(f"{bold('Pong')}: an agent that sees nothing but the screen learns to play against the console's own player.")
+    print(dim("21 points win a game; the score is the agent's points less its opponent's, from -21 to 21.\n"))
+    chance = _random_score(chosen.games, chosen.seed)
+    print(f"A player that presses buttons at random scores {bold(f'{chance.mean:.1f}')}.")
+
+    threads, rate = _measure(min(_MEASURING_SECONDS, seconds / 10))
+    left = max(seconds - (time.perf_counter() - began), 1.0)
+    total_steps = max(int(left * rate), 1)
+    print(f"This machine plays and learns {rate:,.0f} steps a second, so {total_steps:,} fit into the time.\n")
+    agent = _agent(total_steps, chosen.seed, threads)
+    options = RunOptions(threads=threads, checkpoint_every=max(total_steps // 4, 1))
+    folder = RunFolder.create(chosen.run, run_config(agent, options), exist="number", threads=agent.threads)
+    ending = train(agent, folder, options, callbacks=[_until(time.perf_counter() + left * 1.1)])
+    if ending.stopped_by and ending.stopped_by != "callback":
+        print(f"\nStopped by {ending.stopped_by}, and saved. Continue: {bold(f'hakisa resume {folder.path}')}")
+        return 0
+    score = agent.evaluate(chosen.games, deterministic=False)
+    agent.close()
+    return _show(agent, folder, chance, score, ending, time.perf_counter() - began)
+
+
+def _show(agent: PPO, folder: RunFolder, chance: Evaluation, score: Evaluation, ending: Ending, seconds: float) -> int:
+    picture: Path | str = folder.path / "learning_curve.png"
+    if math.isnan(ending.mean_return):
+        picture = "none, since no game ended"
+    else:
+        learning_curve(folder.metrics, Path(picture), baseline=chance.mean, title="PPO on Pong")
+    video = film(agent, folder.videos / "pong.mp4", deterministic=False, longest=_LONGEST_FILM)
+    gain = score.mean - chance.mean
+    good = gain >= MARGIN
+    verdict = (
+        green(f"{gain:+.1f} points: it has learned.")
+        if good
+        else red(f"{gain:+.1f} points: not the {MARGIN:g} that it should gain. Give it more time: --minutes 10")
+    )
+    longer = 4 * ending.step
+    print(
+        f"""
+After {seconds / 60:.1f} minutes, over {len(score.returns)} games each:
+  random player   {chance.mean:6.1f}
+  trained agent   {bold(f"{score.mean:6.1f}")}   {verdict}
+
+  learning curve  {picture}
+  video           {video}
+  checkpoint      {folder.checkpoints}
+
+To train this agent on:
+  {bold(f"hakisa resume {folder.path} --total-steps {longer}")}
+To train one that wins with 20 points:
+  {bold(f"hakisa train ppo --env {ENV} --seed 1")}"""
+    )
+    return 0 if good else 1
+
+
+def _require_extras() -> None:
+    """Before anything is trained, since a missing package should not be found at the end."""
+    require("ale_py", "atari")
+    require("cv2", "atari")
+    require("matplotlib", "report")
+    require("imageio_ffmpeg", "video")
+
+
+def _agent(total_steps: int, seed: int, threads: int, n_steps: int = FOR_PICTURES.n_steps) -> PPO:
+    config = dataclasses.replace(FOR_PICTURES, total_steps=total_steps, n_steps=n_steps)
+    return PPO(ENV, config, seed=seed, threads=threads, env_options=ENV_OPTIONS)
+
+
+def _random_score(games: int, seed: int) -> Evaluation:
+    envs = make_envs(ENV, games, ENV_OPTIONS)
+    policy = RandomPolicy(envs.single_observation_space, envs.single_action_space)
+    try:
+        return evaluate(policy, envs, episodes=games, seed=seed, deterministic=False)
+    finally:
+        envs.close()
+
+
+def _measure(seconds: float) -> tuple[int, float]:
+    """The best number of threads for torch, and env steps per second with it.
+
+    More threads are not always faster: on cores that others use too, they wait for each other.
+    """
+    found: dict[int, float] = {}
+    for threads in sorted({1, resolve_threads(None, _agent_space())}):
+        watch = _Stopwatch(seconds)
+        agent = _agent(10**9, 0, threads, n_steps=_MEASURING_ROWS)
+        agent.learn(callbacks=[watch], collapse="off")
+        agent.close()
+        found[threads] = watch.rate
+    best = max(found, key=lambda threads: found[threads])
+    return best, found[best]
+
+
+def _agent_space() -> Any:
+    envs = make_envs(ENV, 1, ENV_OPTIONS)
+    envs.close()
+    return envs.single_observation_space
+
+
+class _Stopwatch:
+    """Measures env steps per second, without the first rollout, which starts everything; then stops the run."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._began: float | None = None
+        self._first = 0
+        self.rate = 0.0
+
+    def __call__(self, trainer: Trainer, metrics: Mapping[str, float]) -> bool:
+        now = time.perf_counter()
+        if self._began is None:
+            self._began, self._first = now, trainer.step
+            return True
+        self.rate = (trainer.step - self._first) / (now - self._began)
+        return now - self._began < self._seconds
+
+
+def _until(deadline: float) -> Callback:
+    return lambda trainer, metrics: time.perf_counter() < deadline

@@ -1,0 +1,171 @@
+"""Values of joint actions: one number per command, plus what each of its arguments adds.
+
+    Q(s, a) = Q_0(s, c) + sum_s active[c, s] (A_s(s, a_s) - mean_u A_s(s, u))
+
+over the segments of :class:`hakisa_algos.policy.heads.ActionLayout`: the first one gives Q_0, each further one the
+advantages of an argument, which count only under their command. Discrete has the first segment alone; on
+MultiDiscrete and MultiBinary every segment always counts. The sum is one number with one TD error, so a good argument
+is found even where the rest of its head is bad, and the best of millions of joint actions is one argmax per segment.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+import torch
+from torch import Tensor, nn
+
+from hakisa_algos.policy.heads import ActionLayout
+from hakisa_algos.policy.networks import orthogonal
+
+# Padding of short segments: lower than any value, and finite, because 0 * -inf is NaN.
+_NEVER = -1e9
+
+
+class QHeads(nn.Module):
+    """From features to the values of all segments.
+
+    Args:
+        layout: the segments.
+        features: width of the input.
+        dueling: split Q_0 into a state value and centred advantages, each with a hidden layer of its own
+            (Wang et al. 2016).
+    """
+
+    head: Tensor
+    size: Tensor
+    active: Tensor
+    segment: Tensor
+    start: Tensor
+    _pad_index: Tensor
+    _padding: Tensor
+    _centred: Tensor
+
+    def __init__(self, layout: ActionLayout, features: int, dueling: bool = False) -> None:
+        super().__init__()
+        self.layout = layout
+        self.values = _stream(features, sum(layout.size), dueling)
+        self.state_value = _stream(features, 1, dueling) if dueling else None
+        size = torch.tensor(layout.size)
+        widest = torch.arange(max(layout.size))
+        padding = widest >= size.unsqueeze(1)
+        first = (size.cumsum(0) - size).unsqueeze(1)
+        centred = torch.ones(len(size), 1)
+        centred[0] = float(dueling)
+        constants = {
+            "head": torch.tensor(layout.head),
+            "size": size,
+            "active": torch.tensor(layout.active, dtype=torch.float32),
+            "segment": torch.tensor(layout.segment),
+            "start": torch.tensor(layout.start),
+            "_pad_index": torch.where(padding, sum(layout.size), first + widest),
+            "_padding": padding,
+            "_centred": centred,
+        }
+        for name, value in constants.items():
+            self.register_buffer(name, value, persistent=False)
+        self._padded = bool(padding.any())
+        self._any_centred = bool(centred.any())
+
+    def forward(self, features: Tensor) -> QValues:
+        """The values for features ``[batch, features]``; always computed in float32."""
+        features = features.float()
+        table: Tensor = self.values(features)
+        if self._padded:
+            # Index one past the end picks a zero, which does not change the sum that the mean is taken from.
+            table = nn.functional.pad(table, (0, 1))[:, self._pad_index]
+        else:
+            table = table.view(len(table), *self._padding.shape)
+        if self._any_centred:
+            mean = table.sum(-1, keepdim=True) / self.size.unsqueeze(1)
+            table = table - mean * self._centred
+        if self.state_value is not None:
+            first, arguments = table[:, :1], table[:, 1:]
+            table = torch.cat([first + self.state_value(features).unsqueeze(1), arguments], 1)
+        if self._padded:
+            table = table.masked_fill(self._padding, _NEVER)
+        return QValues(self, table)
+
+    def encode(self, action: Tensor) -> Tensor:
+        """Env actions ``[batch, *shape]`` as the choice in each segment ``[batch, segments]``.
+
+        Arguments past their range wrap, as the space's ``canonical`` does; what it gives for segments that are not
+        active under the action's command means nothing.
+        """
+        choice = action.reshape(len(action), -1).long() - self.start
+        return choice[:, self.head] % self.size
+
+    def decode(self, choice: Tensor) -> Tensor:
+        """Choices in the segments ``[batch, segments]`` as env actions ``[batch, *shape]``; irrelevant heads are 0."""
+        if self.layout.conditional:
+            choice = nn.functional.pad(choice, (0, 1)).gather(1, self.segment[choice[:, 0]])
+        return (choice + self.start).view(len(choice), *self.layout.shape)
+
+
+class QValues:
+    """The values of all joint actions for a batch of observations.
+
+    Args:
+        heads: the heads that made it, for their tables.
+        table: ``[batch, segments, widest]``: Q_0 in the first segment, centred advantages in the others.
+    """
+
+    def __init__(self, heads: QHeads, table: Tensor) -> None:
+        self.heads = heads
+        self.table = table
+
+    def of(self, action: Tensor) -> Tensor:
+        """Q of env actions ``[batch, *shape]`` -> ``[batch]``."""
+        choice = self.heads.encode(action)
+        taken = self.table.gather(-1, choice.unsqueeze(-1)).squeeze(-1)
+        return (taken * self._active(choice)).sum(-1)
+
+    def max(self) -> Tensor:
+        """Q of the best joint action, ``[batch]``."""
+        return self._best[0]
+
+    def greedy(self) -> Tensor:
+        """The best joint action, ``[batch, *shape]``."""
+        return self.heads.decode(self._best[1])
+
+    def explore(self, epsilon: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """Epsilon-greedy actions ``[batch, *shape]``: a random command with probability ``epsilon``, then each of the
+        arguments that are relevant under it likewise. Every row tosses its own coins.
+        """
+        choice, size = self._best[1], self.heads.size
+        device = choice.device
+        # Integers, because a float below 1 times 1920 may round to 1920.
+        drawn = torch.randint(2**31, choice.shape, generator=generator, device=device) % size
+        coin = torch.rand(choice.shape, generator=generator, device=device)
+        return self.heads.decode(torch.where(coin < epsilon, drawn, choice))
+
+    def margin_loss(self, action: Tensor, margin: float) -> Tensor:
+        """How far the best other action comes within ``margin`` of ``action``'s value, ``[batch]``.
+
+        DQfD's large-margin loss (Hester et al. 2018): ``max_a (Q(s, a) + l(action, a)) - Q(s, action)``, where ``l``
+        is ``margin`` for another command, and for the same command ``margin`` for each relevant argument that differs.
+        """
+        choice = self.heads.encode(action)
+        differs = torch.arange(self.table.shape[-1], device=choice.device) != choice.unsqueeze(-1)
+        raised = self.table + margin * (differs * self._active(choice).unsqueeze(-1))
+        return QValues(self.heads, raised).max() - self.of(action)
+
+    @cached_property
+    def _best(self) -> tuple[Tensor, Tensor]:
+        """The best value ``[batch]``, and the choice in each segment ``[batch, segments]`` that reaches it."""
+        best, choice = self.table.max(-1)
+        if not self.heads.layout.conditional:
+            return best.sum(-1), choice
+        active = self.heads.active
+        joint, command = (self.table[:, 0, : len(active)] + best[:, 1:] @ active[:, 1:].T).max(-1)
+        return joint, torch.cat([command.unsqueeze(-1), choice[:, 1:]], 1)
+
+    def _active(self, choice: Tensor) -> Tensor:
+        active = self.heads.active
+        return active[choice[:, 0]] if self.heads.layout.conditional else active
+
+
+def _stream(features: int, outputs: int, hidden: bool) -> nn.Module:
+    # Small first values: the first targets are then the rewards, not what the initialisation happens to say.
+    last = orthogonal(nn.Linear(features, outputs), gain=0.1)
+    return nn.Sequential(orthogonal(nn.Linear(features, features)), nn.ReLU(), last) if hidden else last

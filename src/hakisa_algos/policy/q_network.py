@@ -1,0 +1,111 @@
+"""The policy of Q-learning: the best joint action, or with probability epsilon a random one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from gymnasium import spaces
+from torch import Tensor, nn
+
+from hakisa_algos.policy.heads import ActionLayout
+from hakisa_algos.policy.networks import NetworkFactory, build_network, width
+from hakisa_algos.policy.observations import Observation, ObservationLayout
+from hakisa_algos.policy.policy import Decision, State
+from hakisa_algos.policy.q_heads import QHeads, QValues
+
+
+class QNetwork(nn.Module):
+    """A network that values actions; see :class:`hakisa_algos.policy.policy.Policy`.
+
+    Args:
+        observation_space: Box or Dict of Box.
+        action_space: Discrete, MultiDiscrete, MultiBinary, or a space with a ``sizes`` table.
+        network: see :func:`hakisa_algos.policy.networks.build_network`.
+        hidden_sizes: of an MLP.
+        activation: of an MLP.
+        dueling: see :class:`hakisa_algos.policy.q_heads.QHeads`.
+        layer_norm: normalise after every layer of a named network; a network of your own stays as it is.
+        keep_value: store the best value of each observation that is acted on, as column ``value``.
+        bf16: run the network (never heads or losses) in bfloat16.
+
+    Attributes:
+        epsilon: probability of a random choice while exploring; the learner sets it, and it travels with the weights.
+    """
+
+    epsilon: Tensor
+
+    def __init__(
+        self,
+        observation_space: spaces.Space[Any],
+        action_space: spaces.Space[Any],
+        *,
+        network: str | NetworkFactory = "auto",
+        hidden_sizes: Sequence[int] = (256, 256),
+        activation: str = "relu",
+        dueling: bool = False,
+        layer_norm: bool = False,
+        keep_value: bool = False,
+        bf16: bool = False,
+    ) -> None:
+        super().__init__()
+        self.observation = ObservationLayout(observation_space)
+        self.version = 0
+        self.bf16 = bf16
+        self.keep_value = keep_value
+        self.trunk = build_network(self.observation.space, network, hidden_sizes, activation)
+        if layer_norm and not callable(network):
+            insert_layer_norm(self.trunk)
+        self.heads = QHeads(ActionLayout.of(action_space), width(self.trunk), dueling)
+        self.register_buffer("epsilon", torch.tensor(1.0))
+
+    def forward(self, observation: Observation) -> QValues:
+        """The values of all actions."""
+        with torch.autocast(self.epsilon.device.type, torch.bfloat16, enabled=self.bf16):
+            features = self.trunk(observation)
+        values: QValues = self.heads(features)
+        return values
+
+    @torch.inference_mode()
+    def act(self, observation: Observation, state: State, explore: bool, generator: torch.Generator | None) -> Decision:
+        """See :class:`hakisa_algos.policy.policy.Policy`; ``explore`` is epsilon-greedy."""
+        values = self(observation)
+        if not explore:
+            return Decision(values.greedy(), {}, state)
+        extras = {"value": values.max()} if self.keep_value else {}
+        return Decision(values.explore(self.epsilon, generator), extras, state)
+
+    @torch.inference_mode()
+    def value(self, observation: Observation) -> Tensor:
+        """The value of the best action, ``[batch]``."""
+        values: QValues = self(observation)
+        return values.max()
+
+    def initial_state(self, n: int) -> State:
+        """See :class:`hakisa_algos.policy.policy.Policy`; a feed-forward net carries nothing."""
+        return {}
+
+    def begin(self, mask: Tensor, state: State) -> State:
+        """See :class:`hakisa_algos.policy.policy.Policy`."""
+        return state
+
+
+def insert_layer_norm(network: nn.Module) -> None:
+    """Puts a LayerNorm after each linear layer and convolution of the Sequentials in ``network``.
+
+    What lets Q-learning do without a target network (Gallici et al. 2024). Over a picture it is one mean and variance
+    of all channels and places, which GroupNorm with one group computes for any size.
+    """
+    for name, child in network.named_children():
+        if not isinstance(child, nn.Sequential):
+            insert_layer_norm(child)
+            continue
+        layers: list[nn.Module] = []
+        for layer in child:
+            layers.append(layer)
+            if isinstance(layer, nn.Linear):
+                layers.append(nn.LayerNorm(layer.out_features))
+            elif isinstance(layer, nn.Conv2d):
+                layers.append(nn.GroupNorm(1, layer.out_channels))
+        setattr(network, name, nn.Sequential(*layers))

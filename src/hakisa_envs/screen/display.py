@@ -1,0 +1,132 @@
+"""X displays: the user's own, one that is already there, or one that the env starts for itself."""
+
+from __future__ import annotations
+
+import os
+import select
+import shutil
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from hakisa_envs.screen.errors import DisplayError
+from hakisa_envs.screen.processes import Keeper, Program
+
+KINDS = ("xvfb", "nested", "current")
+
+
+@dataclass(frozen=True)
+class Display:
+    """An X display that games are played in.
+
+    Attributes:
+        name: What DISPLAY is set to, such as ``":7"``.
+        owned: True if the env started it, so that nothing but the game can be hit there.
+        server: The X server, if the env started it.
+    """
+
+    name: str
+    owned: bool
+    server: Program | None = None
+
+
+def check_kind(kind: str) -> str:
+    """Return ``kind`` if it names a way to get a display.
+
+    Raises:
+        ValueError: If it is neither one of `KINDS` nor a display's name such as ``":1"``.
+    """
+    if kind not in KINDS and not kind.startswith(":"):
+        raise ValueError(
+            f"display={kind!r} is not allowed: it must be 'xvfb' (hidden), 'nested' (in a window), 'current' "
+            "(your desktop) or the name of an X display such as ':1'."
+        )
+    return kind
+
+
+def open_display(
+    kind: str, size: tuple[int, int], keeper: Keeper, *, log: Path | None = None, timeout: float = 10.0
+) -> Display:
+    """Find or start a display.
+
+    Args:
+        kind: ``"xvfb"`` starts a hidden one, ``"nested"`` one in a window of the user's desktop (Xephyr; under
+            Wayland Xwayland), ``"current"`` takes the user's own, ``":N"`` one that is already there.
+        size: Width and height in pixels of a display that is started.
+        keeper: Owner of the server that is started; it dies with it.
+        log: File for the server's output.
+        timeout: Seconds that the server may take to start.
+
+    Raises:
+        DisplayError: If there is no such display, or the server is not installed or does not start.
+        ValueError: If ``kind`` is none of these.
+    """
+    check_kind(kind)
+    if kind == "xvfb":
+        # -noreset: without it the server forgets everything when its last client leaves, games in between too.
+        argv = [_program("Xvfb", "xvfb"), "-screen", "0", f"{size[0]}x{size[1]}x24", "-noreset", "-nolisten", "tcp"]
+        return _start(argv, keeper, log, timeout)
+    if kind == "nested":
+        return _start(_nested(size), keeper, log, timeout)
+    if kind == "current":
+        _refuse_wayland()
+        if not os.environ.get("DISPLAY"):
+            raise DisplayError("display='current' needs DISPLAY, which is not set. Use display='xvfb'.")
+        kind = os.environ["DISPLAY"]
+    return Display(kind, owned=False)
+
+
+def _start(argv: list[str], keeper: Keeper, log: Path | None, timeout: float) -> Display:
+    reading, writing = os.pipe()
+    try:
+        try:
+            # The server picks a free number by itself and writes it once it accepts clients.
+            server = keeper.launch([*argv, "-displayfd", "{fd}"], environment=dict(os.environ), log=log, fd=writing)
+        finally:
+            os.close(writing)
+        number = _read_line(reading, timeout)
+    finally:
+        os.close(reading)
+    if not number:
+        server.stop()
+        words = "" if log is None else log.read_text(errors="replace")[-1000:].strip()
+        raise DisplayError(f"{Path(argv[0]).name} did not start within {timeout:g} s. It said: {words or 'nothing'}")
+    return Display(f":{number}", owned=True, server=server)
+
+
+def _read_line(fd: int, timeout: float) -> str:
+    data, deadline = b"", time.monotonic() + timeout
+    while not data.endswith(b"\n"):
+        if not select.select([fd], [], [], max(0.0, deadline - time.monotonic()))[0]:
+            return ""
+        more = os.read(fd, 64)
+        if not more:
+            return ""
+        data += more
+    return data.decode().strip()
+
+
+def _nested(size: tuple[int, int]) -> list[str]:
+    if os.environ.get("WAYLAND_DISPLAY"):
+        return [_program("Xwayland", "xwayland"), "-geometry", f"{size[0]}x{size[1]}", "-noreset", "-decorate"]
+    if not os.environ.get("DISPLAY"):
+        raise DisplayError("display='nested' needs a desktop to show its window on. Use display='xvfb'.")
+    return [_program("Xephyr", "xserver-xephyr"), "-screen", f"{size[0]}x{size[1]}x24", "-noreset"]
+
+
+def _program(name: str, package: str) -> str:
+    path = shutil.which(name)
+    if path is None:
+        raise DisplayError(f"{name} is not installed. On Debian and Ubuntu: sudo apt-get install {package}")
+    return path
+
+
+def _refuse_wayland() -> None:
+    if not sys.platform.startswith("linux"):
+        raise DisplayError(f"Only X11 on Linux is supported, and this is {sys.platform}.")
+    if os.environ.get("WAYLAND_DISPLAY") or os.environ.get("XDG_SESSION_TYPE") == "wayland":
+        raise DisplayError(
+            "This is a Wayland session, which lets no program see or press in another's window. Let the env "
+            "start the game in an X display of its own: display='nested' (visible) or display='xvfb' (hidden)."
+        )

@@ -1,0 +1,326 @@
+"""``Hakisa/ScreenGame-v0``: a live desktop game."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from gymnasium.spaces import Box
+from gymnasium.utils import EzPickle
+from numpy.typing import ArrayLike, NDArray
+
+from hakisa_envs.errors import checked_choice, checked_float, refuse_unknown
+from hakisa_envs.screen.actions import ActionMap
+from hakisa_envs.screen.clock import DeadlineClock
+from hakisa_envs.screen.display import check_kind
+from hakisa_envs.screen.errors import CaptureError, InputError, Killed, ScreenError, WindowError
+from hakisa_envs.screen.game import GameProfile
+from hakisa_envs.screen.image import Pixels, Region, is_black, to_observation, to_rgb
+from hakisa_envs.screen.input.client import Report
+from hakisa_envs.screen.profile import load_profile
+from hakisa_envs.screen.scoring import Scorer
+from hakisa_envs.screen.script import ScriptRunner
+from hakisa_envs.screen.session import Session, View
+
+OPTIONS = ("game", "display", "armed", "episode", "rate", "timeout", "render_mode")
+LEAST_LEASE_S = 0.25
+FAILURES, FAILURE_WINDOW_S = 3, 600.0
+
+
+class ScreenGameEnv(gym.Env[NDArray[np.uint8], NDArray[np.int64]], EzPickle):
+    """A live desktop game: the screen in, keyboard and mouse out, in real time.
+
+    The game is described by a profile, a TOML file; it is started in an X display of its own unless you ask
+    for another. Nothing is opened before the first `reset`.
+
+    **Action** ``(command, argument 1, argument 2)``, a `ConditionalMultiDiscrete` with the profile's commands;
+    `describe` says in words what an action does. It is sent at the start of `step`, only ever to the game's
+    window. Taps last the profile's ``tap_ms``; holds last until they are released, and no longer than
+    ``max(3 / rate, 0.25)`` seconds after the last `step`.
+
+    **Observation** uint8 ``[stack, height, width]`` grey, or ``[3 * stack, height, width]`` RGB; oldest frame
+    first, zeros before the episode. The newest was grabbed at the end of the step, one period after the last.
+
+    **Reward** The sum of the profile's parts; each part stands in ``info["reward_parts"]``.
+
+    **Episode** Terminated when the profile says so. Truncated, with ``info["failure"]``, when the window or the
+    display is lost; the next `reset` starts the game again. Four failures within ten minutes raise instead.
+
+    **Info** of a step: ``t_act_ns`` and ``t_obs_ns`` (`time.monotonic_ns`), ``frame_age_ms``, ``dt_ms`` since the
+    last frame (a pause does not count), ``late_ms``, ``missed`` deadlines, ``transition`` (False where dt is over
+    twice the period), ``duplicate``, ``unchanged_s``, ``black``, ``clipped``, ``obscured``, ``resized``, ``focused``,
+    ``held``, ``refused``, ``dropped``, ``released``, ``input_restarts``, ``readings``, ``reward_parts``, ``failure``.
+
+    Args:
+        game: The name of a profile that ships (``"flash"``, ``"lbreakout2"``), the path of a TOML file, or a
+            `GameProfile`.
+        display: ``"xvfb"`` (hidden), ``"nested"`` (in a window of your desktop), ``"current"`` (your desktop) or an
+            X display such as ``":1"``.
+        armed: Really press. None: yes on a display that the env started, no on any other (a dry run).
+        episode: A sort of episode that the profile knows; its first if None.
+        rate: Steps per second, instead of the profile's.
+        timeout: Seconds that the X server may take for anything before a step gives up on it.
+        render_mode: ``"rgb_array"`` or None.
+
+    Raises:
+        ProfileError: If the profile breaks a rule.
+        UnknownOptionError: For a keyword that is none of these.
+        ValueError: For a value that is not allowed.
+    """
+
+    metadata: dict[str, Any] = {  # noqa: RUF012
+        "render_modes": ["rgb_array"],
+        "render_fps": 30,
+        # A game's profile names a command: no run folder or checkpoint may choose it.
+        "launches_programs": True,
+    }
+
+    def __init__(
+        self,
+        game: str | Path | GameProfile,
+        *,
+        display: str = "xvfb",
+        armed: bool | None = None,
+        episode: str | None = None,
+        rate: float | None = None,
+        timeout: float = 2.0,
+        render_mode: str | None = None,
+        **unknown: Any,
+    ) -> None:
+        refuse_unknown(unknown, OPTIONS, owner="Hakisa/ScreenGame-v0")
+        EzPickle.__init__(
+            self,
+            game,
+            display=display,
+            armed=armed,
+            episode=episode,
+            rate=rate,
+            timeout=timeout,
+            render_mode=render_mode,
+        )
+        self.profile = load_profile(game)
+        self.display = check_kind(display)
+        self.armed = checked_choice("armed", armed, (None, True, False))
+        episodes = self.profile.episodes or ("",)
+        self.episode: str = checked_choice("episode", episode or episodes[0], episodes)
+        self.rate = self.profile.actions.rate if rate is None else checked_float("rate", rate, 0.1, 250.0)
+        self.timeout = checked_float("timeout", timeout, 0.01, 60.0)
+        self.render_mode = checked_choice("render_mode", render_mode, (None, *self.metadata["render_modes"]))
+
+        self.action_map = ActionMap(self.profile)
+        self.action_space = self.action_map.space
+        shown = self.profile.observation
+        channels = 1 if shown.grey else 3
+        shape = (shown.stack * channels, shown.size[1], shown.size[0])
+        self.observation_space = Box(0, 255, shape, np.uint8)
+        stack = (0, shown.stack, "zero")
+        self.metadata = {**type(self).metadata, "render_fps": self.rate, "frame_stack": stack}
+        self._stack = np.zeros(shape, np.uint8)
+        self._channels = channels
+        self._clock = DeadlineClock(self.rate)
+        self._scorer = Scorer(self.profile, self.episode)
+        self._session: Session | None = None
+        self._view: View | None = None
+        self._changed_ns = self._dt_ns = 0
+        self._resumed_ns = 0
+        self._playing = False
+        self._fresh = False
+        self._broken = False
+        self._killed = False
+        self._failures: deque[float] = deque(maxlen=FAILURES + 1)
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[NDArray[np.uint8], dict[str, Any]]:
+        """Start the game if it does not run, and play the profile's scripts. ``options`` are ignored.
+
+        Raises:
+            Killed: If somebody pressed Ctrl+Shift+F12 since `close`.
+            ScreenError: If the game cannot be started or its script does not come to its end.
+        """
+        super().reset(seed=seed)
+        self._refuse_killed()
+        self._playing = False
+        try:
+            view, readings, report = self._begin()
+        except ScreenError:
+            if self._fresh or self._killed:
+                raise
+            # A game in a state that the script does not know of is started anew, once.
+            view, readings, report = self._begin()
+        self._stack[:] = 0
+        self._view, self._resumed_ns = None, 0
+        self._show(view)
+        self._scorer.start(readings)
+        self._clock.start()
+        self._playing = True
+        info = self._info(view, report, 0.0, 0)
+        return self._stack.copy(), info | {"readings": readings, "reward_parts": {}, "failure": ""}
+
+    def step(self, action: ArrayLike) -> tuple[NDArray[np.uint8], float, bool, bool, dict[str, Any]]:
+        """Act, wait for the deadline, look.
+
+        Raises:
+            Killed: If somebody pressed Ctrl+Shift+F12. Everything has been released.
+            ReaderError: If a reader of the profile raised.
+            gymnasium.error.ResetNeeded: Before the first `reset` and after the end of an episode.
+        """
+        self._refuse_killed()
+        if not self._playing or self._session is None:
+            raise gym.error.ResetNeeded("There is no episode: call reset() before step().")
+        session = self._session
+        try:
+            commands = self.action_map.commands(action, self._seen(session.area))
+            report = session.act(commands, max(3 / self.rate, LEAST_LEASE_S))
+            if report.killed:
+                self._killed, self._playing = True, False
+                self._refuse_killed()
+            tick = self._clock.wait()
+            view = session.look()
+            readings = session.read(view.frame.pixels)
+        except (CaptureError, InputError, WindowError) as error:
+            return self._failed(error)
+        except BaseException:
+            self._playing = False
+            session.input.close()  # whatever happened, nothing stays down
+            self._broken = True
+            raise
+        duplicate = self._show(view)
+        parts, terminated = self._scorer.step(readings)
+        self._playing = not terminated
+        info = self._info(view, report, tick.late_ns / 1e6, tick.missed)
+        info |= {"duplicate": duplicate, "readings": readings, "reward_parts": parts, "failure": ""}
+        info["frame_age_ms"] = (time.monotonic_ns() - view.frame.t_grab_ns) / 1e6
+        return self._stack.copy(), float(sum(parts.values())), terminated, False, info
+
+    def pause(self) -> None:
+        """Let go of everything and pause the game, as the profile says; for the time of an update."""
+        if self._session is not None and self._playing and self.profile.pause.how != "none":
+            self._session.pause(self.profile.pause.key or None)
+        elif self._session is not None and self._playing:
+            self._session.input.release_all()
+
+    def resume(self) -> None:
+        """End `pause`; the time in between counts as no missed deadline."""
+        if self._session is not None and self._playing:
+            self._session.resume(self.profile.pause.key or None)
+            if self.profile.pause.how != "none":
+                self._resumed_ns = time.monotonic_ns()  # no time has passed in the game
+            self._clock.start()
+
+    def describe(self, action: ArrayLike) -> str:
+        """Say in words what an action does, such as ``"press Left for 50 ms"``."""
+        size = self.profile.window.size or self.profile.screen.size
+        area = Region(0, 0, *size) if self._session is None else self._session.area
+        return self.action_map.describe(action, self._seen(area))
+
+    def render(self) -> Pixels | None:
+        """The whole client area as it was last seen: uint8 RGB ``[height, width, 3]``."""
+        if self.render_mode is None or self._view is None:
+            return None
+        return to_rgb(self._view.frame.pixels)
+
+    def close(self) -> None:
+        """Let go of everything and end everything that was started; may be called twice."""
+        self._playing = self._killed = False
+        session, self._session = self._session, None
+        if session is not None:
+            session.close()
+
+    def _begin(self) -> tuple[View, dict[str, float | None], Report]:
+        try:
+            session = self._opened()
+            view = session.look()
+            return view, session.read(view.frame.pixels), session.act([], LEAST_LEASE_S)
+        except ScreenError as error:
+            self._lost(error)
+            raise
+
+    def _opened(self) -> Session:
+        """A session that runs, with its scripts played."""
+        if self._session is not None and (self._broken or not self._session.is_running()):
+            self._session.close()
+            self._session = None
+        self._broken = False
+        self._fresh = self._session is None
+        if self._session is None:
+            self._session = Session(
+                self.profile, self.action_map.names, display=self.display, armed=self.armed, timeout=self.timeout
+            )
+        else:
+            self._session.resume(self.profile.pause.key or None)
+            self._session.input.release_all()
+            self._session.focus()
+        runner = ScriptRunner(self._session, self.episode)
+        if self._fresh:
+            runner.run(self.profile.start, "start")
+        runner.run(self.profile.reset, "reset")
+        return self._session
+
+    def _seen(self, area: Region) -> Region:
+        return self.profile.observation.region or area
+
+    def _show(self, view: View) -> bool:
+        """Push a frame onto the stack; True if it is the same as the last one."""
+        shown = self.profile.observation
+        part = self._seen(Region(0, 0, view.frame.pixels.shape[1], view.frame.pixels.shape[0])).of(view.frame.pixels)
+        newest = np.moveaxis(to_observation(part, shown.size, shown.grey), 2, 0)
+        duplicate = self._view is not None and bool(np.array_equal(newest, self._stack[-self._channels :]))
+        self._stack[: -self._channels] = self._stack[self._channels :]
+        self._stack[-self._channels :] = newest
+        if not duplicate:
+            self._changed_ns = view.frame.t_grab_ns
+        previous = view.frame.t_grab_ns if self._view is None else self._view.frame.t_grab_ns
+        self._dt_ns = view.frame.t_grab_ns - max(previous, self._resumed_ns)
+        self._view = view
+        return duplicate
+
+    def _info(self, view: View, report: Report, late_ms: float, missed: int) -> dict[str, Any]:
+        frame = view.frame
+        assert self._session is not None
+        return {
+            "t_act_ns": report.t_ns,
+            "t_obs_ns": frame.t_grab_ns,
+            "frame_age_ms": (time.monotonic_ns() - frame.t_grab_ns) / 1e6,
+            "dt_ms": self._dt_ns / 1e6,
+            "late_ms": late_ms,
+            "missed": missed,
+            "transition": self._dt_ns <= 2 * self._clock.period_ns,
+            "duplicate": False,
+            "unchanged_s": (frame.t_grab_ns - self._changed_ns) / 1e9,
+            "black": is_black(self._stack[-self._channels :]),
+            "clipped": frame.clipped,
+            "obscured": view.window.obscured,
+            "resized": view.resized,
+            "focused": report.focused,
+            "held": report.held,
+            "refused": report.refused,
+            "dropped": report.dropped,
+            "released": report.released,
+            "input_restarts": self._session.input.restarts,
+        }
+
+    def _failed(self, error: ScreenError) -> tuple[NDArray[np.uint8], float, bool, bool, dict[str, Any]]:
+        """The step that lost the game: the episode is truncated, and its last row is no transition."""
+        self._lost(error)
+        self._failures.append(time.monotonic())
+        if len(self._failures) > FAILURES and self._failures[-1] - self._failures[0] < FAILURE_WINDOW_S:
+            raise error
+        info = {"failure": str(error), "transition": False, "readings": {}, "reward_parts": {}}
+        return self._stack.copy(), 0.0, False, True, info
+
+    def _lost(self, error: ScreenError) -> None:
+        self._playing = False
+        self._broken = True
+        if isinstance(error, Killed):
+            self._killed = True
+        if self._session is not None:
+            self._session.input.close()
+
+    def _refuse_killed(self) -> None:
+        if self._killed:
+            raise Killed("Ctrl+Shift+F12 was pressed: everything is released. Only after close() does reset() go on.")

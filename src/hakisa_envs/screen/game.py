@@ -1,0 +1,230 @@
+"""Everything that is particular to one game, as data. `hakisa_envs.screen.profile` reads it from TOML."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from hakisa_envs.screen.conditions import Condition
+from hakisa_envs.screen.image import Region
+from hakisa_envs.screen.readers import Reader
+
+Command = Literal[
+    "noop",
+    "tap",
+    "hold",
+    "release",
+    "move",
+    "left_click",
+    "right_click",
+    "button_tap",
+    "button_hold",
+    "button_release",
+    "move_by",
+    "wheel",
+]
+
+
+@dataclass(frozen=True)
+class Launch:
+    """How the game is started. With an empty ``command`` it is not: its window must be there already.
+
+    Attributes:
+        command: Program and arguments. ``{python}`` is this Python, ``{profile}`` the profile's folder.
+        search: Folders in which the program is looked for after PATH (Debian keeps games in one that root lacks).
+        environment: Variables to set. HOME, unless given, is an empty folder of the game's own.
+        files: Files to write before the start, path below that HOME -> content (written as Latin-1).
+    """
+
+    command: tuple[str, ...] = ()
+    search: tuple[str, ...] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
+    files: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Window:
+    """Which window is the game's.
+
+    Attributes:
+        title: Regular expression that is searched for in its title.
+        size: Width and height that its client area must have; any if not given.
+        timeout: Seconds it may take to appear.
+    """
+
+    title: str
+    size: tuple[int, int] | None = None
+    timeout: float = 10.0
+
+
+@dataclass(frozen=True)
+class Screen:
+    """The X display that is started for the game.
+
+    Attributes:
+        size: Its width and height.
+        window_manager: Program to run in it, such as ``"openbox"``; most games need none.
+    """
+
+    size: tuple[int, int] = (1280, 720)
+    window_manager: str = ""
+
+
+@dataclass(frozen=True)
+class Observation:
+    """What the agent sees.
+
+    Attributes:
+        region: Left, top, width, height inside the client area; all of it if not given.
+        size: Width and height that this is shrunk to.
+        grey: Grey, or RGB.
+        stack: How many frames make an observation, oldest first.
+    """
+
+    region: Region | None = None
+    size: tuple[int, int] = (84, 84)
+    grey: bool = True
+    stack: int = 4
+
+
+@dataclass(frozen=True)
+class Actions:
+    """What the agent can do.
+
+    Attributes:
+        commands: Those it may choose from, in the order of the first head.
+        keys: Keys for tap, hold and release, by their X names.
+        buttons: Mouse buttons for button_tap, button_hold and button_release.
+        grid: Columns and rows of places for move and clicks over what the agent sees; one per pixel is allowed.
+        steps: Distances in pixels for move_by, in each direction.
+        rate: Steps per second.
+        tap_ms: How long a tap lasts.
+    """
+
+    commands: tuple[Command, ...] = ("noop", "tap")
+    keys: tuple[str, ...] = ()
+    buttons: tuple[Literal["left", "middle", "right"], ...] = ("left", "right")
+    grid: tuple[int, int] = (32, 18)
+    steps: tuple[int, ...] = (-64, -16, -4, 0, 4, 16, 64)
+    rate: float = 30.0
+    tap_ms: float = 50.0
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A number to be read from the screen.
+
+    Attributes:
+        name: What conditions and rewards call it.
+        reader: What reads it.
+    """
+
+    name: str
+    reader: Reader
+
+
+@dataclass(frozen=True)
+class Reward:
+    """A part of the reward.
+
+    Attributes:
+        reading: Where it comes from.
+        weight: What it is multiplied with.
+        on: Pay each step's ``"value"``, its ``"change"``, only its ``"rise"`` or only its ``"fall"`` (as a
+            positive number). Changes are against the last step that had a reading.
+        most: A larger change in one step is taken for a misreading.
+    """
+
+    reading: str
+    weight: float = 1.0
+    on: Literal["value", "change", "rise", "fall"] = "change"
+    most: float = float("inf")
+
+
+@dataclass(frozen=True)
+class End:
+    """What ends an episode (terminated).
+
+    Attributes:
+        when: The condition.
+        steps: For how many steps in a row it must hold.
+        episode: Only in episodes of this sort; in all if not given.
+    """
+
+    when: Condition
+    steps: int = 1
+    episode: str = ""
+
+
+@dataclass(frozen=True)
+class Step:
+    """A step of a script.
+
+    Attributes:
+        do: ``"press"`` a key, ``"click"`` at a place, ``"wait"`` some seconds, or only ``"look"``.
+        key: Key to press.
+        place: Where to click, inside the client area.
+        button: With what.
+        hold_ms: How long a press or click lasts.
+        seconds: How long to wait.
+        when: Skip the step unless this holds.
+        until: After the deed, wait for this.
+        timeout: Seconds to wait for it.
+        again: Seconds after which the deed is done again while ``until`` does not hold; 0: never.
+        episode: Only before episodes of this sort; before all if not given.
+    """
+
+    do: Literal["press", "click", "wait", "look"]
+    key: str = ""
+    place: tuple[int, int] | None = None
+    button: Literal["left", "middle", "right"] = "left"
+    hold_ms: float = 60.0
+    seconds: float = 0.0
+    when: Condition | None = None
+    until: Condition | None = None
+    timeout: float = 5.0
+    again: float = 0.0
+    episode: str = ""
+
+
+@dataclass(frozen=True)
+class Pause:
+    """What happens while the trainer updates.
+
+    Attributes:
+        how: ``"stop"`` stops the game's processes, ``"key"`` presses ``key``, ``"none"`` lets it play on.
+        key: The game's own pause key; pressed again to go on.
+    """
+
+    how: Literal["stop", "key", "none"] = "none"
+    key: str = ""
+
+
+@dataclass(frozen=True)
+class GameProfile:
+    """A game.
+
+    Attributes:
+        name: Its name.
+        folder: Where its templates lie: the folder of its TOML file.
+        episodes: The sorts of episodes that it has, the default first; empty if there is but one.
+        start: Script after a launch.
+        reset: Script before every episode.
+    """
+
+    name: str
+    folder: Path
+    window: Window
+    launch: Launch = Launch()
+    screen: Screen = Screen()
+    observation: Observation = Observation()
+    actions: Actions = Actions()
+    readings: tuple[Reading, ...] = ()
+    rewards: tuple[Reward, ...] = ()
+    ends: tuple[End, ...] = ()
+    episodes: tuple[str, ...] = ()
+    start: tuple[Step, ...] = ()
+    reset: tuple[Step, ...] = ()
+    pause: Pause = Pause()

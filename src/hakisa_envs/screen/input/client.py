@@ -1,0 +1,205 @@
+"""The trainer's side of the input server."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hakisa_envs.screen.errors import InputError
+
+# `python -m hakisa_envs.screen.input.server`, but without running hakisa_envs/__init__.py: importing Gymnasium would
+# make up three quarters of the 0.4 s that a server takes to start, and keys may be down when one is replaced.
+BOOT = """
+import runpy, sys, types
+package = types.ModuleType("hakisa_envs")
+package.__path__ = [sys.argv.pop(1)]
+sys.modules["hakisa_envs"] = package
+runpy.run_module("hakisa_envs.screen.input.server", run_name="__main__")
+"""
+PACKAGE = Path(__file__).parents[2]
+
+Command = Sequence[Any]
+"""A verb and its arguments: ``("tap", key[, ms])``, ``("hold", key)``, ``("release", key)``, ``("move", x, y)``,
+``("move_by", dx, dy)``, ``("wheel", notches)``. Buttons are the keys ``"button1"`` to ``"button3"``."""
+
+
+@dataclass(frozen=True)
+class Report:
+    """What the server says after a request.
+
+    Attributes:
+        t_ns: When it took the request up (`time.monotonic_ns`).
+        held: Names of keys and buttons that are down, those of running taps too.
+        focused: A key pressed now would have gone to the game.
+        pressed: Presses, moves and turns since the last report.
+        refused: Those that were not done because something else than the game would have got them.
+        dropped: Those that came too late, or were one tap too many.
+        released: Why everything was let go since the last report, such as ``"lease expired"``.
+        record: In a dry run, what would have been done.
+    """
+
+    t_ns: int
+    held: tuple[str, ...]
+    focused: bool
+    killed: bool
+    pressed: int
+    refused: int
+    dropped: int
+    released: tuple[str, ...]
+    record: tuple[tuple[Any, ...], ...] = ()
+
+
+class InputClient:
+    """Starts an input server and asks it to press. Used by one thread at a time.
+
+    Args:
+        display: Name of the display; None for a dry run, in which nothing is pressed anywhere.
+        names: Keys and buttons that may be pressed.
+        timeout: Seconds to wait for an answer.
+        guard: False leaves keys down after a death. For the test which shows that the guard is needed.
+
+    Attributes:
+        restarts: How often a server that had died was replaced.
+    """
+
+    def __init__(self, display: str | None, names: Iterable[str], *, timeout: float = 1.0, guard: bool = True) -> None:
+        self.display = display
+        self.names = sorted(set(names))
+        self.timeout = timeout
+        self.restarts = 0
+        self.pid = 0
+        self._guard = guard
+        self._window = 0
+        self._count = 0
+        self._socket: socket.socket | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start the server and return at once; `wait_ready` waits for it."""
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        ours.settimeout(self.timeout)
+        trainer = os.pidfd_open(os.getpid())
+        config = json.dumps({"display": self.display, "names": self.names, "guard": self._guard})
+        try:
+            self._process = subprocess.Popen(
+                [sys.executable, "-c", BOOT, str(PACKAGE), str(trainer), str(theirs.fileno()), config],
+                pass_fds=(trainer, theirs.fileno()),
+                stdin=subprocess.DEVNULL,
+                env={**os.environ, "PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path)},
+                start_new_session=True,
+            )
+        finally:
+            os.close(trainer)
+            theirs.close()
+        self._socket = ours
+
+    def wait_ready(self, timeout: float = 10.0) -> None:
+        """Wait until the server can press.
+
+        Raises:
+            InputError: If it cannot: a key that is not on the layout, a display that is not there.
+        """
+        assert self._socket is not None
+        self._socket.settimeout(timeout)
+        try:
+            data = self._socket.recv(1 << 16)
+        except OSError as error:
+            raise InputError(f"The input server did not start within {timeout:g} s ({error!r}).") from error
+        finally:
+            self._socket.settimeout(self.timeout)
+        reply: dict[str, Any] = json.loads(data) if data else {"error": "The input server ended at once."}
+        if "error" in reply:
+            raise InputError(reply["error"])
+        self.pid = reply["ready"]
+
+    def set_target(self, window: int) -> Report:
+        """Press in this window only, given by its X id; 0 for none. Releases everything."""
+        self._window = window
+        return self._request({"op": "target", "window": window})
+
+    def act(self, commands: Iterable[Command], lease: float) -> Report:
+        """Do commands, and keep what is held down for ``lease`` seconds from now; later they are not done at all."""
+        expires = time.monotonic_ns() + round(lease * 1e9)
+        return self._request({"op": "act", "commands": [list(command) for command in commands], "expires": expires})
+
+    def release_all(self) -> Report:
+        """Let go of everything, now."""
+        return self._request({"op": "release"})
+
+    def report(self) -> Report:
+        """Ask how things stand; renews no lease."""
+        return self._request({"op": "report"})
+
+    def close(self) -> None:
+        """Let go of everything and end the server; may be called twice."""
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
+        if self._process is not None:
+            try:
+                self._process.wait(timeout=2)
+            except subprocess.TimeoutExpired:
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(self._process.pid, signal.SIGKILL)
+                self._process.wait()
+            self._process = None
+
+    def _request(self, request: dict[str, Any]) -> Report:
+        if self._socket is None:
+            raise InputError("The input server is not running; call reset().")
+        try:
+            reply = self._exchange(request)
+        except (ConnectionError, BrokenPipeError):
+            reply = None
+        if reply is None:
+            try:
+                self._restart()
+            except InputError as error:
+                raise InputError(f"The input server ended and cannot be replaced: {error} Call reset().") from error
+            reply = self._exchange(request)
+        if reply is None:
+            raise InputError("The input server ended twice in a row: is the X server gone? Call reset().")
+        if "error" in reply:
+            raise InputError(f"The input server gave up: {reply['error']}. Call reset().")
+        reply.pop("id")
+        for name in ("held", "released"):
+            reply[name] = tuple(reply[name])
+        reply["record"] = tuple(tuple(act) for act in reply.get("record", ()))
+        return Report(**reply)
+
+    def _exchange(self, request: dict[str, Any]) -> dict[str, Any] | None:
+        """Send and wait; None if the server has ended."""
+        assert self._socket is not None
+        self._count += 1
+        try:
+            self._socket.send(json.dumps({"id": self._count, **request}).encode())
+            while data := self._socket.recv(1 << 18):
+                reply: dict[str, Any] = json.loads(data)
+                # An answer that came too late for its own question is skipped.
+                if reply.get("id") == self._count or "error" in reply:
+                    return reply
+            return None
+        except TimeoutError as error:
+            raise InputError(
+                f"The input server did not answer {request['op']!r} within {self.timeout:g} s: is the X server "
+                "stopped? Call reset()."
+            ) from error
+
+    def _restart(self) -> None:
+        """Start another server, whose first act is to release what the dead one left down."""
+        self.close()
+        self.restarts += 1
+        self.start()
+        self.wait_ready()
+        if self._window:
+            self._exchange({"op": "target", "window": self._window})

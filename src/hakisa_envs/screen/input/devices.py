@@ -1,0 +1,262 @@
+"""What really presses: XTest on an X display, or nothing at all in a dry run."""
+
+from __future__ import annotations
+
+import contextlib
+from collections import deque
+from collections.abc import Iterator
+from typing import Any
+
+from hakisa_envs.errors import import_extra
+from hakisa_envs.screen.input.keys import WHEEL_DOWN, WHEEL_UP, Contact, resolve
+
+POINTER_ROOT = 1
+
+
+class DryRunDevice:
+    """Presses nothing and remembers what it would have done.
+
+    Attributes:
+        record: The last 1000 acts, oldest first.
+    """
+
+    def __init__(self) -> None:
+        self.record: deque[tuple[Any, ...]] = deque(maxlen=1000)
+
+    def fileno(self) -> int | None:
+        """There is nothing to wait for."""
+        return None
+
+    def set_target(self, window: int) -> None:
+        """Remember the window."""
+        self.record.append(("target", window))
+
+    def watch(self) -> bool:
+        """The focus is never lost."""
+        return False
+
+    def focused(self) -> bool:
+        """As if the game always had the focus."""
+        return True
+
+    def press(self, contact: Contact) -> bool:
+        """Record it."""
+        self.record.append(("press", contact.name))
+        return True
+
+    def release(self, contact: Contact) -> None:
+        """Record it."""
+        self.record.append(("release", contact.name))
+
+    def move(self, x: int, y: int) -> bool:
+        """Record it."""
+        self.record.append(("move", x, y))
+        return True
+
+    def move_by(self, dx: int, dy: int) -> bool:
+        """Record it."""
+        self.record.append(("move_by", dx, dy))
+        return True
+
+    def wheel(self, notches: int) -> bool:
+        """Record it."""
+        self.record.append(("wheel", notches))
+        return True
+
+    def release_stale(self) -> None:
+        """Nothing can be down."""
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+class XTestDevice:
+    """Presses by keycode through XTest (send_event 0), and only in one window.
+
+    Every press is one act with its check: the server is grabbed, the focus (for buttons: the window under the
+    pointer) looked up, the press sent and the server released; with a focus that was looked up before, 14 of
+    837 presses went into another window, so 0 of 796. Releases are never checked.
+
+    Args:
+        display: Name of the display.
+        names: Keys and buttons that may be pressed.
+
+    Raises:
+        InputError: If one of them cannot be pressed on this display.
+    """
+
+    def __init__(self, display: str, names: list[str]) -> None:
+        xdisplay = import_extra("Xlib.display", extra="screen", needed_by="a live game")
+        self._x = import_extra("Xlib.X", extra="screen", needed_by="a live game")
+        self._errors: tuple[type[Exception], ...] = (
+            import_extra("Xlib.error", extra="screen", needed_by="a live game").XError,
+        )
+        self._display = xdisplay.Display(display)
+        # An error to a request without a reply (its window has just gone) would be printed.
+        self._display.set_error_handler(lambda *details: None)
+        self._root = self._display.screen().root
+        self._target: Any = None
+        self._grabbed_away = False
+        self._lost = False
+        self.contacts = resolve(self._display, names)
+
+    def fileno(self) -> int:
+        """The connection: readable when something happened to the window."""
+        number: int = self._display.fileno()
+        return number
+
+    def set_target(self, window: int) -> None:
+        """From now on press in this window only; 0 stands for none."""
+        self._grabbed_away = False
+        self._target = self._display.create_resource_object("window", window) if window else None
+        if self._target is not None:
+            self._target.change_attributes(event_mask=self._x.FocusChangeMask | self._x.StructureNotifyMask)
+        self._display.sync()
+
+    def watch(self) -> bool:
+        """True if the window has lost the focus, is gone or is hidden, since the last call."""
+        self._read_events()
+        lost, self._lost = self._lost, False
+        return lost
+
+    def focused(self) -> bool:
+        """True if a key pressed now would go to the window."""
+        with contextlib.suppress(*self._errors):
+            return self._target is not None and self._has_focus()
+        return False
+
+    def press(self, contact: Contact) -> bool:
+        """Press a key if the window has the focus, a button if the window is under the pointer."""
+        x = self._x
+        with self._server_grab():
+            allowed = self._target is not None and (
+                self._has_focus() if contact.kind == "key" else self._under_pointer()
+            )
+            if allowed and contact.kind == "key":
+                # A held key would repeat into whatever has the focus next.
+                self._display.change_keyboard_control(key=contact.code, auto_repeat_mode=x.AutoRepeatModeOff)
+                self._display.xtest_fake_input(x.KeyPress, contact.code)
+            elif allowed:
+                self._display.xtest_fake_input(x.ButtonPress, contact.code)
+            return allowed
+        return False
+
+    def release(self, contact: Contact) -> None:
+        """Let go by remembered keycode."""
+        x = self._x
+        self._display.xtest_fake_input(x.KeyRelease if contact.kind == "key" else x.ButtonRelease, contact.code)
+        if contact.kind == "key":
+            self._display.change_keyboard_control(key=contact.code, auto_repeat_mode=x.AutoRepeatModeDefault)
+        self._display.flush()
+
+    def move(self, x: int, y: int) -> bool:
+        """Put the pointer on a pixel of the window's client area, or the nearest that is on the screen."""
+        with self._server_grab():
+            if self._target is None or not self._may_move():
+                return False
+            size = self._target.get_geometry()
+            origin = self._root.translate_coords(self._target, 0, 0)
+            screen = self._root.get_geometry()
+            low = max(origin.x, 0), max(origin.y, 0)
+            high = min(origin.x + size.width, screen.width) - 1, min(origin.y + size.height, screen.height) - 1
+            if low[0] > high[0] or low[1] > high[1]:
+                return False  # the window is wholly off the screen
+            place = [max(low[i], min(high[i], (origin.x + x, origin.y + y)[i])) for i in (0, 1)]
+            self._display.xtest_fake_input(self._x.MotionNotify, 0, x=place[0], y=place[1])
+            return True
+        return False
+
+    def move_by(self, dx: int, dy: int) -> bool:
+        """Move as a hand moves a mouse; a game that reads raw motion sees it at the screen's edge too."""
+        with self._server_grab():
+            if self._target is None or not self._may_move():
+                return False
+            self._display.xtest_fake_input(self._x.MotionNotify, 1, x=dx, y=dy)
+            return True
+        return False
+
+    def wheel(self, notches: int) -> bool:
+        """Turn the wheel over the window; up is positive."""
+        button = WHEEL_UP if notches > 0 else WHEEL_DOWN
+        with self._server_grab():
+            if self._target is None or not self._under_pointer():
+                return False
+            for _ in range(abs(notches)):
+                self._display.xtest_fake_input(self._x.ButtonPress, button)
+                self._display.xtest_fake_input(self._x.ButtonRelease, button)
+            return True
+        return False
+
+    def release_stale(self) -> None:
+        """Release whatever of ours is down though nobody holds it: a server before this one was killed."""
+        keymap = self._display.query_keymap()
+        mask = self._root.query_pointer().mask
+        for contact in self.contacts.values():
+            byte, bit = divmod(contact.code, 8)
+            down = keymap[byte] >> bit & 1 if contact.kind == "key" else mask >> (7 + contact.code) & 1
+            if down:
+                self.release(contact)
+            elif contact.kind == "key":
+                self._display.change_keyboard_control(key=contact.code, auto_repeat_mode=self._x.AutoRepeatModeDefault)
+        self._display.sync()
+
+    def close(self) -> None:
+        """Close the connection, once the server has done everything that was asked.
+
+        A socket that is closed with events unread in it makes the server drop what it has not read yet: the
+        last releases.
+        """
+        self._display.sync()
+        self._display.close()
+
+    @contextlib.contextmanager
+    def _server_grab(self) -> Iterator[None]:
+        """No other client is served meanwhile, so nothing changes between a check and its press."""
+        self._display.grab_server()
+        try:
+            # A window that has gone is a refusal, not an error: the body returns nothing then.
+            with contextlib.suppress(*self._errors):
+                yield
+        finally:
+            self._display.ungrab_server()
+            self._display.flush()
+
+    def _read_events(self) -> None:
+        while self._display.pending_events():
+            event = self._display.next_event()
+            if self._target is None or getattr(event, "window", None) != self._target:
+                continue
+            self._lost |= event.type in (self._x.FocusOut, self._x.UnmapNotify, self._x.DestroyNotify)
+            if event.type in (self._x.FocusIn, self._x.FocusOut) and event.detail != self._x.NotifyInferior:
+                # Another client's keyboard grab, a screen lock say, takes the keys while the focus stays.
+                if event.mode == self._x.NotifyGrab:
+                    self._grabbed_away = event.type == self._x.FocusOut
+                elif event.mode == self._x.NotifyUngrab:
+                    self._grabbed_away = False
+
+    def _has_focus(self) -> bool:
+        focus = self._display.get_input_focus().focus
+        self._read_events()  # a grab that began before that answer has been told before it
+        if self._grabbed_away or focus == self._x.NONE:
+            return False
+        if focus == POINTER_ROOT:
+            return self._under_pointer()
+        while focus != self._target:
+            tree = focus.query_tree()
+            if tree.parent == self._x.NONE or tree.parent == self._root:
+                return False
+            focus = tree.parent
+        return True
+
+    def _may_move(self) -> bool:
+        # Without a window manager the focus may be "wherever the pointer is", and it has to get there somehow.
+        return self._display.get_input_focus().focus == POINTER_ROOT or self._has_focus()
+
+    def _under_pointer(self) -> bool:
+        pointer = self._root.query_pointer()
+        window = pointer.child
+        while window != self._x.NONE:
+            if window == self._target:
+                return True
+            window = window.translate_coords(self._root, pointer.root_x, pointer.root_y).child
+        return False

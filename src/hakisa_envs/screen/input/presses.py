@@ -1,0 +1,123 @@
+"""What is down and until when: taps with a minimum hold, holds, one waiting tap per key."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from hakisa_envs.screen.input.keys import Contact, denied_together
+
+TAP_NS = 50_000_000  # games that poll miss taps shorter than one or two of their frames
+GAP_NS = 20_000_000  # and two taps with no time between them look like one
+
+
+class Device(Protocol):
+    """What presses. A press, a move or a turn may be refused (False); a release may not."""
+
+    def press(self, contact: Contact) -> bool: ...
+    def release(self, contact: Contact) -> None: ...
+    def move(self, x: int, y: int) -> bool: ...
+    def move_by(self, dx: int, dy: int) -> bool: ...
+    def wheel(self, notches: int) -> bool: ...
+
+
+@dataclass
+class _State:
+    contact: Contact
+    down: bool = False
+    until: int | None = None  # when a tap ends; None: held until it is released
+    pressed_at: int = 0
+    ready_at: int = 0  # not to be pressed before
+    waiting: tuple[int, int] | None = None  # a tap that waits: how long to hold, when it is stale
+
+
+@dataclass
+class Counts:
+    """What became of the presses since the last report."""
+
+    pressed: int = 0
+    refused: int = 0  # the game had not the focus, or was not under the pointer
+    dropped: int = 0  # too late, or one tap too many
+
+
+class Presses:
+    """Everything that this process holds down. All times are nanoseconds of one monotonic clock.
+
+    Args:
+        device: What presses.
+        contacts: The keys and buttons that may be pressed, by name.
+    """
+
+    def __init__(self, device: Device, contacts: dict[str, Contact]) -> None:
+        self.device = device
+        self.counts = Counts()
+        self._states = {name: _State(contact) for name, contact in contacts.items()}
+
+    def held(self) -> list[str]:
+        """Names of what is down now."""
+        return [name for name, state in self._states.items() if state.down]
+
+    def tap(self, name: str, now: int, hold: int = TAP_NS, stale: int | None = None) -> None:
+        """Press, and release after ``hold``. If the last tap still runs this one waits; one more is dropped."""
+        state = self._states[name]
+        if state.down or now < state.ready_at:
+            if state.waiting is None and (not state.down or state.until is not None):
+                state.waiting = (hold, now + hold if stale is None else stale)
+            else:
+                self.counts.dropped += 1
+        elif self._press(state, now):
+            state.until = now + hold
+
+    def hold(self, name: str, now: int) -> None:
+        """Press until released; a tap that runs becomes a hold."""
+        state = self._states[name]
+        if state.down or self._press(state, now):
+            state.until = None
+
+    def release(self, name: str, now: int) -> None:
+        """Let go, though not before the minimum time that a game needs to see the press."""
+        state = self._states[name]
+        state.waiting = None
+        if state.down:
+            state.until = max(now, state.pressed_at + TAP_NS)
+            self.advance(now)
+
+    def release_all(self, now: int) -> list[str]:
+        """Let go of everything at once, and forget what waits. Returns what was down."""
+        held = self.held()
+        for state in self._states.values():
+            state.waiting = None
+            if state.down:
+                self._release(state, now)
+        return held
+
+    def advance(self, now: int) -> int | None:
+        """End the taps that are over, begin those that waited; return when to look again, None if never."""
+        times = []
+        for state in self._states.values():
+            if state.down and state.until is not None and state.until <= now:
+                self._release(state, now)
+            if not state.down and state.waiting is not None and state.ready_at <= now:
+                hold, stale = state.waiting
+                state.waiting = None
+                if now > stale:
+                    self.counts.dropped += 1
+                elif self._press(state, now):
+                    state.until = now + hold
+            if state.down and state.until is not None:
+                times.append(state.until)
+            elif state.waiting is not None:
+                times.append(state.ready_at)
+        return min(times, default=None)
+
+    def _press(self, state: _State, now: int) -> bool:
+        if denied_together([*self.held(), state.contact.name]) or not self.device.press(state.contact):
+            self.counts.refused += 1
+            return False
+        state.down, state.pressed_at = True, now
+        self.counts.pressed += 1
+        return True
+
+    def _release(self, state: _State, now: int) -> None:
+        state.down, state.until, state.ready_at = False, None, now + GAP_NS
+        self.device.release(state.contact)

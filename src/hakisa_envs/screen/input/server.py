@@ -1,0 +1,222 @@
+"""The input server: presses what the trainer asks for, and lets go of everything when the trainer cannot.
+
+It releases everything, by remembered keycode, when the trainer dies (a pidfd tells of that in 0.15 ms), when
+the lease that only `step` renews runs out (a hung or stopped trainer), when a person presses the kill chord,
+when the game loses the focus, and when told to.
+
+Two processes: one works, the other waits for its end and, if it was killed, releases everything in its stead.
+
+Usage: python -m hakisa_envs.screen.input.server TRAINER_PIDFD SOCKET_FD CONFIG_JSON
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import json
+import os
+import select
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Any
+
+from hakisa_envs.screen.errors import InputError
+from hakisa_envs.screen.input.chord import KillChord
+from hakisa_envs.screen.input.devices import DryRunDevice, XTestDevice
+from hakisa_envs.screen.input.keys import BUTTONS, Contact
+from hakisa_envs.screen.input.presses import TAP_NS, Counts, Presses
+
+PR_SET_PDEATHSIG = 1
+FOCUS_POLL_NS = 25_000_000  # some losses of focus come with no event, so while something is held look again
+
+
+class InputServer:
+    """Serves one trainer until that closes its end, dies, or this process is told to end.
+
+    Args:
+        trainer: A pidfd of the trainer.
+        connection: Where requests come from.
+        config: ``display`` (None: dry run), ``names`` of keys and buttons that may be pressed, ``guard``.
+    """
+
+    def __init__(self, trainer: int, connection: socket.socket, config: dict[str, Any]) -> None:
+        self.trainer = trainer
+        self.connection = connection
+        self.guard: bool = config["guard"]  # False in one test only, which shows what the guard is good for
+        self.device: XTestDevice | DryRunDevice
+        self.chord: KillChord | None = None
+        if config["display"] is None:
+            self.device = DryRunDevice()
+            contacts = {name: Contact(name, "button" if name in BUTTONS else "key", 0) for name in config["names"]}
+        else:
+            self.device = XTestDevice(config["display"], config["names"])
+            contacts = self.device.contacts
+            self.device.release_stale()
+            self.chord = KillChord(config["display"])
+        self.presses = Presses(self.device, contacts)
+        self.lease = 0
+        self.next_look = 0
+        self.killed = False
+        self.running = True
+        # A signal that arrives just before select() must wake it all the same.
+        self.wakeup, self.wakeup_end = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        self.released: list[str] = []  # why everything was let go, since the last report
+
+    def serve(self) -> None:
+        """Answer until the end, then let go of everything."""
+        signal.set_wakeup_fd(self.wakeup_end)
+        signal.signal(signal.SIGTERM, lambda number, frame: None)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        self.reply({"ready": os.getpid()})
+        try:
+            while self.running:
+                self.wait()
+        finally:
+            if self.guard:
+                self.presses.release_all(time.monotonic_ns())
+                self.device.close()
+
+    def wait(self) -> None:
+        """Do what is due and what has arrived, then sleep until something happens."""
+        now = time.monotonic_ns()
+        if self.chord is not None and self.chord.heard():
+            self.killed = True
+            self.release_all("kill chord", now)
+        held = self.presses.held()
+        if held and self.guard:
+            if now >= self.lease:
+                self.release_all("lease expired", now)
+            elif now >= self.next_look:
+                self.next_look = now + FOCUS_POLL_NS
+                if any(name not in BUTTONS for name in held) and not self.device.focused():
+                    self.release_all("focus lost", now)
+        # Last of all: what is read above, together with an answer, wakes no select() any more.
+        if self.device.watch():
+            self.release_all("focus lost", now)
+        due = self.presses.advance(now)
+        times = [] if due is None else [due]
+        if self.guard and self.presses.held():
+            times += [self.lease, self.next_look]
+        timeout = max(0.0, (min(times) - time.monotonic_ns()) / 1e9) if times else None
+        sources = [self.connection.fileno(), self.trainer, self.wakeup, self.device.fileno()]
+        sources.append(self.chord.fileno() if self.chord is not None else None)
+        ready = select.select([fd for fd in sources if fd is not None], [], [], timeout)[0]
+        if self.trainer in ready or self.wakeup in ready:
+            self.running = False
+        elif self.connection.fileno() in ready:
+            data = self.connection.recv(1 << 16)
+            if data:
+                self.answer(json.loads(data))
+            else:
+                self.running = False
+
+    def release_all(self, why: str, now: int) -> None:
+        """Let go of everything; the next report says why if anything was down."""
+        if self.presses.release_all(now):
+            self.released.append(why)
+
+    def answer(self, request: dict[str, Any]) -> None:
+        """Do a request and report."""
+        now = time.monotonic_ns()
+        operation = request["op"]
+        if operation == "act":
+            if now > request["expires"]:
+                self.presses.counts.dropped += len(request["commands"])
+            elif not self.killed:
+                self.lease = max(self.lease, request["expires"])
+                for command in request["commands"]:
+                    self.act(command, now, request["expires"])
+        elif operation == "release":
+            self.release_all("told to", now)
+            self.lease = 0
+        elif operation == "target":
+            self.release_all("new window", now)
+            self.device.set_target(request["window"])
+        report = {
+            "t_ns": now,
+            "held": self.presses.held(),
+            "focused": self.device.focused(),
+            "killed": self.killed,
+            "released": self.released,
+            **asdict(self.presses.counts),
+        }
+        if isinstance(self.device, DryRunDevice):
+            report["record"] = list(self.device.record)
+            self.device.record.clear()
+        self.released, self.presses.counts = [], Counts()
+        self.reply({"id": request["id"], **report})
+
+    def act(self, command: list[Any], now: int, expires: int) -> None:
+        """Do one command: ``[verb, argument, ...]``."""
+        verb, *arguments = command
+        presses, device = self.presses, self.device
+        moves: dict[str, Callable[..., bool]] = {
+            "move": device.move,
+            "move_by": device.move_by,
+            "wheel": device.wheel,
+        }
+        if verb in moves:
+            if moves[verb](*arguments):
+                presses.counts.pressed += 1
+            else:
+                presses.counts.refused += 1
+        elif verb == "tap":
+            hold = round(arguments[1] * 1e6) if len(arguments) > 1 else TAP_NS
+            presses.tap(arguments[0], now, hold, expires)
+            self.lease = max(self.lease, now + hold)  # a tap ends by its own clock
+        elif verb == "hold":
+            presses.hold(arguments[0], now)
+        elif verb == "release":
+            presses.release(arguments[0], now)
+        else:
+            raise InputError(f"The input server knows no command {verb!r}.")
+
+    def reply(self, message: dict[str, Any]) -> None:
+        """Send, unless the trainer has gone or does not read: a stopped trainer must not block this process."""
+        with contextlib.suppress(OSError):
+            self.connection.send(json.dumps(message).encode(), socket.MSG_DONTWAIT)
+
+
+def work(trainer: int, connection: socket.socket, config: dict[str, Any], parent: int) -> None:
+    """The process that presses."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+    if os.getppid() != parent:
+        return
+    try:
+        InputServer(trainer, connection, config).serve()
+    except Exception as error:  # told to the trainer, which raises it: a key that is not there, a display that is gone
+        with contextlib.suppress(OSError):
+            connection.send(json.dumps({"error": str(error) or repr(error)}).encode(), socket.MSG_DONTWAIT)
+        raise SystemExit(1) from None
+
+
+def main() -> None:
+    """Split in two: the child works; the parent waits, and cleans up if the child was killed."""
+    trainer, config = int(sys.argv[1]), json.loads(sys.argv[3])
+    connection = socket.socket(fileno=int(sys.argv[2]))
+    guardian = os.getpid()
+    worker = os.fork()
+    if worker == 0:
+        work(trainer, connection, config, guardian)
+        return
+    connection.close()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, lambda number, frame: os.kill(worker, signal.SIGTERM))
+    spare = None
+    if config["guard"] and config["display"] is not None:
+        # Opened now: it takes a tenth of a second, far more on a busy machine, and then every millisecond counts.
+        with contextlib.suppress(Exception):  # the worker meets the same trouble, and tells the trainer
+            spare = XTestDevice(config["display"], config["names"])
+    _, status = os.waitpid(worker, 0)
+    if spare is not None and os.WIFSIGNALED(status):
+        spare.release_stale()
+        spare.close()
+
+
+if __name__ == "__main__":
+    main()
+    os._exit(0)  # nothing is left to do, and the trainer waits: the interpreter takes 0.1 s to take itself apart

@@ -1,0 +1,167 @@
+"""Reads and checks a game profile: a TOML file whose every mistake is named with file, field, value and a fix."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Iterable, Mapping
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from hakisa_envs.screen import game as parts
+from hakisa_envs.screen.errors import InputError, ProfileError
+from hakisa_envs.screen.game import GameProfile
+from hakisa_envs.screen.readers import make_reader
+from hakisa_envs.screen.tables import TableBuilder, nearest
+
+TABLES = {
+    "launch": parts.Launch,
+    "window": parts.Window,
+    "screen": parts.Screen,
+    "observation": parts.Observation,
+    "actions": parts.Actions,
+    "pause": parts.Pause,
+}
+LISTS = {"reward": parts.Reward, "end": parts.End, "start": parts.Step, "reset": parts.Step}
+KEYS = ("name", "episodes", "reading", *TABLES, *LISTS)
+
+
+def builtin_games() -> list[str]:
+    """Names of the profiles that ship with hakisa."""
+    folder = resources.files("hakisa_envs.screen") / "games"
+    return sorted(entry.name.removesuffix(".toml") for entry in folder.iterdir() if entry.name.endswith(".toml"))
+
+
+def load_profile(game: str | Path | GameProfile) -> GameProfile:
+    """Load a game.
+
+    Args:
+        game: The name of one that ships, such as ``"lbreakout2"``, the path of a TOML file, or a profile as it is.
+
+    Raises:
+        ProfileError: If there is no such game, or it breaks a rule.
+    """
+    if isinstance(game, GameProfile):
+        return game
+    text = str(game)
+    if text.endswith(".toml"):
+        path = Path(text).expanduser()
+        if not path.is_file():
+            raise ProfileError(f"game={text!r}: there is no such file.")
+    elif text in builtin_games():
+        path = Path(str(resources.files("hakisa_envs.screen") / "games" / f"{text}.toml"))
+    else:
+        raise ProfileError(
+            f"game={text!r} is unknown{nearest(text, builtin_games())}. Those that ship are "
+            f"{', '.join(builtin_games())}; your own is the path of a file that ends in .toml."
+        )
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ProfileError(f"{path} is not TOML: {error}") from error
+    return parse_profile(table, path)
+
+
+def parse_profile(table: Mapping[str, Any], path: Path) -> GameProfile:
+    """Build a profile from what stands in ``path``, and check it.
+
+    Raises:
+        ProfileError: If it breaks a rule.
+    """
+    builder = TableBuilder(path)
+    builder.check_names(table, KEYS, "the profile")
+    if "window" not in table:
+        raise builder.error("window", None, "is missing: every profile says which window is the game's", "")
+    values: dict[str, Any] = {
+        "name": builder.value(table.get("name", path.stem), str, "name"),
+        "episodes": builder.value(table.get("episodes", []), tuple[str, ...], "episodes"),
+        "readings": tuple(_readings(table.get("reading", {}), builder)),
+    }
+    for key, cls in TABLES.items():
+        if key in table:
+            values[key] = builder.table(table[key], cls, key)
+    for key, entry in LISTS.items():
+        entries = builder.value(table.get(key, []), list, key)
+        name = {"reward": "rewards", "end": "ends"}.get(key, key)
+        values[name] = tuple(builder.table(item, entry, f"{key}[{i}]") for i, item in enumerate(entries))
+    profile = GameProfile(folder=path.parent, **values)
+    _check(profile, builder)
+    return profile
+
+
+def _readings(given: Any, builder: TableBuilder) -> Iterable[parts.Reading]:
+    if not isinstance(given, dict):
+        raise builder.error("reading", given, "must be tables [reading.NAME]", "")
+    for name, options in given.items():
+        where = f"reading.{name}"
+        if not isinstance(options, dict) or not isinstance(options.get("kind"), str):
+            raise builder.error(where, None, 'needs a kind, such as kind = "digits"', "")
+        rest = {key: value for key, value in options.items() if key != "kind"}
+        yield parts.Reading(name, make_reader(options["kind"], rest, builder, where))
+
+
+def _check(profile: GameProfile, builder: TableBuilder) -> None:
+    """The rules that concern more than one field."""
+    from hakisa_envs.screen.actions import ActionMap
+
+    names = [reading.name for reading in profile.readings]
+
+    def known(name: str, where: str, choices: Iterable[str], what: str) -> None:
+        if name and name not in choices:
+            raise ProfileError(f"{builder.path}: {where} = {name!r} is no {what}{nearest(name, choices)}.")
+
+    for i, reward in enumerate(profile.rewards):
+        known(reward.reading, f"reward[{i}].reading", names, "reading")
+    scripts = [(f"{key}[{i}]", s) for key in ("start", "reset") for i, s in enumerate(getattr(profile, key))]
+    for where, entry in [*scripts, *((f"end[{i}]", end) for i, end in enumerate(profile.ends))]:
+        known(entry.episode, f"{where}.episode", profile.episodes, "sort of episode")
+        conditions = [entry.when] if isinstance(entry, parts.End) else [entry.when, entry.until]
+        for condition in filter(None, conditions):
+            for term in condition.terms:
+                known(term.name, f"{where}: {condition.text!r}: {term.name}", names, "reading")
+    for where, step in scripts:
+        if (step.do == "press") != bool(step.key) or (step.do == "click") != (step.place is not None):
+            raise builder.error(where, None, "must have a key to press or a place to click, as its do says", "")
+        if step.do == "wait" and step.seconds <= 0:
+            raise builder.error(f"{where}.seconds", step.seconds, "must be more than 0", "")
+    _check_numbers(profile, builder)
+    try:
+        re.compile(profile.window.title)
+    except re.error as error:
+        raise builder.error("window.title", profile.window.title, f"is no regular expression: {error}", "") from error
+    try:
+        ActionMap(profile)
+    except (ValueError, InputError) as error:
+        raise ProfileError(f"{builder.path}: actions: {error}") from error
+
+
+def _check_numbers(profile: GameProfile, builder: TableBuilder) -> None:
+    observation, actions = profile.observation, profile.actions
+    for where, value, low, high in [
+        ("actions.rate", actions.rate, 0.1, 250.0),
+        ("actions.tap_ms", actions.tap_ms, 1.0, 5000.0),
+        ("observation.stack", observation.stack, 1, 64),
+        ("observation.size[0]", observation.size[0], 1, 4096),
+        ("observation.size[1]", observation.size[1], 1, 4096),
+        ("screen.size[0]", profile.screen.size[0], 1, 16384),
+        ("screen.size[1]", profile.screen.size[1], 1, 16384),
+    ]:
+        if not low <= value <= high:
+            raise builder.error(where, value, f"must lie between {low} and {high}", "")
+    size = profile.window.size
+    regions = [("observation", observation.region)]
+    regions += [(f"reading.{reading.name}", getattr(reading.reader, "region", None)) for reading in profile.readings]
+    for where, region in regions:
+        if region and size and (region.left + region.width > size[0] or region.top + region.height > size[1]):
+            given = [region.left, region.top, region.width, region.height]
+            raise builder.error(f"{where}.region", given, f"must lie inside the window, {size[0]} x {size[1]}", "")
+    for name in ("start", "reset"):
+        for i, step in enumerate(getattr(profile, name)):
+            if step.place and size and not (0 <= step.place[0] < size[0] and 0 <= step.place[1] < size[1]):
+                rule = f"must lie inside the window, {size[0]} x {size[1]}"
+                raise builder.error(f"{name}[{i}].place", list(step.place), rule, "")
+    if (profile.pause.how == "key") != bool(profile.pause.key):
+        raise builder.error("pause.key", profile.pause.key, 'must be given with how = "key", and only then', "")
+    if profile.pause.how == "stop" and not profile.launch.command:
+        raise builder.error("pause.how", "stop", "needs a game that the env launches itself", "")

@@ -1,0 +1,340 @@
+"""Readers turn a picture of the game into one number, or into None: "no reading", which is never taken for 0.
+
+Every reader is a frozen dataclass whose fields are its options in a profile::
+
+    [reading.health]
+    kind = "bar"
+    region = [20, 10, 200, 8]
+    low = [180, 0, 0]
+    high = [255, 60, 60]
+
+Regions are left, top, width, height in the window's client area, colours red, green, blue.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hakisa_envs.errors import import_extra
+from hakisa_envs.screen.errors import ProfileError
+from hakisa_envs.screen.image import Pixels, Region, is_black, to_rgb
+from hakisa_envs.screen.tables import TableBuilder, nearest
+
+Colour = tuple[int, int, int]
+Mask = NDArray[np.bool_]
+
+
+class Reader(Protocol):
+    """Anything that reads a number off a picture."""
+
+    def read(self, pixels: Pixels) -> float | None:
+        """Read a BGRA picture ``[height, width, 4]`` of the whole client area; None is "no reading"."""
+        ...
+
+
+def in_range(pixels: Pixels, low: Colour, high: Colour) -> Mask:
+    """Which pixels of a BGRA picture have each of red, green and blue within ``low`` to ``high``."""
+    # 50 times faster than comparing with NumPy.
+    cv2 = import_extra("cv2", extra="screen", needed_by="a live game")
+    found: Mask = cv2.inRange(pixels, (*low[::-1], 0), (*high[::-1], 255)) > 0
+    return found
+
+
+@dataclass(frozen=True)
+class Digits:
+    """A whole number, right aligned in cells of one width, compared with pictures of the digits.
+
+    Attributes:
+        region: As high as a digit; its right edge is that of the last cell.
+        cell: Width of a cell.
+        low: Least red, green, blue of a digit's pixels.
+        high: Most.
+        digits: Text file of the ten digits: a line with the digit, then a line per row, ``#`` for its pixels.
+        different: A cell that differs from every digit in so many pixels is no digit, so there is no reading.
+    """
+
+    region: Region
+    cell: int
+    low: Colour
+    high: Colour
+    digits: Path
+    different: int = 10
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.cell <= self.region.width:
+            raise ValueError(f"cell={self.cell} must be at least 1 and at most the region's width, {self.region.width}")
+        for digit, picture in self._pictures.items():
+            if picture.shape != (self.region.height, self.cell):
+                raise ValueError(
+                    f"digits: {self.digits} draws {digit} {picture.shape[1]} wide and {picture.shape[0]} high, but a "
+                    f"cell is {self.cell} wide and {self.region.height} high"
+                )
+
+    def read(self, pixels: Pixels) -> float | None:
+        """The number; None if there is none or a cell is no digit."""
+        mask = in_range(self.region.of(pixels), self.low, self.high)
+        number, place = 0, 1
+        for right in range(mask.shape[1], self.cell - 1, -self.cell):
+            cell = mask[:, right - self.cell : right]
+            if not cell.any():
+                break
+            differences = {digit: int((cell != picture).sum()) for digit, picture in self._pictures.items()}
+            digit = min(differences, key=differences.__getitem__)
+            if differences[digit] >= self.different:
+                return None
+            number, place = number + place * digit, place * 10
+        return float(number) if place > 1 else None
+
+    @cached_property
+    def _pictures(self) -> dict[int, Mask]:
+        pictures: dict[int, list[list[bool]]] = {}
+        for line in self.digits.read_text(encoding="utf-8").splitlines():
+            if line.strip().isdigit():
+                digit = int(line)
+                pictures[digit] = []
+            elif line.strip():
+                pictures[digit].append([letter == "#" for letter in line.strip()])
+        if sorted(pictures) != list(range(10)):
+            raise ValueError(f"digits: {self.digits} draws {sorted(pictures)}, but must draw each of 0 to 9")
+        return {digit: np.array(rows) for digit, rows in pictures.items()}
+
+
+@dataclass(frozen=True)
+class Bar:
+    """How full a bar is, 0 to 1: the share of its length that has the colour at its filled end without a gap.
+
+    Attributes:
+        region: The whole bar, full.
+        low: Least red, green, blue of its filling.
+        high: Most.
+        grows: The side towards which it grows.
+    """
+
+    region: Region
+    low: Colour
+    high: Colour
+    grows: Literal["right", "left", "up", "down"] = "right"
+
+    def read(self, pixels: Pixels) -> float | None:
+        """The share that is filled."""
+        mask = in_range(self.region.of(pixels), self.low, self.high)
+        lines = mask.mean(axis=0 if self.grows in ("right", "left") else 1) > 0.5
+        if self.grows in ("left", "up"):
+            lines = lines[::-1]
+        return float(np.argmin(lines) / len(lines)) if not lines.all() else 1.0
+
+
+@dataclass(frozen=True)
+class Lamps:
+    """How many of some places are lit, such as pills that stand for lives.
+
+    Attributes:
+        places: Regions, one per lamp.
+        lit_low: Least red, green, blue of the mean colour of a lit lamp.
+        lit_high: Most.
+        unlit_low: The same for one that is not lit; a lamp that is neither means "no reading".
+        unlit_high: Most.
+    """
+
+    places: tuple[Region, ...]
+    lit_low: Colour
+    lit_high: Colour
+    unlit_low: Colour
+    unlit_high: Colour
+
+    def read(self, pixels: Pixels) -> float | None:
+        """The number of lit lamps."""
+        count = 0
+        for place in self.places:
+            mean = place.of(pixels).mean(axis=(0, 1), keepdims=True)
+            if in_range(mean, self.lit_low, self.lit_high).all():
+                count += 1
+            elif not in_range(mean, self.unlit_low, self.unlit_high).all():
+                return None
+        return float(count)
+
+
+@dataclass(frozen=True)
+class Template:
+    """1 if a small picture is to be seen, else 0.
+
+    Attributes:
+        picture: An image file, cut out of a screenshot.
+        region: Where to look; everywhere if not given, which is slower.
+        least: Normalised correlation, up to 1, from which it counts as seen.
+    """
+
+    picture: Path
+    region: Region | None = None
+    least: float = 0.95
+
+    def __post_init__(self) -> None:
+        height, width = self._template.shape[:2]
+        if self.region and (self.region.height < height or self.region.width < width):
+            raise ValueError(f"region is smaller than the picture, {width} x {height}")
+
+    def read(self, pixels: Pixels) -> float | None:
+        """Whether it is there; None if the picture is smaller than it."""
+        cv2 = import_extra("cv2", extra="screen", needed_by="the reader 'template'")
+        place = pixels if self.region is None else self.region.of(pixels)
+        template = self._template
+        if place.shape[0] < template.shape[0] or place.shape[1] < template.shape[1]:
+            return None
+        found = cv2.matchTemplate(np.ascontiguousarray(place[..., :3]), template, cv2.TM_CCOEFF_NORMED)
+        # A place of one colour divides by zero: OpenCV gives 1 or infinity there, and NaN elsewhere.
+        found = np.where(np.isfinite(found) & (found <= 1.0001), found, 0)
+        return float(found.max() >= self.least)
+
+    @cached_property
+    def _template(self) -> Pixels:
+        cv2 = import_extra("cv2", extra="screen", needed_by="the reader 'template'")
+        template: Pixels | None = cv2.imread(str(self.picture), cv2.IMREAD_COLOR)
+        if template is None:
+            raise ValueError(f"picture={str(self.picture)!r} is no image that OpenCV can read")
+        if template.min() == template.max():
+            raise ValueError(f"picture={str(self.picture)!r} is of one colour: it can be told from nothing")
+        return template
+
+
+@dataclass(frozen=True)
+class ColourShare:
+    """Which share of a region has a colour, 0 to 1.
+
+    Attributes:
+        region: Where to look.
+        low: Least red, green, blue.
+        high: Most.
+    """
+
+    region: Region
+    low: Colour
+    high: Colour
+
+    def read(self, pixels: Pixels) -> float | None:
+        """The share."""
+        return float(in_range(self.region.of(pixels), self.low, self.high).mean())
+
+
+@dataclass(frozen=True)
+class Brightness:
+    """The mean over all pixels and colours of a region, 0 to 255.
+
+    Attributes:
+        region: Where to look; everywhere if not given.
+        every: Look at each n-th pixel of each n-th row only.
+    """
+
+    region: Region | None = None
+    every: int = 1
+
+    def read(self, pixels: Pixels) -> float | None:
+        """The mean."""
+        place = pixels if self.region is None else self.region.of(pixels)
+        return float(place[:: self.every, :: self.every, :3].mean())
+
+
+@dataclass(frozen=True)
+class Black:
+    """1 if a region is black, else 0.
+
+    Attributes:
+        region: Where to look; everywhere if not given.
+    """
+
+    region: Region | None = None
+
+    def read(self, pixels: Pixels) -> float | None:
+        """Whether it is black."""
+        return float(is_black(pixels if self.region is None else self.region.of(pixels)))
+
+
+@dataclass
+class Frozen:
+    """For how many readings in a row a region has not changed.
+
+    Attributes:
+        region: Where to look; everywhere if not given.
+    """
+
+    region: Region | None = None
+    _last: Pixels | None = field(default=None, init=False, repr=False)
+    _count: int = field(default=0, init=False, repr=False)
+
+    def read(self, pixels: Pixels) -> float | None:
+        """The count; 0 for a picture that differs from the last."""
+        place = pixels if self.region is None else self.region.of(pixels)
+        same = self._last is not None and np.array_equal(place, self._last)
+        self._count = self._count + 1 if same else 0
+        self._last = place.copy()
+        return float(self._count)
+
+
+@dataclass(frozen=True)
+class PythonReader:
+    """A function of your own: ``(RGB uint8 [height, width, 3]) -> float or None``.
+
+    Attributes:
+        function: ``"module:function"``; the module is imported when the profile is loaded.
+    """
+
+    function: str
+
+    def __post_init__(self) -> None:
+        _ = self._callable
+
+    def read(self, pixels: Pixels) -> float | None:
+        """What it returns."""
+        value = self._callable(to_rgb(pixels))
+        return None if value is None else float(value)
+
+    @cached_property
+    def _callable(self) -> Callable[[Pixels], float | None]:
+        module, _, name = self.function.partition(":")
+        try:
+            function = getattr(importlib.import_module(module), name)
+        except (ImportError, AttributeError, ValueError) as error:
+            raise ValueError(f"function={self.function!r} must be 'module:function': {error}") from error
+        if not callable(function):
+            raise ValueError(f"function={self.function!r} is not callable")
+        result: Callable[[Pixels], float | None] = function
+        return result
+
+
+READERS: dict[str, type[Any]] = {
+    "digits": Digits,
+    "bar": Bar,
+    "lamps": Lamps,
+    "template": Template,
+    "colour": ColourShare,
+    "brightness": Brightness,
+    "black": Black,
+    "frozen": Frozen,
+    "python": PythonReader,
+}
+
+
+def make_reader(kind: str, options: Mapping[str, Any], builder: TableBuilder, where: str) -> Reader:
+    """Make a reader from a profile's table.
+
+    Raises:
+        ProfileError: If there is no such kind, or an option is unknown, missing or wrong.
+    """
+    if kind not in READERS:
+        raise builder.error(
+            f"{where}.kind", kind, f"is no reader{nearest(kind, READERS)}", f"There are {', '.join(READERS)}."
+        )
+    try:
+        reader: Reader = builder.table(dict(options), READERS[kind], where)
+    except ProfileError:
+        raise
+    except ValueError as error:
+        raise builder.error(where, None, f"is wrong: {error}", "") from error
+    return reader

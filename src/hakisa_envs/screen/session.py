@@ -1,0 +1,250 @@
+"""All that is open while a game is played: processes, display, window, capture, input."""
+
+from __future__ import annotations
+
+import copy
+import os
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from hakisa_envs.screen.capture import Capture, Frame
+from hakisa_envs.screen.display import Display, open_display
+from hakisa_envs.screen.errors import ProcessError, ReaderError, WindowError
+from hakisa_envs.screen.game import GameProfile
+from hakisa_envs.screen.image import Pixels, Region
+from hakisa_envs.screen.input.client import Command, InputClient, Report
+from hakisa_envs.screen.processes import Keeper, Program
+from hakisa_envs.screen.window import WindowFinder, WindowState
+from hakisa_envs.screen.xthread import XThread
+
+
+@dataclass(frozen=True)
+class View:
+    """A grab of the game's client area.
+
+    Attributes:
+        frame: The grab.
+        window: The window at that moment.
+        resized: The window has not the size that it began with; the grab has.
+    """
+
+    frame: Frame
+    window: WindowState
+    resized: bool
+
+
+class Session:
+    """Opens a game, and closes all of it; used by one thread.
+
+    Args:
+        profile: The game.
+        names: Keys and buttons that may be pressed.
+        display: As in `hakisa_envs.screen.display.open_display`.
+        armed: Press really; None: only on a display that was started for the game.
+        timeout: Seconds that the X server may take for anything.
+
+    Attributes:
+        dry: Nothing is really pressed.
+        folder: Where the game has its HOME and the logs are; removed in the end.
+        area: The client area as it was found at first, at (0, 0).
+    """
+
+    def __init__(
+        self, profile: GameProfile, names: Iterable[str], *, display: str, armed: bool | None, timeout: float
+    ) -> None:
+        self.profile = profile
+        self.timeout = timeout
+        self.pid = os.getpid()
+        self.area = Region(0, 0, 1, 1)
+        self._readers = {reading.name: copy.deepcopy(reading.reader) for reading in profile.readings}
+        self._game: Program | None = None
+        self._paused = False
+        self._keeper = Keeper()
+        try:
+            self.folder = Path(tempfile.mkdtemp(prefix="hakisa-"))
+            self._keeper.remove_in_the_end(self.folder)
+            self.display = open_display(display, profile.screen.size, self._keeper, log=self.folder / "display.log")
+            self.dry = not (self.display.owned if armed is None else armed)
+            self.input = InputClient(None if self.dry else self.display.name, names, timeout=timeout)
+            self.input.start()  # it is ready by the time that the window is there
+            self._thread = XThread(self.display.name)
+            self._capture = Capture(self.display.name)
+            self._finder = WindowFinder(self.display.name, profile.window.title)
+            self._launch(self.display)
+            self._find_window()
+            self.input.wait_ready()
+            self.focus()
+        except BaseException:
+            self.close()
+            raise
+
+    def look(self) -> View:
+        """Grab the client area, wherever the window is now.
+
+        Raises:
+            WindowError: If the window is gone.
+            CaptureError: If the server is gone or does not answer in time.
+        """
+        return self._thread.call(self._look, self.timeout)
+
+    def read(self, pixels: Pixels) -> dict[str, float | None]:
+        """What the readers make of a grab.
+
+        Raises:
+            ReaderError: If one raises.
+        """
+        readings = {}
+        for name, reader in self._readers.items():
+            try:
+                readings[name] = reader.read(pixels)
+            except Exception as error:
+                raise ReaderError(
+                    f"The reader of {name!r} in the profile {self.profile.name!r} raised {error!r}."
+                ) from error
+        return readings
+
+    def act(self, commands: Iterable[Command], lease: float) -> Report:
+        """Ask for presses; what is held stays down for ``lease`` seconds."""
+        return self.input.act(commands, lease)
+
+    def focus(self) -> None:
+        """Bring the window back to its size and to the front, if the env may touch the display, and aim at it.
+
+        Raises:
+            WindowError: If it has not its size after that.
+        """
+        if not self.dry:
+            self._thread.call(lambda: self._finder.restore(self.area.width, self.area.height), self.timeout)
+            self._thread.call(self._finder.focus, self.timeout)
+        view = self._await(lambda view: not view.resized or self.dry, 2.0)
+        if view.resized and not self.dry:
+            size = view.window.region
+            raise WindowError(
+                f"The game's window is {size.width} x {size.height} and cannot be brought back to "
+                f"{self.area.width} x {self.area.height}."
+            )
+        self.input.set_target(view.window.window)
+        deadline = time.monotonic() + 2.0
+        # A window manager takes a moment. Where there is none and the pointer lies outside, it need not hold yet.
+        while not self.input.report().focused and self.display.owned and time.monotonic() < deadline:
+            time.sleep(0.005)
+
+    def is_running(self) -> bool:
+        """False if the game that was launched, or its X server, has ended."""
+        programs = [program for program in (self._game, self.display.server) if program is not None]
+        return all(program.exit_code() is None for program in programs)
+
+    def pause(self, key: str | None) -> None:
+        """Let go of everything; then stop the game's processes, or press its pause key."""
+        self.input.release_all()
+        if self._paused:
+            return
+        if key is not None:
+            self.act([("tap", key)], self.timeout)
+        elif self._game is not None:
+            self._game.pause()
+        self._paused = True
+
+    def resume(self, key: str | None) -> None:
+        """End `pause`."""
+        if not self._paused:
+            return
+        if key is not None:
+            self.act([("tap", key)], self.timeout)
+        elif self._game is not None:
+            self._game.resume()
+        self._paused = False
+
+    def close(self) -> None:
+        """Let go of everything, close everything, end everything that was launched; may be called twice."""
+        if os.getpid() != self.pid:  # a fork of the trainer must not take the game away from it
+            return
+        if hasattr(self, "input"):
+            self.input.close()
+        if hasattr(self, "_finder"):
+            self._thread.close(self._close_connections)
+        self._keeper.close()
+
+    def _look(self) -> View:
+        state = self._finder.state()
+        # The size stays what it was at first, so that shapes and the readers' regions hold whatever happens.
+        frame = self._capture.grab(self.area.shifted(state.region.left, state.region.top))
+        resized = (state.region.width, state.region.height) != (self.area.width, self.area.height)
+        return View(frame, state, resized)
+
+    def _close_connections(self) -> None:
+        self._capture.close()
+        self._finder.close()
+
+    def _await(self, condition: Callable[[View], bool], timeout: float) -> View:
+        deadline = time.monotonic() + timeout
+        while True:
+            view = self.look()
+            if condition(view) or time.monotonic() > deadline:
+                return view
+            time.sleep(0.005)
+
+    def _launch(self, display: Display) -> None:
+        if self.profile.screen.window_manager and display.owned:
+            words = [self.profile.screen.window_manager]
+            self._keeper.launch(words, environment={**os.environ, "DISPLAY": display.name}, log=self.folder / "wm.log")
+        launch = self.profile.launch
+        if not launch.command:
+            return
+        home = self.folder / "home"
+        home.mkdir()
+        for name, content in launch.files.items():
+            (home / name).parent.mkdir(parents=True, exist_ok=True)
+            (home / name).write_text(content, encoding="latin-1")
+        words = [
+            word.replace("{python}", sys.executable).replace("{profile}", str(self.profile.folder))
+            for word in launch.command
+        ]
+        search = os.pathsep.join([os.environ.get("PATH", os.defpath), *launch.search])
+        program = shutil.which(words[0], path=search)
+        if program is None:
+            raise ProcessError(
+                f"The game {self.profile.name!r} needs the program {words[0]!r}, which is not installed."
+            )
+        # Without WAYLAND_DISPLAY, or the game would open its window on the user's desktop; and X looks in HOME.
+        inherited = {"XAUTHORITY": str(Path.home() / ".Xauthority"), **os.environ}
+        inherited.pop("WAYLAND_DISPLAY", None)
+        environment = {**inherited, "HOME": str(home), **launch.environment, "DISPLAY": display.name}
+        self._game = self._keeper.launch(
+            [program, *words[1:]], environment=environment, folder=str(home), log=self.folder / "game.log"
+        )
+
+    def _find_window(self) -> None:
+        wanted = self.profile.window
+        deadline = time.monotonic() + wanted.timeout
+        while self._thread.call(self._finder.find, self.timeout) is None:
+            code = self._game.exit_code() if self._game is not None else None
+            if code is not None or time.monotonic() > deadline:
+                raise WindowError(self._no_window(code))
+            time.sleep(0.005)
+        region = self._thread.call(self._finder.state, self.timeout).region
+        width, height = wanted.size or (region.width, region.height)
+        self.area = Region(0, 0, width, height)
+        # Games resize their window while they start.
+        view = self._await(lambda view: not view.resized, 2.0)
+        if view.resized and self.dry:
+            size = view.window.region
+            raise WindowError(
+                f"The game's window is {size.width} x {size.height}, but the profile {self.profile.name!r} says "
+                f"window.size = [{width}, {height}]."
+            )
+
+    def _no_window(self, code: int | None) -> str:
+        titles = self._thread.call(self._finder.titles, self.timeout)
+        log = self.folder / "game.log"
+        words = log.read_text(errors="replace")[-500:].strip() if log.exists() else ""
+        what = f"The game ended with status {code}" if code is not None else "The game did not show its window"
+        return (
+            f"{what}: none on display {self.display.name} has a title with {self.profile.window.title!r} after at most "
+            f"{self.profile.window.timeout:g} s; there are {titles or 'none'}. The game said: {words or 'nothing'}"
+        )

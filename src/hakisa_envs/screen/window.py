@@ -1,0 +1,166 @@
+"""The game's window: found by its title, and where its client area is now."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from hakisa_envs.errors import import_extra
+from hakisa_envs.screen.errors import WindowError
+from hakisa_envs.screen.image import Region
+
+DEPTH = 4  # window managers put one or two frames round a window
+
+
+@dataclass(frozen=True)
+class WindowState:
+    """A window as it is now.
+
+    Attributes:
+        window: Its X id.
+        region: Its client area, in pixels of the whole screen.
+        obscured: Something covers part of it, or it is minimised.
+    """
+
+    window: int
+    region: Region
+    obscured: bool
+
+
+class WindowFinder:
+    """Finds and watches one window of a display. Used in one thread; nothing is opened before the first call.
+
+    Args:
+        display: Name of the display.
+        title: Regular expression that is searched for in the titles.
+    """
+
+    def __init__(self, display: str, title: str) -> None:
+        self.display = display
+        self.title = re.compile(title)
+        self._connection: Any = None
+        self._window: Any = None
+        self._visible = True
+        self._mapped = True
+
+    def find(self) -> int | None:
+        """The id of the largest window on the screen with such a title, None if there is none."""
+        self._open()
+        x = self._x
+        best, area = None, 0
+        for window in self._windows(self._connection.screen().root, DEPTH):
+            with contextlib.suppress(*self._errors):  # one that has just gone
+                if window.get_attributes().map_state == x.IsViewable and self.title.search(self._title(window)):
+                    size = window.get_geometry()
+                    if size.width * size.height > area:
+                        best, area = window, size.width * size.height
+        if best is None:
+            return None
+        self._window, self._visible, self._mapped = best, True, True
+        best.change_attributes(event_mask=x.VisibilityChangeMask | x.StructureNotifyMask)
+        self._connection.sync()
+        number: int = best.id
+        return number
+
+    def titles(self) -> list[str]:
+        """The titles of all windows on the screen, for messages."""
+        self._open()
+        found = []
+        for window in self._windows(self._connection.screen().root, DEPTH):
+            with contextlib.suppress(*self._errors):
+                if window.get_attributes().map_state == self._x.IsViewable and self._title(window):
+                    found.append(self._title(window))
+        return found
+
+    def state(self) -> WindowState:
+        """Where the window is now.
+
+        Raises:
+            WindowError: If it is gone.
+        """
+        x = self._x
+        while self._connection.pending_events():
+            event = self._connection.next_event()
+            if event.type == x.VisibilityNotify:
+                self._visible = event.state == x.VisibilityUnobscured
+            elif event.type in (x.MapNotify, x.UnmapNotify):
+                self._mapped = event.type == x.MapNotify
+        try:
+            size = self._window.get_geometry()
+            origin = size.root.translate_coords(self._window, 0, 0)
+        except self._errors as error:
+            raise WindowError(
+                f"The game's window is gone (title {self.title.pattern!r}): was it closed, or did the game crash? "
+                "The next reset() starts it again."
+            ) from error
+        region = Region(origin.x, origin.y, size.width, size.height)
+        return WindowState(self._window.id, region, not (self._visible and self._mapped))
+
+    def restore(self, width: int, height: int) -> None:
+        """Show the window, give it its size back, and move it onto the screen if it sticks out."""
+        root = self._connection.screen().root.get_geometry()
+        with contextlib.suppress(*self._errors):
+            self._window.map()
+            region = self.state().region
+            if (region.width, region.height) != (width, height):
+                self._window.configure(width=width, height=height)
+            fits = width <= root.width and height <= root.height
+            inside = 0 <= region.left <= root.width - width and 0 <= region.top <= root.height - height
+            if fits and not inside:
+                self._window.configure(x=0, y=0)
+        self._connection.sync()
+
+    def focus(self) -> None:
+        """Show the window, put it in front and give it the focus, through the window manager if there is one."""
+        x, root = self._x, self._connection.screen().root
+        active = self._connection.intern_atom("_NET_ACTIVE_WINDOW")
+        supported = root.get_full_property(self._connection.intern_atom("_NET_SUPPORTED"), x.AnyPropertyType)
+        if supported is not None and active in supported.value:
+            protocol = import_extra("Xlib.protocol.event", extra="screen", needed_by="a live game")
+            # Source 2, a pager: window managers ignore a program that pushes itself forward.
+            event = protocol.ClientMessage(window=self._window, client_type=active, data=(32, [2, 0, 0, 0, 0]))
+            root.send_event(event, event_mask=x.SubstructureRedirectMask | x.SubstructureNotifyMask)
+        else:
+            with contextlib.suppress(*self._errors):  # not viewable yet
+                self._window.map()
+                self._window.configure(stack_mode=x.Above)
+                self._connection.sync()
+                self._connection.set_input_focus(self._window, x.RevertToPointerRoot, x.CurrentTime)
+        self._connection.sync()
+
+    def close(self) -> None:
+        """Close the connection; may be called twice, and the server may be gone."""
+        connection, self._connection = self._connection, None
+        with contextlib.suppress(Exception):
+            if connection is not None:
+                connection.close()
+
+    def _open(self) -> None:
+        if self._connection is None:
+            self._x = import_extra("Xlib.X", extra="screen", needed_by="a live game")
+            display = import_extra("Xlib.display", extra="screen", needed_by="a live game")
+            self._errors: tuple[type[Exception], ...] = (
+                import_extra("Xlib.error", extra="screen", needed_by="a live game").XError,
+            )
+            self._connection = display.Display(self.display)
+            # An error to a request without a reply (its window has just gone) would be printed.
+            self._connection.set_error_handler(lambda *details: None)
+            self._utf8 = self._connection.intern_atom("UTF8_STRING")
+            self._name = self._connection.intern_atom("_NET_WM_NAME")
+
+    def _windows(self, window: Any, depth: int) -> Iterator[Any]:
+        with contextlib.suppress(*self._errors):
+            for child in window.query_tree().children:
+                yield child
+                if depth:
+                    yield from self._windows(child, depth - 1)
+
+    def _title(self, window: Any) -> str:
+        name = window.get_full_property(self._name, self._utf8)
+        if name is not None:
+            return bytes(name.value).decode(errors="replace")
+        plain = window.get_wm_name()
+        return plain.decode(errors="replace") if isinstance(plain, bytes) else str(plain or "")

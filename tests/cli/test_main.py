@@ -1,0 +1,91 @@
+"""The front door: help at once, verbs by name, errors in words."""
+
+import subprocess
+import sys
+
+import pytest
+
+from hakisa_algos.cli import doctor
+from hakisa_algos.cli.main import VERBS, main
+
+
+def python(*arguments):
+    done = subprocess.run([sys.executable, "-W", "error", *arguments], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_help_imports_nothing_heavy():
+    script = "import sys; from hakisa_algos.cli.main import main; main(['--help'])\n"
+    script += "print({'torch', 'tyro', 'gymnasium', 'numpy'} & set(sys.modules))"
+    out = python("-c", script)
+    assert out.endswith("set()\n")
+
+
+def test_python_m_is_the_same_and_help_names_every_verb(capsys):
+    assert main([]) == 0
+    said = capsys.readouterr().out
+    assert python("-m", "hakisa_algos", "--help") == said
+    for verb in VERBS:
+        assert f"hakisa {verb}" in said
+
+
+@pytest.mark.parametrize("verb", [verb for verb in VERBS if verb != "train"])
+def test_every_verb_explains_itself(verb, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main([verb, "--help"])
+    assert ended.value.code == 0
+    assert f"hakisa {verb}" in capsys.readouterr().out
+
+
+def test_version(capsys):
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out.startswith("hakisa 0.")
+
+
+def test_misspelt_verb(capsys):
+    assert main(["trian"]) == 2
+    assert "'trian'. Did you mean 'train'?" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("package", ["torch", "tyro"])
+def test_missing_extra_is_the_line_to_run(package, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, package, None)
+    assert main(["train", "ppo", "--env", "CartPole-v1"]) == 2
+    error = capsys.readouterr().err
+    assert f"this needs {package}" in error
+    assert 'pip install "hakisa[algos]"' in error
+
+
+def test_missing_extra_of_an_env(monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "ale_py", None)
+    monkeypatch.setitem(sys.modules, "ale_py.vector_env", None)
+    assert main(["train", "ppo", "--env", "Hakisa/Pong-v0"]) == 2
+    assert 'pip install "hakisa[atari]"' in capsys.readouterr().err
+
+
+def test_other_errors_keep_their_traceback(monkeypatch):
+    def broken(arguments):
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(doctor, "run", broken)
+    with pytest.raises(ZeroDivisionError):
+        main(["doctor"])
+
+
+def test_an_import_that_fails_inside_a_package_is_not_called_missing(monkeypatch):
+    def broken(arguments):
+        raise ImportError("libsomething.so: cannot open shared object file")
+
+    monkeypatch.setattr(doctor, "run", broken)
+    with pytest.raises(ImportError, match="libsomething"):
+        main(["doctor"])
+
+
+def test_interrupt_is_no_traceback(monkeypatch, capsys):
+    def interrupted(arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(doctor, "run", interrupted)
+    assert main(["doctor"]) == 130
+    assert "interrupted" in capsys.readouterr().err

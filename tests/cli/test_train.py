@@ -1,0 +1,239 @@
+"""``hakisa train``: options, defaults, files, errors."""
+
+import dataclasses
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from hakisa_algos import A2CConfig, PPOConfig, REINFORCEConfig
+from hakisa_algos.cli.main import main
+from hakisa_algos.cli.options import RunOptions, key_values
+from hakisa_algos.errors import ConfigError
+from hakisa_algos.learners.ppo import PPO as PPOLearner
+from hakisa_algos.training.console import ConsoleView
+
+TINY = ("--env", "CartPole-v1", "--total-steps", "64", "--config.num-envs", "2", "--config.n-steps", "16")
+PIXELS = ("--env", "Hakisa/Press-v0", "--env-options", "observation=pixels", "episode_length=4")
+# One torch thread: on cores that other tests use too, two wait for each other.
+ALONE = ("--threads", "1")
+
+
+@pytest.fixture(autouse=True)
+def in_an_empty_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+def config_of(run):
+    return json.loads((Path(run) / "config.json").read_text())
+
+
+def refused(capsys, *arguments):
+    assert main(["train", *arguments]) == 2
+    return capsys.readouterr().err
+
+
+def ended(capsys, *arguments):
+    """What tyro says before it ends the process."""
+    with pytest.raises(SystemExit) as end:
+        main(["train", *arguments])
+    said = capsys.readouterr()
+    return end.value.code, " ".join((said.out + said.err).replace("│", " ").split())
+
+
+def test_a_run_leaves_its_folder_and_says_what_next(capsys):
+    assert main(["train", "ppo", *TINY, "--seed", "3"]) == 0
+    said = capsys.readouterr().out
+    run = Path("runs/ppo-CartPole-v1-3")
+    assert f"hakisa eval {run}" in said
+    assert f"hakisa resume {run}" in said
+    assert (run / "checkpoints" / "latest").read_text() == "step_000000064\n"
+    assert json.loads((run / "metrics.jsonl").read_text().splitlines()[-1])["step"] == 64
+    config = config_of(run)
+    assert (config["algorithm"], config["env"], config["seed"]) == ("ppo", "CartPole-v1", 3)
+    assert config["config"]["total_steps"] == 64
+    assert config["options"] == dataclasses.asdict(RunOptions())
+
+
+def test_system_json_says_how_many_threads_it_trained_with():
+    for threads in (1, 2):
+        assert main(["train", "ppo", *TINY, "--threads", str(threads), "--run", f"r{threads}"]) == 0
+        assert json.loads(Path(f"r{threads}/system.json").read_text())["threads"] == threads
+
+
+def test_a_second_run_gets_a_number():
+    assert main(["train", "ppo", *TINY]) == 0
+    assert main(["train", "ppo", *TINY]) == 0
+    assert sorted(path.name for path in Path("runs").iterdir()) == ["ppo-CartPole-v1-0", "ppo-CartPole-v1-0-2"]
+
+
+def test_a_named_folder_that_exists_is_refused_and_left_alone(capsys):
+    assert main(["train", "ppo", *TINY, "--run", "mine"]) == 0
+    before = sorted(Path("mine").rglob("*"))
+    error = refused(capsys, "ppo", *TINY, "--run", "mine")
+    assert "hakisa resume mine" in error
+    assert sorted(Path("mine").rglob("*")) == before
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "config_class"), [("ppo", PPOConfig), ("a2c", A2CConfig), ("reinforce", REINFORCEConfig)]
+)
+def test_help_shows_every_hyperparameter_with_its_words(algorithm, config_class, capsys):
+    code, said = ended(capsys, algorithm, "--help")
+    assert code == 0
+    for field in dataclasses.fields(config_class):
+        assert f"--config.{field.name.replace('_', '-')}" in said
+    assert "Larger explores longer." in said
+    for field in dataclasses.fields(RunOptions):
+        assert f"--{field.name.replace('_', '-')}" in said
+
+
+def test_help_without_an_algorithm_lists_them(capsys):
+    assert main(["train", "--help"]) == 0
+    said = capsys.readouterr().out
+    for name in ("ppo", "a2c", "reinforce"):
+        assert f"hakisa train {name}" in said
+
+
+def test_defaults_are_those_for_what_the_env_shows():
+    assert (
+        main(["train", "ppo", *PIXELS, *ALONE, "--total-steps", "1", "--config.n-steps", "1", "--run", "pixels"]) == 0
+    )
+    assert main(["train", "ppo", *TINY, "--run", "vectors"]) == 0
+    pixels, vectors = config_of("pixels"), config_of("vectors")
+    from hakisa_algos.data.vectorize import make_envs
+
+    space = make_envs("Hakisa/Press-v0", 1, {"observation": "pixels"}).single_observation_space
+    recommended = PPOLearner.default_config(space)
+    assert recommended != PPOConfig()
+    for name, value in dataclasses.asdict(recommended).items():
+        if name not in ("n_steps", "total_steps"):
+            assert pixels["config"][name] == (list(value) if isinstance(value, tuple) else value), name
+    assert pixels["config"]["n_steps"] == 1
+    assert pixels["env_options"] == {"observation": "pixels", "episode_length": 4}
+    assert vectors["config"]["learning_rate"] == PPOConfig().learning_rate
+
+
+def test_help_shows_the_defaults_of_the_env(capsys):
+    _, plain = ended(capsys, "ppo", "--help")
+    _, pixels = ended(capsys, "ppo", *PIXELS, "--help")
+    assert "(default: 0.00025)" in plain
+    assert "(default: 0.00025)" not in pixels
+
+
+@pytest.mark.parametrize(
+    ("arguments", "wording"),
+    [
+        (["pppo", *TINY], "'pppo' is unknown. Did you mean 'ppo'?"),
+        (["--env", "CartPole-v1"], "the algorithm comes first"),
+        (["ppo", "--env", "CartPol-v1"], "Did you mean 'CartPole-v1'?"),
+        (["ppo", *PIXELS, "episode_lenght=3"], "did you mean 'episode_length'?"),
+        (["ppo", "--env", "Hakisa/Press-v0", "--env-options", "num_keys=99"], "num_keys=99 is not allowed"),
+        (["ppo", *TINY, "--env-options", "frame_size"], "must be key=value"),
+        (["ppo", *TINY, "--checkpoint-every", "0"], "--checkpoint-every 0 is not allowed"),
+        (["ppo", *TINY, "--seed", "-1"], "seed=-1 must be a whole number from 0"),
+        (["ppo", *TINY, "--device", "cuda:99"], "device='cuda:99' is not to be had here"),
+        (["ppo", *TINY, "--device", "tpu9"], "device='tpu9' is unknown"),
+        (["ppo", *TINY, "--total-steps", "-5"], "total_steps=-5 must be greater than 0"),
+    ],
+)
+def test_mistakes_are_named_with_the_fix(arguments, wording, capsys):
+    assert wording in refused(capsys, *arguments)
+    assert not Path("runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "wording"),
+    [
+        (["--config.learning-rat", "1"], "--config.learning-rate"),
+        (["--evl-every", "1"], "--eval-every"),
+        (["--config.gamma", "3"], "gamma=3.0 must lie in 0..1"),
+        (["--collapse", "wran"], "'warn'"),
+        (["--seed", "x"], "--seed"),
+    ],
+)
+def test_mistakes_in_options_are_named_with_the_fix(arguments, wording, capsys):
+    code, said = ended(capsys, "ppo", *TINY, *arguments)
+    assert code == 2
+    assert wording in said
+
+
+def test_env_is_required(capsys):
+    code, said = ended(capsys, "ppo")
+    assert code == 2
+    assert "--env" in said
+
+
+def test_values_of_pairs():
+    pairs = ["a=3", "b=0.5", "c=text", "d=true", "e=False", "f=[1, 2]", "g=", "h=x=y", "i=null", "j=NaN"]
+    assert key_values(pairs) == {
+        "a": 3, "b": 0.5, "c": "text", "d": True, "e": False, "f": [1, 2], "g": "", "h": "x=y", "i": None, "j": "NaN",
+    }  # fmt: skip
+    with pytest.raises(ConfigError, match="twice"):
+        key_values(["a=1", "a=2"])
+
+
+def test_evaluations_mark_the_best_checkpoint():
+    assert main(["train", "ppo", *TINY, "--eval-every", "32", "--eval-episodes", "2", "--run", "r"]) == 0
+    assert "eval/mean_reward" in Path("r/metrics.jsonl").read_text()
+    assert Path("r/checkpoints/best").is_file()
+
+
+@pytest.mark.filterwarnings("default")  # wandb's own
+def test_tensorboard_and_wandb_write_when_asked(monkeypatch):
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    assert main(["train", "ppo", *TINY, "--run", "r", "--tensorboard", "--wandb", "offline"]) == 0
+    assert list(Path("r/tensorboard").glob("events.*"))
+    assert list(Path("r/wandb").glob("offline-run-*"))
+
+
+@pytest.mark.parametrize(
+    ("package", "options"), [("tensorboard", ["--tensorboard"]), ("wandb", ["--wandb", "offline"])]
+)
+def test_a_missing_sink_is_found_before_a_folder_is_made(package, options, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, package, None)
+    assert f'pip install "hakisa[{package}]"' in refused(capsys, "ppo", *TINY, *options)
+    assert not Path("runs").exists()
+
+
+def test_sigint_saves_and_says_how_to_go_on(monkeypatch, capsys):
+    update = ConsoleView.update
+
+    def interrupt(view, step, metrics):
+        update(view, step, metrics)
+        if step == 32:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr(ConsoleView, "update", interrupt)
+    assert main(["train", "ppo", *TINY, "--run", "r"]) == 0
+    said = capsys.readouterr().out
+    assert "Stopped by SIGINT at step 32 of 64" in said
+    assert "hakisa resume r" in said
+    assert Path("r/checkpoints/latest").read_text() == "step_000000032\n"
+
+
+def test_an_installed_packages_algorithm_is_found(tmp_path):
+    """As pip would leave it: a module, and the metadata with its entry point."""
+    site = tmp_path / "site"
+    metadata = site / "patient-1.0.dist-info"
+    metadata.mkdir(parents=True)
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: patient\nVersion: 1.0\n")
+    (metadata / "entry_points.txt").write_text("[hakisa.algorithms]\npatient = patient:Patient\n")
+    (site / "patient.py").write_text(
+        "from dataclasses import dataclass\n"
+        "from hakisa_algos.learners.ppo import PPO, PPOConfig\n"
+        "@dataclass(frozen=True)\n"
+        "class PatientConfig(PPOConfig):\n"
+        '    patience: int = 7\n    """How long it waits."""\n'
+        "class Patient(PPO):\n    config_class = PatientConfig\n"
+    )
+    command = [sys.executable, "-W", "error", "-m", "hakisa_algos", "train", "patient", *TINY, "--config.patience", "9"]
+    done = subprocess.run(
+        command, env=os.environ | {"PYTHONPATH": str(site)}, capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+    assert config_of("runs/patient-CartPole-v1-0")["config"]["patience"] == 9

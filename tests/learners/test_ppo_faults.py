@@ -1,0 +1,125 @@
+"""A NaN anywhere is found before it harms: the learner is as it was, and the data stand in the error."""
+
+import copy
+
+import gymnasium as gym
+import numpy as np
+import pytest
+import torch
+from gymnasium import spaces
+from torch import nn
+
+from hakisa_algos.errors import NonFiniteError
+from hakisa_algos.learners.ppo import A2C, PPO
+from tests.helpers.learning import assert_same, make_loop
+
+
+class Faulty(gym.Env):
+    """Like nothing much, until ``fault`` says to give what it gives: (observation, reward) at steps from ``at`` on."""
+
+    observation_space = spaces.Box(-1, 1, (3,), np.float32)
+    action_space = spaces.Discrete(2)
+
+    def __init__(self, fault=None, at=10**9, value=np.nan):
+        self.fault, self.at, self.value = fault, at, value
+        self.steps = 0
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        return self.draw(), {}
+
+    def draw(self):
+        return self.np_random.uniform(-1, 1, 3).astype(np.float32)
+
+    def step(self, action):
+        self.steps += 1
+        observation, reward = self.draw(), float(action)
+        if self.steps == self.at and self.fault == "observation":
+            observation[1] = self.value
+        if self.steps == self.at and self.fault == "reward":
+            reward = self.value
+        return observation, reward, self.steps % 10 == 0, False, {}
+
+
+def state_of(learner):
+    return copy.deepcopy(learner.state())
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+@pytest.mark.parametrize("fault", ["observation", "reward"])
+@pytest.mark.parametrize("algorithm", [PPO, A2C])
+@pytest.mark.parametrize(("update", "normalize"), [(1, False), (1, True), (4, False), (4, True)])
+def test_a_nan_from_the_env_takes_the_update_back(fault, value, algorithm, update, normalize):
+    options = {"num_envs": 2, "normalize_observation": normalize, "learning_rate_schedule": "constant"}
+    loop = make_loop(lambda: Faulty(fault, 16 * update - 8, value), algorithm, **options)
+    for _ in range(update - 1):
+        loop.step()
+    before = state_of(loop.learner)
+    loop.collect()
+    with pytest.raises(NonFiniteError, match=f"update {update}: .* became NaN or infinite") as caught:
+        loop.learner.update(loop.buffer)
+    assert_same(loop.learner.state(), before)
+    arrays = caught.value.arrays
+    assert {"observation", "action", "log_prob", "value", "advantage", "returns", "reward"} <= set(arrays)
+    assert not np.isfinite(arrays[fault]).all()
+    assert len(arrays["observation"]) == len(arrays["action"])
+
+
+def test_an_infinite_observation_is_found_among_many_although_the_normaliser_clips_it():
+    loop = make_loop(lambda: Faulty("observation", 455, np.inf), num_envs=1, n_steps=600, normalize_observation=True)
+    with pytest.raises(NonFiniteError):
+        loop.step()
+
+
+class Poisoned(nn.Module):
+    """Its features are fine until it has been stepped ``after`` times; then they are NaN."""
+
+    features = 3
+
+    def __init__(self, after):
+        super().__init__()
+        self.layer = nn.Linear(3, 3)
+        self.after, self.calls = after, 0
+
+    def forward(self, observation):
+        if torch.is_grad_enabled():
+            self.calls += 1
+        result = self.layer(observation)
+        return result * np.nan if torch.is_grad_enabled() and self.calls > self.after else result
+
+
+@pytest.mark.parametrize("after", [0, 1, 3])
+@pytest.mark.parametrize("optimizer", ["adam", "rmsprop"])
+def test_a_nan_in_the_middle_of_an_update_takes_back_the_steps_before_it(after, optimizer):
+    loop = make_loop(
+        Faulty, num_envs=2, factory=lambda _: Poisoned(after), optimizer=optimizer, minibatch_size=8, epochs=2
+    )
+    before = state_of(loop.learner)
+    loop.collect()
+    with pytest.raises(NonFiniteError):
+        loop.learner.update(loop.buffer)
+    assert_same(loop.learner.state(), before)
+
+
+def test_a_learner_goes_on_after_a_fault_as_if_there_had_been_none():
+    loop, other = (make_loop(Faulty, num_envs=2) for _ in range(2))
+    for each in (loop, other):
+        each.step()
+        each.collect()
+    reward = loop.buffer._columns["reward"]
+    good = reward.clone()
+    reward[0, 0] = torch.nan
+    with pytest.raises(NonFiniteError):
+        loop.learner.update(loop.buffer)
+    reward.copy_(good)
+    assert_same(loop.learner.update(loop.buffer), other.learner.update(other.buffer))
+    assert_same(loop.learner.state(), other.learner.state())
+
+
+def test_pictures_are_not_copied_into_the_error():
+    loop = make_loop("Hakisa/Press-v0", options={"observation": "pixels", "grid_size": 9}, network="small")
+    loop.collect()
+    loop.buffer._columns["reward"][0, 0] = torch.nan
+    with pytest.raises(NonFiniteError) as caught:
+        loop.learner.update(loop.buffer)
+    assert "observation" not in caught.value.arrays

@@ -1,0 +1,42 @@
+"""A real X server for every test module, and a second client on it that outlives whatever is killed."""
+
+import importlib.util
+import shutil
+
+import pytest
+
+MISSING = [
+    *(f"{name} (extra screen)" for name in ("Xlib", "mss", "cv2") if importlib.util.find_spec(name) is None),
+    *(f"{name} (scripts/system-packages.sh)" for name in ("Xvfb",) if shutil.which(name) is None),
+]
+
+
+class Skipped(pytest.Module):
+    """A module that cannot be imported or run here."""
+
+    def collect(self):
+        """Not in conftest.py itself: a skip there passes by tests/conftest.py."""
+        pytest.skip(f"needs {', '.join(MISSING)}", allow_module_level=True)
+
+
+def pytest_pycollect_makemodule(module_path, parent):
+    return Skipped.from_parent(parent, path=module_path) if MISSING else None
+
+
+@pytest.fixture(scope="module")
+def xserver():
+    from hakisa_envs.screen.display import open_display
+    from hakisa_envs.screen.processes import Keeper
+
+    keeper = Keeper()
+    yield open_display("xvfb", (640, 480), keeper).name
+    keeper.close()
+
+
+@pytest.fixture
+def screen(xserver):
+    from .helpers import Screen
+
+    second = Screen(xserver)
+    yield second
+    second.close()

@@ -1,0 +1,86 @@
+"""What the tests of live games share: waiting for a condition, windows of our own, a look at what is held."""
+
+import contextlib
+import os
+import time
+
+from Xlib import X
+from Xlib.display import Display
+
+
+def wait_until(condition, timeout=5.0, message="the condition never held"):
+    """Poll ``condition`` until it is true and return its value; fail after ``timeout`` seconds."""
+    deadline = time.monotonic() + timeout
+    while not (value := condition()):
+        assert time.monotonic() < deadline, f"{message} within {timeout:g} s"
+        time.sleep(0.002)
+    return value
+
+
+def gone(pid):
+    """True if there is no such process, or only its zombie."""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="utf-8") as file:
+            return file.read().rpartition(")")[2].split()[0] in "ZX"
+    except OSError:
+        return True
+
+
+def open_fds():
+    """How many file descriptors this process has."""
+    return len(os.listdir("/proc/self/fd"))
+
+
+class Screen:
+    """A second X client: draws windows, listens to keys, and says what is held down."""
+
+    def __init__(self, name):
+        self.display = Display(name)
+        self.root = self.display.screen().root
+
+    def window(self, x, y, width, height, colour=0xFF0000, title="test", override=False):
+        window = self.root.create_window(
+            x,
+            y,
+            width,
+            height,
+            0,
+            self.display.screen().root_depth,
+            background_pixel=colour,
+            override_redirect=override,
+            event_mask=X.KeyPressMask | X.KeyReleaseMask | X.ButtonPressMask | X.ButtonReleaseMask
+            | X.StructureNotifyMask,
+        )  # fmt: skip
+        window.set_wm_name(title)
+        window.map()
+        self.display.sync()
+        wait_until(lambda: window.get_attributes().map_state == X.IsViewable)
+        return window
+
+    def fill(self, window, colour):
+        window.change_attributes(background_pixel=colour)
+        window.clear_area()
+        self.display.sync()
+
+    def focus(self, window):
+        self.display.set_input_focus(window, X.RevertToPointerRoot, X.CurrentTime)
+        self.display.sync()
+
+    def keycode(self, keysym):
+        return self.display.keysym_to_keycode(keysym)
+
+    def held(self):
+        """Keycodes and ``("button", n)`` that X believes to be down."""
+        keymap = self.display.query_keymap()
+        keys = {code for code in range(256) if keymap[code // 8] >> (code % 8) & 1}
+        mask = self.root.query_pointer().mask
+        return keys | {("button", n) for n in range(1, 6) if mask >> (7 + n) & 1}
+
+    def events(self):
+        """Everything that has arrived by now."""
+        self.display.sync()
+        return [self.display.next_event() for _ in range(self.display.pending_events())]
+
+    def close(self):
+        with contextlib.suppress(Exception):
+            self.display.close()

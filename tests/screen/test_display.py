@@ -1,0 +1,156 @@
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import textwrap
+
+import pytest
+from Xlib.display import Display as XDisplay
+
+from hakisa_envs.screen.display import open_display
+from hakisa_envs.screen.errors import DisplayError, ProcessError
+from hakisa_envs.screen.processes import Keeper
+
+from .helpers import gone, open_fds, wait_until
+
+
+@pytest.fixture
+def keeper():
+    keeper = Keeper()
+    yield keeper
+    keeper.close()
+
+
+def test_xvfb_has_the_size_that_was_asked_for_and_goes_with_the_keeper(keeper):
+    display = open_display("xvfb", (400, 300), keeper)
+    client = XDisplay(display.name)
+    assert (client.screen().width_in_pixels, client.screen().height_in_pixels) == (400, 300)
+    client.close()
+    assert display.owned
+    pid = display.server.pid
+    keeper.close()
+    keeper.close()
+    assert gone(pid)
+
+
+def test_two_displays_never_share_a_number(keeper):
+    names = {open_display("xvfb", (64, 64), keeper).name for _ in range(2)}
+    assert len(names) == 2
+
+
+@pytest.mark.skipif(shutil.which("Xephyr") is None, reason="needs Xephyr (scripts/system-packages.sh)")
+def test_nested_display_shows_on_the_host(keeper, xserver, monkeypatch):
+    monkeypatch.setenv("DISPLAY", xserver)
+    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+    display = open_display("nested", (200, 100), keeper)
+    client = XDisplay(display.name)
+    assert client.screen().width_in_pixels == 200
+    client.close()
+
+
+def test_server_that_does_not_start_is_reported_with_its_own_words(keeper, tmp_path):
+    with pytest.raises(DisplayError, match="did not start"):
+        open_display("xvfb", (0, 0), keeper, log=tmp_path / "log", timeout=3)
+
+
+@pytest.mark.parametrize("kind", ["xvbf", "", "wayland"])
+def test_unknown_kind_is_refused(kind, keeper):
+    with pytest.raises(ValueError, match="xvfb"):
+        open_display(kind, (64, 64), keeper)
+
+
+def test_current_display_is_refused_under_wayland_and_without_display(keeper, monkeypatch):
+    monkeypatch.setenv("XDG_SESSION_TYPE", "wayland")
+    with pytest.raises(DisplayError, match="nested"):
+        open_display("current", (64, 64), keeper)
+    monkeypatch.delenv("XDG_SESSION_TYPE")
+    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+    monkeypatch.delenv("DISPLAY", raising=False)
+    with pytest.raises(DisplayError, match="DISPLAY"):
+        open_display("current", (64, 64), keeper)
+
+
+def test_missing_server_names_the_package(keeper, monkeypatch):
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(DisplayError, match="apt-get install xvfb"):
+        open_display("xvfb", (64, 64), keeper)
+
+
+def test_missing_program_is_an_error_of_ours(keeper):
+    with pytest.raises(ProcessError, match="no-such-program"):
+        keeper.launch(["no-such-program"], environment={})
+
+
+def test_stop_ends_grandchildren_stopped_and_detached_ones(keeper, tmp_path):
+    # A shell whose child detaches itself by setsid and ignores SIGTERM, and which is stopped meanwhile.
+    script = "trap '' TERM; setsid sleep 1000 & echo $! > pid; sleep 1000"
+    program = keeper.launch(["sh", "-c", script], environment=dict(os.environ), folder=str(tmp_path))
+    pid = int(wait_until(lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text()))
+    program.pause()
+    program.stop()
+    wait_until(lambda: gone(pid) and gone(program.pid))
+    assert program.exit_code()
+
+
+def test_keeper_leaves_no_file_descriptors_behind():
+    def one_round():
+        keeper = Keeper()
+        open_display("xvfb", (64, 64), keeper)
+        keeper.close()
+
+    one_round()
+    before = open_fds()
+    one_round()
+    assert open_fds() == before
+
+
+TRAINER = textwrap.dedent(
+    """
+    import os, sys, time
+    from hakisa_envs.screen.display import open_display
+    from hakisa_envs.screen.processes import Keeper
+
+    keeper = Keeper()
+    display = open_display("xvfb", (64, 64), keeper)
+    game = keeper.launch(["sh", "-c", "trap '' TERM; sleep 1000 & sleep 1000"], environment=dict(os.environ))
+    stopped = keeper.launch(["sleep", "1000"], environment=dict(os.environ))
+    stopped.pause()
+    if os.fork() == 0:  # a child that inherits every descriptor must not keep the programs alive
+        time.sleep(1000)
+    print(display.server.pid, game.pid, stopped.pid, keeper.pid, flush=True)
+    time.sleep(1000)
+    """
+)
+
+
+def start_trainer(source):
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    trainer = subprocess.Popen(
+        [sys.executable, "-c", source], stdout=subprocess.PIPE, text=True, env=environment, start_new_session=True
+    )
+    return trainer, [int(word) for word in trainer.stdout.readline().split()]
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_everything_launched_is_gone_two_seconds_after_the_trainers_death(number):
+    trainer, pids = start_trainer(TRAINER)
+    assert len(pids) == 4
+    try:
+        os.kill(trainer.pid, number)
+        trainer.wait()
+        wait_until(lambda: all(gone(pid) for pid in pids), 2.0, "what was launched did not go")
+    finally:
+        os.killpg(trainer.pid, signal.SIGKILL)
+        trainer.stdout.close()
+
+
+def test_x_server_and_children_die_with_a_killed_keeper():
+    trainer, (server, game, stopped, keeper) = start_trainer(TRAINER)
+    try:
+        os.kill(keeper, signal.SIGKILL)
+        wait_until(lambda: gone(server) and gone(game) and gone(stopped), 2.0)
+    finally:
+        os.killpg(trainer.pid, signal.SIGKILL)
+        trainer.wait()
+        trainer.stdout.close()

@@ -1,0 +1,472 @@
+"""The whole env on a real game of our own in a real X server."""
+
+import copy
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import gymnasium as gym
+import numpy as np
+import pytest
+from Xlib import XK, X
+
+from hakisa_envs.errors import UnknownOptionError
+from hakisa_envs.screen.conditions import Condition
+from hakisa_envs.screen.env import ScreenGameEnv
+from hakisa_envs.screen.errors import Killed, ProfileError, ReaderError, ResetError, ScreenError
+from hakisa_envs.screen.game import Launch, Reading, Step, Window
+from hakisa_envs.screen.profile import load_profile
+
+from .helpers import Screen, gone, open_fds, wait_until
+
+NOOP, FLASH, LEFT, HOLD_LEFT, RELEASE_LEFT = [0, 0, 0], [1, 0, 0], [1, 1, 0], [2, 1, 0], [3, 1, 0]
+
+
+@pytest.fixture(scope="module")
+def shared():
+    env = ScreenGameEnv("flash", render_mode="rgb_array")
+    yield env
+    env.close()
+
+
+@pytest.fixture
+def env(shared):
+    shared.reset(seed=0)
+    return shared
+
+
+@pytest.fixture
+def own():
+    """An env that the test may break."""
+    env = ScreenGameEnv("flash", timeout=0.5)
+    env.reset()
+    yield env
+    env.close()
+
+
+@pytest.fixture
+def person(env):
+    """Another client on the env's display."""
+    person = Screen(env._session.display.name)
+    yield person
+    person.close()
+
+
+def game_window(screen):
+    return next(w for w in screen.root.query_tree().children if w.get_wm_name() == "Hakisa flash")
+
+
+def test_constructing_opens_nothing():
+    before = open_fds()
+    env = ScreenGameEnv("flash")
+    assert open_fds() == before
+    with pytest.raises(gym.error.ResetNeeded):
+        env.step(NOOP)
+    env.close()
+    env.close()
+
+
+def test_every_step_shows_what_its_action_did():
+    # Slow, so that it holds on a busy machine too; benchmarks/screen_latency.py does it at 20 and 60 Hz.
+    env = ScreenGameEnv("flash", rate=4.0)
+    _, info = env.reset()
+    brightness = info["readings"]["flash"]
+    for _ in range(6):
+        observation, reward, terminated, truncated, info = env.step(FLASH)
+        assert abs(info["readings"]["flash"] - brightness) > 100
+        assert abs(int(observation[-1, 10, 10]) - info["readings"]["flash"]) < 3
+        assert (reward > 0) == (info["readings"]["flash"] > brightness)
+        assert sum(info["reward_parts"].values()) == reward
+        assert not terminated
+        assert not truncated
+        brightness = info["readings"]["flash"]
+        assert info["t_act_ns"] < info["t_obs_ns"]
+    env.close()
+
+
+def test_observations_own_their_memory(env):
+    first, _ = env.reset()
+    kept = first.copy()
+    for _ in range(3):
+        env.step(FLASH)
+    assert np.array_equal(first, kept)
+
+
+def test_stack_is_oldest_first_and_zero_before_the_episode():
+    profile = load_profile("flash")
+    env = ScreenGameEnv(replace(profile, observation=replace(profile.observation, stack=3, grey=False)))
+    observation, _ = env.reset()
+    assert observation.shape == (9, 84, 84)
+    assert env.metadata["frame_stack"] == (0, 3, "zero")
+    assert not observation[:6].any()
+    assert observation[6:].any()
+    following = env.step(FLASH)[0]
+    assert np.array_equal(following[3:6], observation[6:])
+    assert not following[:3].any()
+    env.close()
+
+
+@pytest.mark.parametrize("cell", [(0, 0), (31, 23), (7, 3)])
+def test_click_hits_the_pixel_that_describe_names(env, cell):
+    env.step([4, *cell])
+    env.step(NOOP)
+    picture = env.render()
+    x, y = cell[0] * 10 + 5, cell[1] * 10 + 5
+    assert env.describe([4, *cell]) == f"move the pointer to ({x}, {y}), then press the left button for 20 ms"
+    assert tuple(picture[y, x]) == (30, 200, 30)
+
+
+def test_held_keys_are_what_info_says_and_what_x_says(env, person):
+    env.step(HOLD_LEFT)
+    info = env.step(NOOP)[4]
+    assert info["held"] == ("Left",)
+    assert person.held() == {person.keycode(XK.XK_Left)}
+    wait_until(lambda: not env.step(RELEASE_LEFT)[4]["held"])
+    assert not person.held()
+
+
+def test_keys_go_up_when_nobody_steps_and_the_next_info_says_so(env, person):
+    env.step(HOLD_LEFT)
+    wait_until(lambda: not person.held(), 1.0)
+    info = env.step(NOOP)[4]
+    assert "lease expired" in info["released"]
+    assert info["missed"] > 0
+    assert not info["transition"]
+
+
+def test_reset_and_pause_let_go(env, person):
+    for let_go in (env.reset, env.pause):
+        env.step(HOLD_LEFT)
+        assert person.held()
+        let_go()
+        assert not person.held()
+    env.resume()
+
+
+def test_episode_ends_as_the_profile_says_and_reset_begins_another(env):
+    for _ in range(40):
+        _, _, terminated, truncated, info = env.step(LEFT)
+        if terminated:
+            break
+    assert terminated
+    assert not truncated
+    assert info["readings"]["bar"] < 0.05
+    with pytest.raises(gym.error.ResetNeeded):
+        env.step(NOOP)
+    assert env.reset()[1]["readings"]["bar"] == 1.0
+
+
+def test_pause_stops_the_game_and_resume_lets_it_go_on(env):
+    pid = env._session._game.pid
+
+    def state():
+        with open(f"/proc/{pid}/stat", encoding="utf-8") as file:
+            return file.read().rpartition(")")[2].split()[0]
+
+    env.pause()
+    env.pause()
+    assert wait_until(lambda: state() == "T")
+    time.sleep(3 / env.rate)
+    env.resume()
+    assert wait_until(lambda: state() in "SR")
+    info = env.step(NOOP)[4]
+    assert info["missed"] == 0
+    assert info["transition"]
+
+
+def test_window_that_is_moved_covered_or_half_off_screen(env, person):
+    window = game_window(person)
+    reference = env.step(NOOP)[0]
+    cover = person.window(0, 0, 30, 30, override=True)
+    wait_until(lambda: env.step(NOOP)[4]["obscured"])
+    cover.destroy()
+    window.configure(x=-100, y=-60)
+    person.display.sync()
+    observation, _, _, truncated, info = env.step(NOOP)
+    assert info["clipped"]
+    assert not truncated
+    assert not observation[-1, :20, :24].any()
+    env.reset()
+    assert not env.step(NOOP)[4]["clipped"]
+    assert np.array_equal(env.step(NOOP)[0], reference)
+
+
+def test_window_that_is_resized_is_flagged_and_restored(env, person):
+    game_window(person).configure(width=200, height=100)
+    person.display.sync()
+    observation, _, _, truncated, info = env.step(NOOP)
+    assert info["resized"]
+    assert not truncated
+    assert observation.shape == env.observation_space.shape
+    env.reset()
+    assert not env.step(NOOP)[4]["resized"]
+
+
+def test_window_that_is_hidden_gets_no_keys_and_comes_back(env, person):
+    window = game_window(person)
+    env.step(HOLD_LEFT)
+    window.unmap()
+    person.display.sync()
+    info = wait_until(lambda: (i := env.step(FLASH)[4])["obscured"] and i)
+    assert info["refused"] or not info["focused"]
+    assert not person.held()
+    env.reset()
+    assert env.step(FLASH)[4]["focused"]
+
+
+def test_focus_that_is_lost_is_told_and_taken_back_by_reset(env, person):
+    env.step(HOLD_LEFT)
+    other = person.window(0, 200, 10, 10, override=True)
+    person.focus(other)
+    wait_until(lambda: not person.held(), 1.0)
+    info = env.step(FLASH)[4]
+    assert "focus lost" in info["released"]
+    assert not info["focused"]
+    assert info["refused"] == 1
+    other.destroy()
+    env.reset()
+    assert env.step(NOOP)[4]["focused"]
+
+
+@pytest.mark.parametrize("fault", ["game killed", "window closed", "server killed", "server stopped", "input stopped"])
+def test_what_breaks_ends_the_episode_in_time_and_reset_repairs_it(own, fault):
+    session = own._session
+    if fault == "game killed":
+        os.kill(session._game.pid, signal.SIGKILL)
+        wait_until(lambda: session._game.exit_code() is not None)
+    elif fault == "window closed":
+        person = Screen(session.display.name)
+        game_window(person).destroy()
+        person.display.sync()
+        person.close()
+    elif fault == "server killed":
+        os.kill(session.display.server.pid, signal.SIGKILL)
+        wait_until(lambda: session.display.server.exit_code() is not None)
+    elif fault == "server stopped":
+        os.kill(session.display.server.pid, signal.SIGSTOP)
+    else:
+        os.killpg(os.getpgid(session.input.pid), signal.SIGSTOP)
+    began = time.monotonic()
+    _, reward, terminated, truncated, info = own.step(HOLD_LEFT)
+    assert time.monotonic() - began < 5.0
+    assert (reward, terminated, truncated) == (0.0, False, True)
+    assert "reset" in info["failure"]
+    assert not info["transition"]
+    own.reset()
+    assert own.step(FLASH)[4]["failure"] == ""
+
+
+def test_game_that_hangs_is_flagged(own):
+    own._session._game.pause()
+    wait_until(lambda: own.step(FLASH)[4]["unchanged_s"] > 0.15)
+    own._session._game.resume()
+
+
+def test_fourth_failure_in_ten_minutes_raises(own):
+    for _ in range(3):
+        os.kill(own._session._game.pid, signal.SIGKILL)
+        wait_until(lambda: own.step(NOOP)[3])
+        own.reset()
+    os.kill(own._session._game.pid, signal.SIGKILL)
+    with pytest.raises(ScreenError, match="window is gone"):
+        wait_until(lambda: own.step(NOOP)[3] and not own.reset())
+
+
+class Thrower:
+    """A reader that works for the reset and then raises."""
+
+    count = 0
+
+    def read(self, pixels):
+        self.count += 1
+        if self.count > 3:
+            raise ZeroDivisionError("in a reader")
+        return 0.0
+
+
+def test_reader_that_throws_surfaces_with_its_cause_and_nothing_stays_down():
+    profile = load_profile("flash")
+    env = ScreenGameEnv(replace(profile, readings=(*profile.readings, Reading("mine", Thrower())), reset=()))
+    env.reset()
+    person = Screen(env._session.display.name)
+    with pytest.raises(ReaderError, match="'mine'") as caught:
+        wait_until(lambda: env.step(HOLD_LEFT) is None)
+    assert isinstance(caught.value.__cause__, ZeroDivisionError)
+    wait_until(lambda: not person.held(), 1.0)
+    person.close()
+    env.close()
+
+
+def test_kill_chord_raises_at_once_and_holds_until_close(own):
+    person = Screen(own._session.display.name)
+    own.step(HOLD_LEFT)
+    for keysym in (XK.XK_Control_L, XK.XK_Shift_L, XK.XK_F12):
+        person.display.xtest_fake_input(X.KeyPress, person.keycode(keysym))
+    person.display.sync()
+    with pytest.raises(Killed, match=r"Ctrl\+Shift\+F12"):
+        wait_until(lambda: own.step(HOLD_LEFT) is None)
+    assert person.keycode(XK.XK_Left) not in person.held()
+    for again in (own.reset, lambda: own.step(NOOP)):
+        with pytest.raises(Killed):
+            again()
+    person.close()
+    own.close()
+    own.reset()
+
+
+def test_display_that_is_not_ours_and_unarmed_is_never_touched(xserver, screen):
+    env = ScreenGameEnv("flash", display=xserver)
+    env.reset()
+    window = game_window(screen)
+    before = screen.root.query_pointer()
+    for action in (FLASH, HOLD_LEFT, [4, 5, 5], FLASH):
+        info = env.step(action)[4]
+        assert info["readings"] == {"flash": 20.0, "bar": 1.0}
+        assert not screen.held()
+    pointer = screen.root.query_pointer()
+    assert (pointer.root_x, pointer.root_y) == (before.root_x, before.root_y)
+    assert screen.display.get_input_focus().focus != window
+    env.close()
+
+
+def test_display_that_is_not_ours_and_armed_is_played_on(xserver):
+    env = ScreenGameEnv("flash", display=xserver, armed=True)
+    env.reset()
+    assert env.step(FLASH)[4]["readings"]["flash"] > 200
+    env.close()
+
+
+def test_two_envs_never_cross(env):
+    other = ScreenGameEnv("flash")
+    other.reset()
+    for _ in range(3):
+        wait_until(lambda: env.step(FLASH)[4]["readings"]["flash"] > 200)
+        assert other.step(NOOP)[4]["readings"] == {"flash": 20.0, "bar": 1.0}
+    other.close()
+
+
+def test_script_that_gets_nowhere_names_its_step_and_shows_what_was_seen():
+    profile = load_profile("flash")
+    step = Step(do="press", key="space", until=Condition.parse("bar < 0"), again=0.1, timeout=0.5)
+    env = ScreenGameEnv(replace(profile, reset=(step,)))
+    with pytest.raises(ResetError, match=r"reset\[0\]: 'bar < 0' did not come true; read was .*'bar': 1\.0") as caught:
+        env.reset()
+    picture = Path(str(caught.value).split()[-1])
+    assert cv2.imread(str(picture)).shape == (240, 320, 3)
+    picture.unlink()
+    env.close()
+
+
+@pytest.mark.parametrize(
+    ("launch", "match"),
+    [
+        (Launch(command=("no-such-game",)), "not installed"),
+        (Launch(command=("sh", "-c", "echo I cannot; exit 3")), "status 3.*I cannot"),
+        (Launch(command=("sleep", "60")), "did not show its window"),
+        (Launch(), "none on display"),
+    ],
+)
+def test_game_that_does_not_start_is_explained(launch, match):
+    profile = load_profile("flash")
+    env = ScreenGameEnv(replace(profile, launch=launch, window=Window(profile.window.title, timeout=0.3)))
+    with pytest.raises(ScreenError, match=match):
+        env.reset()
+    env.close()
+
+
+def test_env_is_picklable_and_copies_are_closed():
+    env = ScreenGameEnv("flash", rate=12.0)
+    for other in (pickle.loads(pickle.dumps(env)), copy.deepcopy(env)):
+        assert other.rate == 12.0
+        assert other.profile.name == "flash"
+        other.close()
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "match"),
+    [
+        ({"game": "flsh"}, ProfileError, "did you mean 'flash'"),
+        ({"game": "flash", "dispaly": "xvfb"}, UnknownOptionError, "did you mean 'display'"),
+        ({"game": "flash", "display": "xvbf"}, ValueError, "xvfb"),
+        ({"game": "flash", "armed": "yes"}, ValueError, "armed"),
+        ({"game": "flash", "episode": "life"}, ValueError, "episode"),
+        ({"game": "flash", "rate": 0}, ValueError, "rate"),
+    ],
+)
+def test_wrong_options_are_refused(options, error, match):
+    with pytest.raises(error, match=match):
+        ScreenGameEnv(**options)
+
+
+def test_repeated_open_and_close_leaks_nothing():
+    import threading
+
+    def one_round():
+        env = ScreenGameEnv("flash")
+        env.reset()
+        env.step(FLASH)
+        env.close()
+
+    one_round()
+    before = open_fds(), threading.active_count()
+    one_round()
+    assert (open_fds(), threading.active_count()) == before
+
+
+def test_everything_is_gone_two_seconds_after_the_trainer_was_killed():
+    source = textwrap.dedent(
+        """
+        import time
+        from hakisa_envs.screen.env import ScreenGameEnv
+        env = ScreenGameEnv("flash")
+        env.reset()
+        env.step([2, 1, 0])
+        s = env._session
+        print(s.display.server.pid, s._game.pid, s.input.pid, s._keeper.pid, s.folder, flush=True)
+        time.sleep(1000)
+        """
+    )
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    trainer = subprocess.Popen([sys.executable, "-c", source], stdout=subprocess.PIPE, text=True, env=environment)
+    *pids, folder = trainer.stdout.readline().split()
+    trainer.kill()
+    trainer.wait()
+    trainer.stdout.close()
+    wait_until(lambda: all(gone(int(pid)) for pid in pids) and not os.path.exists(folder), 2.0)
+
+
+@pytest.mark.parametrize("method", ["spawn", "forkserver", "fork"])
+@pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")
+def test_env_works_in_child_processes(method):
+    import multiprocessing
+
+    context = multiprocessing.get_context(method)
+    queue = context.SimpleQueue()
+    child = context.Process(target=_play, args=(queue,))
+    child.start()
+    assert queue.get() > 200
+    child.join(10)
+    assert child.exitcode == 0
+
+
+def _play(queue):
+    env = ScreenGameEnv("flash")
+    env.reset()
+    queue.put(wait_until(lambda: (f := env.step(FLASH)[4]["readings"]["flash"]) > 200 and f))
+    env.close()
+
+
+def test_fork_of_the_trainer_does_not_take_the_game_away(env):
+    child = os.fork()
+    if child == 0:
+        env._session.close()
+        os._exit(0)
+    os.waitpid(child, 0)
+    assert env.step(NOOP)[4]["failure"] == ""

@@ -1,0 +1,353 @@
+"""The input server on a real X server: where presses go, and when everything is let go."""
+
+import os
+import signal
+import threading
+import time
+
+import numpy as np
+import pytest
+from Xlib import XK, X
+from Xlib.ext import (
+    xinput,
+    xtest,  # noqa: F401 - so that the test's own client can play the person at the keyboard
+)
+
+from hakisa_envs.screen.errors import InputError
+from hakisa_envs.screen.input.client import InputClient
+
+from .helpers import Screen, gone, wait_until
+
+LEFT, CONTROL, SHIFT, F12 = XK.XK_Left, XK.XK_Control_L, XK.XK_Shift_L, XK.XK_F12
+NAMES = ["Left", "Right", "a", "Control_L", "button1", "button3"]
+
+
+@pytest.fixture
+def window(screen):
+    window = screen.window(100, 100, 200, 150, title="game")
+    screen.focus(window)
+    yield window
+    window.destroy()
+    screen.display.sync()
+
+
+@pytest.fixture
+def client(xserver, window):
+    client = InputClient(xserver, NAMES)
+    client.start()
+    client.wait_ready()
+    client.set_target(window.id)
+    yield client
+    client.close()
+
+
+def keys(events):
+    return [(e.type, e.detail) for e in events if e.type in (X.KeyPress, X.KeyRelease)]
+
+
+def test_tap_arrives_as_from_a_real_keyboard_and_lasts_50_ms(client, screen, window):
+    screen.events()
+    assert client.act([("tap", "Left")], 1.0).held == ("Left",)
+    wait_until(lambda: not client.report().held)
+    events = [e for e in screen.events() if e.type in (X.KeyPress, X.KeyRelease)]
+    assert keys(events) == [(X.KeyPress, screen.keycode(LEFT)), (X.KeyRelease, screen.keycode(LEFT))]
+    assert not any(e.send_event for e in events)
+    assert events[1].time - events[0].time >= 49
+
+
+def test_held_key_does_not_repeat_and_the_layouts_own_repeat_comes_back(client, screen):
+    code = screen.keycode(LEFT)
+
+    def repeats():
+        return screen.display.get_keyboard_control().auto_repeats[code // 8] >> (code % 8) & 1
+
+    assert repeats()
+    screen.events()
+    end = time.monotonic() + 1.0  # X repeats after 0.66 s
+    while time.monotonic() < end:
+        assert client.act([("hold", "Left")], 1.0).held == ("Left",)
+        assert not repeats()
+    assert len(keys(screen.events())) == 1
+    client.act([("release", "Left")], 1.0)
+    assert not client.report().held
+    wait_until(repeats)
+
+
+def test_absolute_move_stays_inside_the_window_and_follows_it(client, screen, window):
+    for place, expected in [((5, 6), (105, 106)), ((-50, 9999), (100, 249)), ((9999, -1), (299, 100))]:
+        client.act([("move", *place)], 1.0)
+        pointer = screen.root.query_pointer()
+        assert (pointer.root_x, pointer.root_y) == expected
+    window.configure(x=560, y=-20)
+    screen.display.sync()
+    client.act([("move", 9999, 0)], 1.0)
+    pointer = screen.root.query_pointer()
+    assert (pointer.root_x, pointer.root_y) == (639, 0)
+
+
+def test_relative_move_and_wheel(client, screen):
+    client.act([("move", 10, 10), ("move_by", 7, -3)], 1.0)
+    pointer = screen.root.query_pointer()
+    assert (pointer.root_x, pointer.root_y) == (117, 107)
+    screen.events()
+    client.act([("wheel", 2), ("wheel", -1)], 1.0)
+    buttons = [e.detail for e in screen.events() if e.type == X.ButtonPress]
+    assert buttons == [4, 4, 5]
+
+
+def test_click_goes_where_it_was_aimed(client, screen):
+    screen.events()
+    client.act([("move", 20, 30), ("tap", "button1")], 1.0)
+    wait_until(lambda: not client.report().held)
+    press = next(e for e in screen.events() if e.type == X.ButtonPress)
+    assert (press.event_x, press.event_y, press.detail) == (20, 30, 1)
+
+
+def test_nothing_is_pressed_without_focus_or_under_a_popup(client, screen, window):
+    other = screen.window(350, 100, 50, 50, title="other")
+    screen.focus(other)
+    report = client.act([("tap", "Left")], 1.0)
+    assert (report.pressed, report.refused, report.focused) == (0, 1, False)
+    screen.focus(window)
+    popup = screen.window(110, 110, 50, 50, title="popup", override=True)
+    report = client.act([("move", 20, 20), ("tap", "button1"), ("wheel", 1)], 1.0)
+    assert (report.pressed, report.refused) == (1, 2)
+    assert not any(e.type in (X.KeyPress, X.ButtonPress) for e in screen.events())
+    popup.destroy()
+    other.destroy()
+
+
+def test_keyboard_grab_by_another_client_takes_no_keys_from_us(client, screen, window):
+    locker = screen.window(0, 0, 10, 10, title="locker", override=True)
+    locker.grab_keyboard(True, X.GrabModeAsync, X.GrabModeAsync, X.CurrentTime)
+    screen.display.sync()
+    assert client.act([("tap", "Left")], 1.0).refused == 1
+    screen.display.ungrab_keyboard(X.CurrentTime)
+    screen.display.sync()
+    assert client.act([("tap", "Left")], 1.0).pressed == 1
+    locker.destroy()
+
+
+def test_focus_that_is_wherever_the_pointer_is(client, screen, window):
+    screen.display.set_input_focus(X.PointerRoot, X.RevertToPointerRoot, X.CurrentTime)
+    screen.root.warp_pointer(5, 5)
+    screen.display.sync()
+    assert client.act([("tap", "Left")], 1.0).refused == 1
+    assert client.act([("move", 3, 3), ("tap", "Left")], 1.0).pressed == 2
+
+
+def test_focus_in_a_child_of_the_window_counts(client, screen, window):
+    child = window.create_window(0, 0, 10, 10, 0, X.CopyFromParent)
+    child.map()
+    screen.focus(child)
+    assert client.act([("tap", "Left")], 1.0).pressed == 1
+    child.destroy()
+
+
+@pytest.mark.parametrize("loss", ["focus", "unmap", "destroy"])
+def test_everything_is_released_when_the_window_loses_the_focus(client, screen, window, loss):
+    other = screen.window(350, 100, 50, 50, title="other")
+    for _ in range(5 if loss == "focus" else 1):
+        screen.focus(window)
+        wait_until(lambda: client.report().focused)
+        client.act([("hold", "Left"), ("move", 9, 9), ("hold", "button3")], 10.0)
+        assert screen.held() == {screen.keycode(LEFT), ("button", 3)}
+        if loss == "focus":
+            screen.focus(other)
+        else:
+            getattr(window, loss)()
+            screen.display.sync()
+        wait_until(lambda: not screen.held(), 1.0)
+        assert "focus lost" in client.report().released
+    other.destroy()
+
+
+def test_no_press_ever_reaches_another_window_while_the_focus_flips(client, xserver, screen, window):
+    """Presses against a focus that flips all the time, and a popup that comes and goes under the pointer."""
+    other = screen.window(350, 100, 50, 50, title="other")
+    popup = screen.window(100, 100, 60, 60, title="popup", override=True)
+    stop = threading.Event()
+
+    def flip():
+        person = Screen(xserver)
+        theirs = [person.display.create_resource_object("window", w.id) for w in (window, other, popup)]
+        random = np.random.default_rng(0)
+        while not stop.wait(random.uniform(0.0, 0.004)):
+            person.focus(theirs[random.integers(2)])
+            (theirs[2].map if random.integers(2) else theirs[2].unmap)()
+            person.display.sync()
+        person.close()
+
+    flipper = threading.Thread(target=flip)
+    flipper.start()
+    screen.events()
+    pressed = refused = 0
+    try:
+        for _ in range(1000):
+            report = client.act([("hold", "Left"), ("move", 20, 20), ("hold", "button1"), ("wheel", 1)], 1.0)
+            pressed, refused = pressed + report.pressed, refused + report.refused
+            client.release_all()
+    finally:
+        stop.set()
+        flipper.join()
+    went = [(e.window.id, e.type) for e in screen.events() if e.type in (X.KeyPress, X.ButtonPress)]
+    assert {where for where, _ in went} == {window.id}
+    assert {kind for _, kind in went} == {X.KeyPress, X.ButtonPress}
+    assert pressed > 100
+    assert refused > 100
+    popup.destroy()
+    other.destroy()
+
+
+def test_relative_motion_is_felt_at_the_edge_of_the_screen(client, screen):
+    client.act([("move", 0, 0), ("move_by", -500, 0)], 1.0)
+    assert screen.root.query_pointer().root_x == 0
+    motion = RawMotion(screen.display)
+    # The pointer has left the window, but the window has the focus still.
+    assert client.act([("move_by", -7, 0), ("move_by", -7, 0)], 1.0).pressed == 2
+    assert wait_until(lambda: motion.count() and motion.total == 2)
+
+
+class RawMotion:
+    """Counts what a game that reads XInput2 raw motion would see."""
+
+    def __init__(self, display):
+        self.display, self.total = display, 0
+        xinput.XIQueryVersion(
+            display=display.display,
+            opcode=display.query_extension(xinput.extname).major_opcode,
+            major_version=2,
+            minor_version=2,
+        )
+        display.screen().root.xinput_select_events([(xinput.AllMasterDevices, xinput.RawMotionMask)])
+        display.sync()
+
+    def count(self):
+        self.display.sync()
+        while self.display.pending_events():
+            self.total += getattr(self.display.next_event(), "evtype", None) == xinput.RawMotion
+        return self.total
+
+
+def test_lease_that_nobody_renews_lets_go(client, screen):
+    for _ in range(5):
+        client.act([("hold", "Left"), ("hold", "Right")], 0.1)
+        assert len(screen.held()) == 2
+        wait_until(lambda: not screen.held(), 1.0)
+        assert client.report().released == ("lease expired",)
+
+
+def test_commands_older_than_their_lease_are_dropped(client, screen):
+    assert client.act([("tap", "Left")], -0.001).dropped == 1
+    assert not screen.held()
+
+
+def test_told_to(client, screen):
+    for _ in range(5):
+        client.act([("hold", "Left"), ("tap", "Right")], 10.0)
+        assert client.release_all().held == ()
+        assert not screen.held()
+
+
+def test_kill_chord_is_heard_while_we_tap_control_ourselves(xserver, screen, window):
+    for _ in range(5):
+        client = InputClient(xserver, NAMES)
+        client.start()
+        client.wait_ready()
+        client.set_target(window.id)
+        person = iter([(X.KeyPress, CONTROL), (X.KeyPress, SHIFT), (X.KeyPress, F12)])
+
+        def step(client=client, person=person):
+            report = client.act([("tap", "Control_L"), ("hold", "Left")], 1.0)
+            for kind, keysym in [next(person, (None, None))]:
+                if kind is not None:
+                    screen.display.xtest_fake_input(kind, screen.keycode(keysym))
+                    screen.display.sync()
+            return report.killed
+
+        wait_until(step, 1.0)
+        for keysym in (F12, SHIFT, CONTROL):
+            screen.display.xtest_fake_input(X.KeyRelease, screen.keycode(keysym))
+        wait_until(lambda: not screen.held(), 1.0)
+        assert client.act([("tap", "Left")], 1.0).pressed == 0
+        assert not screen.held()
+        client.close()
+
+
+def test_keys_without_the_chord_kill_nothing(client, screen):
+    for keysym in (CONTROL, F12):
+        screen.display.xtest_fake_input(X.KeyPress, screen.keycode(keysym))
+    for keysym in (CONTROL, F12):
+        screen.display.xtest_fake_input(X.KeyRelease, screen.keycode(keysym))
+    screen.display.sync()
+    assert not client.report().killed
+
+
+def test_server_that_is_killed_leaves_nothing_down_and_is_replaced(client, screen):
+    for count in range(1, 6):
+        client.act([("hold", "Left"), ("move", 9, 9), ("hold", "button1")], 10.0)
+        assert len(screen.held()) == 2
+        os.kill(client.pid, signal.SIGKILL)
+        wait_until(lambda: not screen.held(), 1.0)
+        assert client.act([("tap", "a")], 10.0).pressed == 1
+        assert client.restarts == count
+        client.release_all()
+
+
+def test_guardian_that_is_killed_takes_the_server_along_with_its_keys(client, screen):
+    client.act([("hold", "Left")], 10.0)
+    os.kill(os.getpgid(client.pid), signal.SIGKILL)
+    wait_until(lambda: not screen.held(), 1.0)
+    wait_until(lambda: gone(client.pid), 1.0)
+
+
+def test_both_killed_at_once_the_next_server_releases_what_is_down(client, screen):
+    client.act([("hold", "Left"), ("hold", "button1")], 10.0)
+    os.killpg(os.getpgid(client.pid), signal.SIGKILL)
+    wait_until(lambda: gone(client.pid))
+    assert screen.held()
+    assert client.act([], 1.0).held == ()
+    assert not screen.held()
+
+
+def test_close_releases_and_may_be_repeated(client, screen):
+    for _ in range(5):
+        client.act([("hold", "Left"), ("tap", "a")], 10.0)
+        client.close()
+        client.close()
+        assert not screen.held()
+        client.start()
+        client.wait_ready()
+        client.set_target(client._window)
+
+
+@pytest.mark.parametrize(
+    ("name", "match"),
+    [("A", "'a'"), ("exclam", "'1'"), ("Cyrillic_a", "no key|not on"), ("hiragana_A", "no key"), ("F12", "chord")],
+)
+def test_keys_that_cannot_be_pressed_are_refused_at_the_start(xserver, name, match):
+    client = InputClient(xserver, [name])
+    client.start()
+    with pytest.raises(InputError, match=match):
+        client.wait_ready()
+    client.close()
+
+
+def test_display_that_is_not_there():
+    client = InputClient(":9999", ["a"])
+    client.start()
+    with pytest.raises(InputError, match=":9999"):
+        client.wait_ready()
+    client.close()
+
+
+def test_dry_run_reaches_no_display(screen):
+    client = InputClient(None, ["a", "button1"])
+    client.start()
+    client.wait_ready()
+    client.set_target(1)
+    report = client.act([("hold", "a"), ("move", 3, 4), ("tap", "button1")], 1.0)
+    assert report.held == ("a", "button1")
+    assert report.record[-3:] == (("press", "a"), ("move", 3, 4), ("press", "button1"))
+    assert not screen.held()
+    client.close()

@@ -1,0 +1,83 @@
+"""A real game, nobody's but its authors': started, read and played through its screen alone."""
+
+import os
+import shutil
+import signal
+import time
+
+import pytest
+
+from hakisa_envs.screen.env import ScreenGameEnv
+
+from .ball_tracker import LAUNCH, NOOP, BallTracker
+from .helpers import wait_until
+
+SEARCH = os.pathsep.join([os.environ.get("PATH", ""), "/usr/games", "/usr/local/games"])
+pytestmark = pytest.mark.skipif(
+    shutil.which("lbreakout2", path=SEARCH) is None, reason="needs lbreakout2 (scripts/system-packages.sh)"
+)
+
+
+@pytest.fixture(scope="module")
+def env():
+    env = ScreenGameEnv("lbreakout2", render_mode="rgb_array", timeout=5.0)
+    yield env
+    env.close()
+
+
+def test_reset_stands_in_a_new_game_with_all_its_balls(env):
+    observation, info = env.reset()
+    assert info["readings"]["score"] == 0.0
+    assert info["readings"]["lives"] == 4.0
+    assert observation[-1].std() > 10
+
+
+def test_tracker_scores_by_keys_alone_and_the_reward_is_the_score(env):
+    _, info = env.reset()
+    began, total, tracker = info["readings"]["score"], 0.0, BallTracker()
+    deadline = time.monotonic() + 60
+    while total < 3.0:
+        assert time.monotonic() < deadline, "the tracker did not score 300 points within a minute"
+        _, reward, terminated, truncated, info = env.step(tracker.act(env.render()))
+        assert not truncated
+        total += reward
+        if info["readings"]["score"] is not None:
+            assert total == pytest.approx((info["readings"]["score"] - began) / 100)
+        if terminated:
+            _, info = env.reset()
+            began, total = info["readings"]["score"], 0.0
+
+
+def test_losing_the_last_ball_ends_the_episode_and_reset_begins_a_new_game(env):
+    balls = 5
+    for _ in range(2 * balls):
+        _, info = env.reset()
+        if info["readings"]["lives"] == 4.0 and balls < 5:
+            break
+        terminated, deadline = False, time.monotonic() + 30
+        while not terminated:
+            _, _, terminated, truncated, info = env.step(LAUNCH)
+            assert not truncated
+            assert time.monotonic() < deadline, "the ball was never lost"
+        balls -= 1
+    assert info["readings"]["lives"] == 4.0
+    assert info["readings"]["score"] == 0.0
+
+
+def test_paused_game_stands_still(env):
+    env.reset()
+    env.step(LAUNCH)
+    env.pause()
+    wait_until(lambda: (env._session.look().frame.pixels == env._session.look().frame.pixels).all())
+    first = env._session.look().frame.pixels
+    time.sleep(0.2)
+    assert (env._session.look().frame.pixels == first).all()
+    env.resume()
+    wait_until(lambda: not env.step(LAUNCH)[4]["duplicate"])
+
+
+def test_killed_game_is_started_again(env):
+    env.reset()
+    os.kill(env._session._game.pid, signal.SIGKILL)
+    wait_until(lambda: env.step(NOOP)[3])
+    assert env.reset()[1]["readings"]["lives"] == 4.0

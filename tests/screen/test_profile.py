@@ -1,0 +1,225 @@
+import tomllib
+
+import numpy as np
+import pytest
+
+from hakisa_envs.screen.actions import ActionMap
+from hakisa_envs.screen.conditions import Condition
+from hakisa_envs.screen.errors import ProfileError
+from hakisa_envs.screen.image import Region
+from hakisa_envs.screen.profile import builtin_games, load_profile, parse_profile
+from hakisa_envs.screen.scoring import Scorer
+
+BASE = """
+[window]
+title = "Game"
+size = [1920, 1080]
+[actions]
+commands = ["noop", "tap", "hold", "release", "move", "left_click", "right_click", "button_tap", "button_hold",
+            "button_release", "move_by", "wheel"]
+keys = ["Left", "a", "space"]
+grid = [1920, 1080]
+steps = [-5, 0, 5]
+[reading.score]
+kind = "brightness"
+[reading.lives]
+kind = "brightness"
+"""
+
+
+def profile(tmp_path, more="", base=BASE):
+    return parse_profile(tomllib.loads(base + more), tmp_path / "game.toml")
+
+
+@pytest.mark.parametrize("name", builtin_games())
+def test_profiles_that_ship_load(name):
+    assert load_profile(name).name == name
+
+
+def test_file_is_loaded_and_named_in_errors(tmp_path):
+    path = tmp_path / "mine.toml"
+    path.write_text(BASE)
+    assert load_profile(path).name == "mine"
+    path.write_text("[window")
+    with pytest.raises(ProfileError, match=r"mine\.toml is not TOML"):
+        load_profile(str(path))
+    with pytest.raises(ProfileError, match="no such file"):
+        load_profile(tmp_path / "other.toml")
+
+
+@pytest.mark.parametrize(
+    ("more", "match"),
+    [
+        ("[observaton]\n", "did you mean 'observation'"),
+        ("[observation]\nsiez = [84, 84]\n", "did you mean 'size'"),
+        ("[observation]\nsize = [84]\n", r"observation\.size = \[84\] must be a list of 2"),
+        ("[observation]\ngrey = 1\n", "must be of type bool, not int"),
+        ("[observation]\nstack = 0\n", r"observation\.stack = 0 must lie between"),
+        ("[observation]\nregion = [1900, 0, 100, 100]\n", "inside the window, 1920 x 1080"),
+        ('[reading.x]\nkind = "black"\nregion = [0, 1079, 2, 2]\n', r"reading\.x\.region.*inside the window"),
+        ('[reading.x]\nknd = "black"\n', "needs a kind"),
+        ('[[reward]]\nreading = "scoer"\n', "did you mean 'score'"),
+        ('[[reward]]\nreading = "score"\non = "risee"\n', "did you mean 'rise'"),
+        ('[[reward]]\nweight = 1.0\n', r"reward\[0\]\.reading is missing"),
+        ('[[end]]\nwhen = "livs < 1"\n', "did you mean 'lives'"),
+        ('[[end]]\nwhen = "lives is gone"\n', "no condition"),
+        ('[[end]]\nwhen = "lives < 1"\nepisode = "life"\n', "no sort of episode"),
+        ('[[reset]]\ndo = "pres"\n', "did you mean 'press'"),
+        ('[[reset]]\ndo = "press"\n', "a key to press"),
+        ('[[reset]]\ndo = "wait"\n', "seconds"),
+        ('[[reset]]\ndo = "click"\nplace = [1920, 0]\n', "inside the window"),
+        ('[[reset]]\ndo = "press"\nkey = "Super_L"\n', "must not be pressed"),
+        ('[[reset]]\ndo = "press"\nkey = "Retrun"\n', "did you mean 'Return'"),
+        ('[pause]\nhow = "key"\n', "pause.key"),
+        ('[pause]\nhow = "stop"\n', "launches itself"),
+        ('[launch]\nenvironment = {A = 1}\n', "quotes"),
+        ('[launch]\ncommand = "game"\n', "must be a list"),
+    ],
+)  # fmt: skip
+def test_mistakes_are_named_with_file_field_and_fix(tmp_path, more, match):
+    with pytest.raises(ProfileError, match=match) as caught:
+        profile(tmp_path, more)
+    assert "game.toml" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "match"),
+    [
+        ('title = "Game"', 'title = "("', "regular expression"),
+        ('[window]\ntitle = "Game"\nsize = [1920, 1080]', "", "window is missing"),
+        ('"Left"', '"Letf"', "did you mean 'Left'"),
+        ('"Left"', '"F12"', "kill chord"),
+        ('keys = ["Left", "a", "space"]', "keys = []", "lists none"),
+        ('"noop", ', '"noop", "noop", ', "none twice"),
+        ('"wheel"', '"whel"', "did you mean 'wheel'"),
+        ("grid = [1920, 1080]", "grid = [1921, 1080]", "one place per pixel"),
+    ],
+)
+def test_mistakes_in_window_and_actions(tmp_path, old, new, match):
+    assert old in BASE
+    with pytest.raises(ProfileError, match=match):
+        profile(tmp_path, base=BASE.replace(old, new))
+
+
+AREA = Region(0, 0, 1920, 1080)
+
+
+@pytest.mark.parametrize(
+    ("action", "commands", "words"),
+    [
+        ([0, 9, 9], [], "do nothing"),
+        ([1, 2, 0], [("tap", "space", 50.0)], "press space for 50 ms"),
+        ([1, 4, 7], [("tap", "a", 50.0)], "press a for 50 ms"),  # wraps: 4 % 3
+        ([2, 0, 0], [("hold", "Left")], "hold Left down"),
+        ([3, 0, 0], [("release", "Left")], "release Left"),
+        ([4, 1919, 1079], [("move", 1919, 1079)], "move the pointer to (1919, 1079)"),
+        ([5, 0, 7], [("move", 0, 7), ("tap", "button1", 50.0)], None),
+        ([6, 3, 4], [("move", 3, 4), ("tap", "button3", 50.0)], None),
+        ([7, 0, 0], [("tap", "button1", 50.0)], "press the left button for 50 ms"),
+        ([8, 1, 0], [("hold", "button3")], "hold the right button down"),
+        ([9, 1, 0], [("release", "button3")], "release the right button"),
+        ([10, 0, 2], [("move_by", -5, 5)], "move the mouse by (-5, 5)"),
+        ([11, 0, 0], [("wheel", -1)], "turn the wheel down"),
+        ([11, 1, 0], [("wheel", 1)], "turn the wheel up"),
+    ],
+)
+def test_every_command_does_what_it_says(tmp_path, action, commands, words):
+    actions = ActionMap(profile(tmp_path))
+    assert actions.commands(action, AREA) == commands
+    if words is not None:
+        assert actions.describe(action, AREA) == words
+
+
+def test_full_resolution_and_every_point_of_the_space_works(tmp_path):
+    actions = ActionMap(profile(tmp_path))
+    assert actions.space.nvec.tolist() == [12, 1920, 1080]
+    actions.space.seed(0)
+    for _ in range(200):
+        assert actions.describe(actions.space.sample(), AREA)
+    places = [actions.place(column, 0, AREA)[0] for column in range(1920)]
+    assert places == list(range(1920))
+
+
+def test_coarse_grid_covers_the_observed_region(tmp_path):
+    actions = ActionMap(profile(tmp_path, base=BASE.replace("grid = [1920, 1080]", "grid = [4, 2]")))
+    area = Region(100, 50, 80, 40)
+    assert actions.place(0, 0, area) == (110, 60)
+    assert actions.place(3, 1, area) == (170, 80)
+
+
+@pytest.mark.parametrize(
+    ("text", "now", "before", "holds"),
+    [
+        ("a < 3", {"a": 2.0}, {}, True),
+        ("a < 3", {"a": None}, {}, False),
+        ("a >= -1.5 and b == 0", {"a": -1.5, "b": 0.0}, {}, True),
+        ("a >= -1.5 and b == 0", {"a": -1.5, "b": None}, {}, False),
+        ("a is unread", {"a": None}, {}, True),
+        ("a is read", {"a": 0.0}, {}, True),
+        ("a falls", {"a": 1.0}, {"a": 2.0}, True),
+        ("a falls", {"a": 1.0}, {}, False),
+        ("a falls", {"a": None}, {"a": 2.0}, False),
+        ("a rises", {"a": 3.0}, {"a": 2.0}, True),
+        ("a!=1", {"a": 2.0}, {}, True),
+    ],
+)
+def test_conditions(text, now, before, holds):
+    assert Condition.parse(text).holds(now, before) is holds
+
+
+@pytest.mark.parametrize("text", ["", "a", "a <", "a < b", "a ~ 3", "a < 3 or b > 1", "is read"])
+def test_what_is_no_condition(text):
+    with pytest.raises(ValueError, match="no condition"):
+        Condition.parse(text)
+
+
+SCORED = """
+[[reward]]
+reading = "score"
+on = "rise"
+weight = 0.5
+most = 100.0
+[[reward]]
+reading = "lives"
+weight = 2.0
+[[end]]
+when = "lives falls"
+episode = "life"
+[[end]]
+when = "lives < 1"
+steps = 2
+"""
+
+
+def scorer(tmp_path, episode):
+    return Scorer(profile(tmp_path, SCORED, 'episodes = ["life", "game"]\n' + BASE), episode)
+
+
+def test_rolling_counter_pays_its_whole_rise_and_no_reading_pays_nothing(tmp_path):
+    judge = scorer(tmp_path, "game")
+    judge.start({"score": 100.0, "lives": 3.0})
+    seen = [120.0, None, 160.0, None, None, 200.0, 200.0]
+    total = sum(sum(judge.step({"score": value, "lives": 3.0})[0].values()) for value in seen)
+    assert total == 0.5 * 100
+
+
+def test_misread_jump_and_fall_of_a_counter_pay_nothing(tmp_path):
+    judge = scorer(tmp_path, "game")
+    judge.start({"score": 100.0, "lives": None})
+    assert judge.step({"score": 9100.0, "lives": None})[0]["score"] == 0.0
+    assert judge.step({"score": 0.0, "lives": None})[0]["score"] == 0.0
+
+
+def test_episode_ends_by_its_sort_and_after_enough_steps(tmp_path):
+    life, game = scorer(tmp_path, "life"), scorer(tmp_path, "game")
+    for judge in (life, game):
+        judge.start({"score": 0.0, "lives": 2.0})
+    parts, ended = life.step({"score": 0.0, "lives": 1.0})
+    assert ended
+    assert parts == {"score": 0.0, "lives": -2.0}
+    assert [game.step({"score": 0.0, "lives": v})[1] for v in (1.0, 0.0, None, 0.0, 0.0)] == [False] * 4 + [True]
+
+
+def test_mask_of_a_policy_sees_which_arguments_matter(tmp_path):
+    sizes = ActionMap(profile(tmp_path)).space.sizes
+    assert np.array_equal(sizes[:5], [[0, 0], [3, 0], [3, 0], [3, 0], [1920, 1080]])

@@ -1,0 +1,166 @@
+import copy
+
+import cv2
+import numpy as np
+import pytest
+
+from hakisa_envs.screen.errors import ProfileError
+from hakisa_envs.screen.image import Region
+from hakisa_envs.screen.readers import (
+    Bar,
+    Black,
+    Brightness,
+    ColourShare,
+    Digits,
+    Frozen,
+    Lamps,
+    PythonReader,
+    Template,
+    make_reader,
+)
+from hakisa_envs.screen.tables import TableBuilder
+
+RED = (200, 20, 20)
+
+
+def canvas(height=40, width=60, colour=(0, 0, 0)):
+    """A BGRA picture of one RGB colour."""
+    pixels = np.zeros((height, width, 4), np.uint8)
+    pixels[..., :3] = colour[::-1]
+    return pixels
+
+
+def paint(pixels, region, colour):
+    region.of(pixels)[..., :3] = colour[::-1]
+
+
+# Ten 5 x 4 pictures that differ from each other in several pixels.
+SHAPES = {d: np.random.default_rng(d).integers(0, 2, (5, 4)).astype(bool) for d in range(10)}
+
+
+@pytest.fixture
+def digits(tmp_path):
+    lines = []
+    for digit, shape in SHAPES.items():
+        lines += [str(digit), *("".join(".#"[int(bit)] for bit in row) for row in shape)]
+    path = tmp_path / "digits.txt"
+    path.write_text("\n".join(lines))
+    return path
+
+
+def write_number(pixels, text, right, top, colour=(250, 250, 0)):
+    for place, letter in enumerate(reversed(text)):
+        left = right - 4 * (place + 1)
+        pixels[top : top + 5, left : left + 4, :3][SHAPES[int(letter)]] = colour[::-1]
+
+
+@pytest.mark.parametrize("number", ["0", "7", "42", "9071", "123456789"])
+def test_digits_read_right_aligned_numbers(digits, number):
+    pixels = canvas(colour=(30, 60, 30))
+    write_number(pixels, number, 50, 3)
+    reader = Digits(Region(10, 3, 40, 5), 4, (200, 200, 0), (255, 255, 90), digits, different=3)
+    assert reader.read(pixels) == float(number)
+    assert copy.deepcopy(reader).read(pixels) == float(number)
+
+
+def test_digits_in_doubt_are_no_reading_and_never_zero(digits):
+    reader = Digits(Region(10, 3, 40, 5), 4, (200, 200, 0), (255, 255, 90), digits, different=2)
+    assert reader.read(canvas()) is None
+    pixels = canvas()
+    paint(pixels, Region(42, 3, 8, 5), (250, 250, 0))
+    assert reader.read(pixels) is None
+
+
+@pytest.mark.parametrize("grows", ["right", "left", "up", "down"])
+@pytest.mark.parametrize("filled", [0, 3, 10, 20])
+def test_bar_reads_its_filled_share(grows, filled):
+    pixels = canvas()
+    whole = {"right": (20, 4), "left": (20, 4), "up": (4, 20), "down": (4, 20)}[grows]
+    region = Region(5, 5, *whole)
+    part = {
+        "right": Region(5, 5, filled, 4),
+        "left": Region(25 - filled, 5, filled, 4),
+        "down": Region(5, 5, 4, filled),
+        "up": Region(5, 25 - filled, 4, filled),
+    }[grows]
+    paint(pixels, part, RED)
+    assert Bar(region, (150, 0, 0), (255, 60, 60), grows).read(pixels) == filled / 20
+
+
+def test_lamps_count_and_say_nothing_if_one_is_neither_lit_nor_unlit():
+    places = (Region(0, 0, 4, 4), Region(10, 0, 4, 4), Region(20, 0, 4, 4))
+    lamps = Lamps(places, (180, 150, 0), (210, 180, 90), (120, 120, 120), (150, 150, 150))
+    pixels = canvas(colour=(138, 138, 138))
+    assert lamps.read(pixels) == 0.0
+    paint(pixels, places[1], (192, 165, 57))
+    assert lamps.read(pixels) == 1.0
+    paint(pixels, places[2], (10, 10, 10))
+    assert lamps.read(pixels) is None
+
+
+def test_template_is_found_where_it_is_and_not_elsewhere(tmp_path):
+    picture = np.random.default_rng(1).integers(0, 256, (6, 8, 3)).astype(np.uint8)
+    cv2.imwrite(str(tmp_path / "t.png"), picture)
+    pixels = canvas(colour=(90, 90, 90))
+    assert Template(tmp_path / "t.png").read(pixels) == 0.0
+    pixels[20:26, 30:38, :3] = picture
+    assert Template(tmp_path / "t.png").read(pixels) == 1.0
+    assert Template(tmp_path / "t.png", Region(28, 18, 12, 10)).read(pixels) == 1.0
+    assert Template(tmp_path / "t.png", Region(0, 0, 20, 20)).read(pixels) == 0.0
+    assert Template(tmp_path / "t.png").read(canvas(4, 4)) is None
+
+
+def test_colour_share_brightness_and_black():
+    pixels = canvas(10, 10)
+    assert Black().read(pixels) == 1.0
+    paint(pixels, Region(0, 0, 5, 10), RED)
+    assert ColourShare(Region(0, 0, 10, 10), (150, 0, 0), (255, 60, 60)).read(pixels) == 0.5
+    assert Brightness(Region(0, 0, 10, 10)).read(pixels) == pytest.approx(40.0)
+    assert Black().read(pixels) == 0.0
+    assert Black(Region(6, 0, 2, 2)).read(pixels) == 1.0
+
+
+def test_frozen_counts_readings_without_a_change():
+    reader, pixels = Frozen(Region(0, 0, 4, 4)), canvas()
+    assert [reader.read(pixels) for _ in range(3)] == [0.0, 1.0, 2.0]
+    paint(pixels, Region(10, 10, 2, 2), RED)
+    assert reader.read(pixels) == 3.0
+    paint(pixels, Region(1, 1, 2, 2), RED)
+    assert reader.read(pixels) == 0.0
+
+
+def test_python_function_gets_rgb_and_may_have_no_reading(tmp_path, monkeypatch):
+    (tmp_path / "my_reader_module.py").write_text(
+        "def red(rgb):\n    return rgb[..., 0].mean() if rgb.any() else None\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    reader = PythonReader("my_reader_module:red")
+    assert reader.read(canvas()) is None
+    assert reader.read(canvas(colour=RED)) == 200.0
+
+
+REGION = {"region": [0, 0, 4, 4]}
+
+
+@pytest.mark.parametrize(
+    ("kind", "options", "match"),
+    [
+        ("digit", {}, "did you mean 'digits'"),
+        ("bar", {"regoin": [0, 0, 4, 4]}, "did you mean 'region'"),
+        ("bar", REGION, r"reading\.x\.low is missing"),
+        ("bar", {"region": [0, 0, 0, 4], "low": [0, 0, 0], "high": [1, 1, 1]}, "region"),
+        ("bar", {"region": [0, 0, 4], "low": [0, 0, 0], "high": [1, 1, 1]}, "list of 4"),
+        ("bar", REGION | {"low": [0, 0, 0], "high": [1, 1, 1], "grows": "rigth"}, "did you mean 'right'"),
+        ("template", {"picture": "missing.png"}, "does not exist"),
+        ("template", {"picture": "flat.png"}, "one colour"),
+        ("template", {"picture": "digits.txt"}, "no image"),
+        ("digits", REGION | {"cell": 4, "low": [0, 0, 0], "high": [1, 1, 1], "digits": "digits.txt"}, "wide"),
+        ("python", {"function": "no_such_module:f"}, "no_such_module"),
+        ("python", {"function": "math:no_such"}, "no_such"),
+        ("python", {"function": "math:pi"}, "not callable"),
+    ],
+)
+def test_wrong_options_name_the_field(kind, options, match, tmp_path, digits):
+    cv2.imwrite(str(tmp_path / "flat.png"), np.full((4, 4, 3), 7, np.uint8))
+    with pytest.raises(ProfileError, match=match):
+        make_reader(kind, options, TableBuilder(tmp_path / "game.toml"), "reading.x")

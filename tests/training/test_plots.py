@@ -1,0 +1,47 @@
+"""The learning curve is drawn without a display, from whatever a run has written so far."""
+
+import sys
+
+import pytest
+
+from hakisa_algos.errors import MissingExtraError, RunFolderError
+from hakisa_algos.training.metrics import JsonlSink
+from hakisa_algos.training.plots import learning_curve
+
+
+def run(tmp_path, rows):
+    sink = JsonlSink(tmp_path / "metrics.jsonl")
+    for step, metrics in rows:
+        sink.write(step, metrics)
+    sink.close()
+    return tmp_path / "metrics.jsonl"
+
+
+@pytest.mark.parametrize("baseline", [None, -20.4])
+def test_a_curve_with_gaps_and_evaluations(tmp_path, monkeypatch, baseline):
+    pytest.importorskip("matplotlib")
+    from matplotlib.image import imread
+
+    monkeypatch.delenv("DISPLAY", raising=False)
+    rows = [(step, {"rollout/ep_rew_mean": step / 10 if step > 2 else float("nan")}) for step in range(10)]
+    rows.append((10, {"eval/mean_reward": 1.5}))
+    output = tmp_path / "report" / "curve.png"
+    learning_curve(run(tmp_path, rows), output, baseline=baseline, title="PPO on Pong [100 %] $x")
+    picture = imread(output)
+    assert picture.shape[:2] == (900, 1600)
+    assert picture[..., :3].std() > 0.02  # something is drawn
+    pyplot = sys.modules.get("matplotlib.pyplot")  # perhaps loaded by another test
+    assert pyplot is None or not pyplot.get_fignums()  # no global figure, no window
+
+
+def test_a_run_without_an_episode_says_so(tmp_path):
+    pytest.importorskip("matplotlib")
+    with pytest.raises(RunFolderError, match="one finished episode"):
+        learning_curve(run(tmp_path, [(1, {"train/loss": 1.0})]), tmp_path / "x.png")
+    assert not (tmp_path / "x.png").exists()
+
+
+def test_without_matplotlib_it_is_an_install_line(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    with pytest.raises(MissingExtraError, match=r'^pip install "hakisa\[report\]"$'):
+        learning_curve(tmp_path / "m", tmp_path / "x.png")
