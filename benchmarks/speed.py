@@ -272,6 +272,8 @@ def best_threads(worker: Worker, rollouts: int, choices: list[int]) -> int:
     for threads in choices:
         worker("run", 1, threads)
         seconds[threads] = worker("run", rollouts, threads)["seconds"]
+        speed = rollouts * ROLLOUT / seconds[threads]
+        print(f"  probe: {worker.contender.name}, {threads} threads: {speed:.0f} steps/s", flush=True)
     return min(choices, key=seconds.__getitem__)
 
 
