@@ -251,15 +251,24 @@ class Worker:
 
     def __init__(self, contender: Contender) -> None:
         self.contender = contender
+        self._start()
+
+    def _start(self) -> None:
         context = multiprocessing.get_context("spawn")
         self._pipe, theirs = context.Pipe()
-        self._process = context.Process(target=serve, args=(theirs, contender), daemon=True)
+        self._process = context.Process(target=serve, args=(theirs, self.contender), daemon=True)
         self._process.start()
         theirs.close()
 
-    def __call__(self, *order: Any) -> Any:
+    def __call__(self, *order: Any, patience: float | None = None) -> Any:
+        """What the method gives, or None, and a fresh process, when ``patience`` seconds have passed."""
         self._pipe.send(order)
-        return self._pipe.recv()
+        if self._pipe.poll(patience):
+            return self._pipe.recv()  # EOFError: it died, and has said why
+        self._process.kill()
+        self._process.join()
+        self._start()
+        return None
 
     def close(self) -> None:
         self._pipe.send(None)
@@ -268,13 +277,18 @@ class Worker:
 
 def best_threads(worker: Worker, rollouts: int, choices: list[int]) -> int:
     """The number of threads that trains fastest, warm; compilation happens here."""
-    seconds = {}
+    seconds: dict[int, float] = {}
     for threads in choices:
-        worker("run", 1, threads)
+        # On busy cores two threads wait for each other most of the time; then one is the best.
+        patience = 30 + 10 * seconds[choices[0]] / rollouts if seconds else None
+        if worker("run", 1, threads, patience=patience) is None:
+            print(f"  probe: {worker.contender.name}, {threads} threads: given up", flush=True)
+            worker("run", 1, choices[0])
+            break
         seconds[threads] = worker("run", rollouts, threads)["seconds"]
         speed = rollouts * ROLLOUT / seconds[threads]
         print(f"  probe: {worker.contender.name}, {threads} threads: {speed:.0f} steps/s", flush=True)
-    return min(choices, key=seconds.__getitem__)
+    return min(seconds, key=seconds.__getitem__)
 
 
 def compare(game: Game, rounds: int, choices: list[int]) -> dict[str, Any]:
