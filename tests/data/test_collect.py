@@ -177,6 +177,8 @@ def test_envs_that_cannot_be_held_do_not_notice():
     collector = collector_on(counting_envs("foreign_next_step"))
     collector.pause()
     collector.resume()
+    collector.collect(Rows(1))
+    assert collector.buffer.rows == 1
 
 
 def test_a_dict_observation_arrives_whole_in_each_mode():

@@ -55,4 +55,5 @@ def test_of_ppo(option, message):
 
 @pytest.mark.parametrize("config_class", ALL)
 def test_what_people_write_is_taken(config_class):
-    config_class(learning_rate=1, gamma=np.float64(0.5), hidden_sizes=[8, 8], reward_clip=None)
+    config = config_class(learning_rate=1, gamma=np.float64(0.5), hidden_sizes=[8, 8], reward_clip=None)
+    assert (config.learning_rate, config.gamma, config.reward_clip) == (1, 0.5, None)

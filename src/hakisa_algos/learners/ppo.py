@@ -121,7 +121,7 @@ FOR_PICTURES = PPOConfig(
     entropy_schedule="linear",
     normalize_observation=True,
 )
-"""What takes Pong to 20 points fastest (benchmarks/pong.py)."""
+"""For pictures; measured on Pong (benchmarks/pong.py)."""
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,8 @@ _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
 def keep_freed_memory() -> None:
     """Tells glibc to keep what is freed for the next tensor, instead of handing it to the kernel.
 
-    A training step on pictures frees and takes the same hundred MB again and again; the page faults of fresh memory
-    are a fifth of it (see docs/speed.md). It holds for the whole process, whose peak it does not raise. Other C
-    libraries are left alone.
+    A training step on pictures frees and takes the same hundred MB again and again, and fresh memory costs page faults.
+    It holds for the whole process. Other C libraries are left alone.
     """
     if not sys.platform.startswith("linux"):
         return

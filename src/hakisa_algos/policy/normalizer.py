@@ -1,7 +1,7 @@
 """A running mean and variance of observations, kept with the weights.
 
 For pictures this is what makes a small bright ball on a wide grey field stand out: every pixel is measured against
-its own past. On Pong it saves the first third of the run (see docs/speed.md).
+its own past (see docs/speed.md).
 """
 
 from __future__ import annotations
