@@ -230,7 +230,7 @@ def test_a_nan_leaves_the_learner_as_it_was(gradient_steps, prioritized, polyak)
     assert np.isnan(caught.value.arrays["reward"]).any()
     assert same(before, weights(learner))
     assert str(learner.rng.bit_generator.state) == str(rng)
-    assert (learner.updates, learner.policy.version, learner.gradient_steps) == (1, 1, gradient_steps)
+    assert (learner.updates, learner.policy.version) == (1, 1)
     assert learner._sampler._highest == highest
     assert float(learner.policy.epsilon) == epsilon
     reward[:] = good

@@ -24,6 +24,7 @@ METRICS = {
     "time/env_share": 0.32,
     "time/act_share": 0.21,
     "time/update_share": 0.45,
+    "time/bound_share": 0.93,
     "eval/mean_reward": 14.0,
 }
 

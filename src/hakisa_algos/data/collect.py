@@ -58,7 +58,9 @@ class Collector:
         explore: act as in training; False is the policy's best.
 
     Attributes:
-        nanoseconds: time spent since the start in ``"env"`` and in ``"act"``.
+        nanoseconds: time spent since the start in ``"env"``, stepping the envs and storing the rows, and in ``"act"``.
+        stepping: nanoseconds of them in the envs themselves.
+        observation: the newest ones, encoded, each array ``[num_envs, ...]``; None before the first reset.
     """
 
     def __init__(
@@ -78,6 +80,7 @@ class Collector:
         self.explore = explore
         self.generator = torch.Generator(self.device).manual_seed(seed)
         self.nanoseconds = {"env": 0, "act": 0}
+        self.stepping = 0
         n = envs.num_envs
         self._mode = reset_mode(envs)
         self._replayable = self._mode is ResetMode.MASKED and is_deterministic(envs)
@@ -85,7 +88,7 @@ class Collector:
         self._episode = np.zeros(n, np.int64)
         self._start = np.ones(n, bool)
         self._done = np.zeros(n, bool)
-        self._observation: RawObservation = None
+        self.observation: RawObservation = None
         self._episodes_per_seed = episodes_per_seed(envs)
         # Actions since the oldest seed in use, and where in them each column was seeded.
         self._actions = ActionLog()
@@ -94,7 +97,7 @@ class Collector:
 
     def collect(self, need: Need) -> None:
         """Steps until ``need`` is met; the first call resets the envs."""
-        if self._observation is None:
+        if self.observation is None:
             self._reset_all()
         buffer = self.buffer
         buffer.initial_state = {name: tensor.clone() for name, tensor in self._state.items()}
@@ -119,7 +122,7 @@ class Collector:
         policy = self.policy
         if np.count_nonzero(self._start):  # a tenth of what any() takes
             self._state = policy.begin(torch.from_numpy(self._start).to(self.device), self._state)
-        tensors = to_tensors(self._observation, self.device)
+        tensors = to_tensors(self.observation, self.device)
         decision = policy.act(tensors, self._state, self.explore, self.generator)
         self._state = decision.state
         action = decision.action.cpu().numpy()
@@ -127,6 +130,7 @@ class Collector:
         self.nanoseconds["act"] += acted - began
 
         raw, reward, terminated, truncated, infos = self.envs.step(action)
+        self.stepping += time.perf_counter_ns() - acted
         truncated = truncated & ~terminated
         done = terminated | truncated
         valid = _transitions(infos, len(done))
@@ -147,9 +151,9 @@ class Collector:
         self.nanoseconds["env"] += time.perf_counter_ns() - acted
 
     def _see(self, raw: RawObservation, start: np.ndarray) -> None:
-        self._observation = self.policy.observation.encode(raw)
+        self.observation = self.policy.observation.encode(raw)
         self._start = start
-        self.buffer.observe(self._observation, start)
+        self.buffer.observe(self.observation, start)
 
     def _reset_all(self) -> None:
         everyone = np.ones(self.envs.num_envs, bool)
@@ -164,7 +168,10 @@ class Collector:
         for column in np.flatnonzero(seeded):
             self._seed[column] = episode_seed(self.seed, int(column), int(self._episode[column]))
         self._seeded[seeded] = len(self._actions)
-        return reset_columns(self.envs, mask, self._seeds(seeded))
+        began = time.perf_counter_ns()
+        raw = reset_columns(self.envs, mask, self._seeds(seeded))
+        self.stepping += time.perf_counter_ns() - began
+        return raw
 
     def _seeds(self, seeded: np.ndarray) -> list[int | None]:
         return [int(seed) if due else None for seed, due in zip(self._seed, seeded, strict=True)]
@@ -204,7 +211,7 @@ class Collector:
             "episode": self._episode.copy(),
             "start": self._start.copy(),
             "done": self._done.copy(),
-            "observation": None if self._observation is None else map_observation(np.array, self._observation),
+            "observation": None if self.observation is None else map_observation(np.array, self.observation),
             "actions": self._actions.array(),
             "seed": self._seed.copy(),
             "seeded": self._seeded.copy(),
@@ -253,8 +260,8 @@ class Collector:
             ended = (terminated | truncated) & (self._seeded != t + 1)
             if ended.any():
                 raw = reset_columns(self.envs, ended, self._seeds(~everyone))
-        self._observation = self.policy.observation.encode(raw)
-        return same_observation(self._observation, state["observation"])
+        self.observation = self.policy.observation.encode(raw)
+        return same_observation(self.observation, state["observation"])
 
 
 def _transitions(infos: Mapping[str, Any], num_envs: int) -> np.ndarray:

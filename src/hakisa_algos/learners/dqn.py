@@ -165,7 +165,6 @@ class DQN:
         self._demonstrations: tuple[RolloutBuffer, ReplaySampler] | None = None
         self._discounts = config.gamma ** torch.arange(config.n_step, device=device)
         self.updates = 0
-        self.gradient_steps = 0
         self.learning_rate_scale = 1.0
         self._copied_at = 0
         self._snapshot = Snapshot(nn.ModuleList([self.policy, self.target]), self.optimizer)
@@ -256,7 +255,6 @@ class DQN:
             self._copied_at = buffer.steps
         self._prioritize(errors)
         self.updates += 1
-        self.gradient_steps += config.gradient_steps
         self.policy.version += 1
         epsilon = epsilon_at(
             progress, config.epsilon_start, config.epsilon_end, config.epsilon_fraction, config.epsilon_schedule
@@ -265,7 +263,7 @@ class DQN:
         return {f"train/{name}": value for name, value in means.items()} | {
             "train/learning_rate": rate,
             "train/n_updates": self.updates,
-            "train/gradient_steps": self.gradient_steps,
+            "train/gradient_steps": config.gradient_steps,
             "rollout/exploration_rate": epsilon,
         }
 
@@ -354,7 +352,6 @@ class DQN:
             "rng": self.rng.bit_generator.state,
             "sampler": self._sampler.state(),
             "updates": self.updates,
-            "gradient_steps": self.gradient_steps,
             "learning_rate_scale": self.learning_rate_scale,
         }
 
@@ -368,7 +365,6 @@ class DQN:
         self.rng.bit_generator.state = state["rng"]
         self._sampler.load_state(state["sampler"])
         self.updates = state["updates"]
-        self.gradient_steps = state["gradient_steps"]
         self.learning_rate_scale = state["learning_rate_scale"]
         self._snapshot = Snapshot(nn.ModuleList([self.policy, self.target]), self.optimizer)
 

@@ -139,6 +139,12 @@ class ActorCritic(nn.Module):
         value: Tensor = self(observation)[1]
         return value
 
+    def probe(self, observation: Observation) -> Tensor:
+        """A scalar that hangs on the whole network, as cheap as a loss can be: what gradient steps are measured by."""
+        distribution, value = self(observation)
+        loss: Tensor = distribution.log_prob(distribution.mode()).mean() + value.square().mean()
+        return loss
+
     def initial_state(self, n: int) -> State:
         """See :class:`Policy`; a feed-forward net carries nothing."""
         return {}

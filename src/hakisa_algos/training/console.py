@@ -215,6 +215,7 @@ def plain_line(progress: Progress) -> str:
         ("time/env_share", "env"),
         ("time/act_share", "act"),
         ("time/update_share", "update"),
+        ("time/bound_share", "bound"),
     ):
         if math.isfinite(metrics.get(name, math.nan)):
             value = metrics[name]

@@ -155,6 +155,8 @@ def _time(progress: Progress, width: int) -> list[Row]:
         if known[stage] >= 0.005:
             legend.append("● ", style=colour)
             legend.append(f"{stage} {known[stage]:.0%}   ", style="default")
+    if _known(progress, "time/bound_share"):
+        legend.append(f"{progress.metrics['time/bound_share']:.0%} of the bound", style=_QUIET)
     return [("time", bar), ("", legend)]
 
 

@@ -18,6 +18,8 @@ from hakisa_algos.data.columns import FrameStack
 from hakisa_algos.data.rollout import RolloutBuffer
 from hakisa_algos.errors import ConfigError, NonFiniteError
 from hakisa_algos.learners.learner import Learner
+from hakisa_algos.policy.observations import to_tensors
+from hakisa_algos.training.bound import Bound, measure_bound
 from hakisa_algos.training.checkpoint import mark_best, save_checkpoint
 from hakisa_algos.training.collapse import CollapseConfig, CollapseDetector
 from hakisa_algos.training.metrics import Sink
@@ -125,6 +127,7 @@ class Trainer:
         self._best_evaluation = -math.inf
         self._saved: tuple[Path | None, int] | None = None
         self._update_seconds = 0.0
+        self._bound: Bound | None = None
         self.stopped_by: str | None = None
 
     @property
@@ -154,12 +157,18 @@ class Trainer:
 
     def _loop(self, signals: StopSignals) -> None:
         began, first = time.perf_counter(), self.step
-        spent = dict(self.collector.nanoseconds)
-        self._update_seconds = 0.0
+        spent, stepping = dict(self.collector.nanoseconds), self.collector.stepping
+        self._update_seconds, gradient_steps = 0.0, 0.0
         while self.step < self.learner.config.total_steps and not self.stopped_by:
             before = self.step
             metrics = self._iterate()
-            metrics |= self._times(time.perf_counter() - began, self.step - first, spent)
+            elapsed = time.perf_counter() - began
+            metrics |= self._times(elapsed, self.step - first, spent)
+            gradient_steps += metrics.get("train/gradient_steps", 0.0)
+            self._bound = self._bound or self._measure_bound()
+            if self._bound:
+                env, rows = (self.collector.stepping - stepping) / 1e9, (self.step - first) // self.envs.num_envs
+                metrics["time/bound_share"] = self._bound.share(elapsed, env, rows, gradient_steps)
             if self._passed(before, self.evaluate_every):
                 metrics |= self._evaluate()
             for sink in self.sinks:
@@ -245,8 +254,10 @@ class Trainer:
         if self.evaluation is None:
             return {}
         self.collector.pause()
-        metrics = self.evaluation()
-        self.collector.resume()
+        try:
+            metrics = self.evaluation()
+        finally:
+            self.collector.resume()
         mean = metrics.get("eval/mean_reward", -math.inf)
         if mean > self._best_evaluation:
             self._best_evaluation = mean
@@ -267,6 +278,14 @@ class Trainer:
             "time/fps": steps / elapsed,
             "time/elapsed": elapsed,
         }
+
+    def _measure_bound(self) -> Bound | None:
+        policy, config = self.learner.policy, self.learner.config
+        minibatch = getattr(config, "minibatch_size", None) or getattr(config, "batch_size", None)
+        if minibatch is None or not hasattr(policy, "probe"):
+            return None
+        seen = to_tensors(self.collector.observation, self.collector.device)
+        return measure_bound(policy, seen, min(minibatch, self.learner.capacity * self.envs.num_envs))
 
     def _crash(self, error: NonFiniteError) -> None:
         if self.checkpoints is None:
