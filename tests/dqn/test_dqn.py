@@ -237,6 +237,27 @@ def test_a_nan_leaves_the_learner_as_it_was(gradient_steps, prioritized, polyak)
     assert np.isfinite(list(learner.update(buffer).values())).all()
 
 
+def test_an_infinite_observation_reaches_neither_the_statistics_nor_the_weights():
+    learner, buffer, collector = made(normalize_observation=True, target_every=1)
+    learner.update(buffer)
+    collector.collect(Rows(1))
+    before, rng = weights(learner), str(learner.rng.bit_generator.state)
+    buffer._observations[""].data[:] = torch.inf
+    with pytest.raises(NonFiniteError, match="update 2: observation became NaN"):
+        learner.update(buffer)
+    assert same(before, weights(learner))
+    assert str(learner.rng.bit_generator.state) == rng
+
+
+def test_both_networks_see_the_same_statistics():
+    learner, buffer, collector = made(normalize_observation=True, target_every=20)
+    for _ in range(4):
+        learner.update(buffer)
+        collector.collect(Rows(5))
+    assert learner.policy.normalizer.parts[0].count > 256
+    assert learner.target.normalizer is learner.policy.normalizer
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

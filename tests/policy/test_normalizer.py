@@ -47,10 +47,10 @@ def test_statistics_are_saved_with_the_weights():
     policy, other = (ActorCritic(space, spaces.Discrete(2), normalize_observation=True) for _ in range(2))
     batch = {"a.b": torch.randn(50, 2) * 9, "c": torch.randint(256, (50, 3, 40, 40), dtype=torch.uint8)}
     first = policy(batch)[1]
-    policy.update_normalizer(batch)
+    policy.normalizer.update(batch)
     other.load_state_dict(policy.state_dict())
     torch.testing.assert_close(policy(batch)[1], other(batch)[1])
-    assert [normalizer.count for normalizer in other.normalizers.values()] == [50, 50]
+    assert [normalizer.count for normalizer in other.normalizer.parts] == [50, 50]
     assert not torch.allclose(policy(batch)[1], first)
 
 
@@ -84,7 +84,7 @@ def test_a_byte_vector_is_scaled_once():
     space = spaces.Box(0, 255, (8,), np.uint8)
     policy = ActorCritic(space, spaces.Discrete(2), normalize_observation=True)
     batch = torch.randint(256, (500, 8), dtype=torch.uint8)
-    policy.update_normalizer(batch)
+    policy.normalizer.update(batch)
     seen = []
     policy.trunk.activation.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
     policy(batch)
@@ -105,7 +105,7 @@ def test_the_statistics_move_after_the_update_only_and_by_real_rows_only(form):
     )
     buffer = RolloutBuffer(16, 3, learner.policy.observation)
     collector = Collector(envs, learner.policy, buffer)
-    normalizer = learner.policy.normalizers["n0"]
+    normalizer = learner.policy.normalizer.parts[0]
     everything = []
     for _ in range(4):
         before = normalizer.mean.clone()

@@ -21,14 +21,20 @@ from torch import Tensor, nn
 from hakisa_algos.data.collect import Rows
 from hakisa_algos.data.replay import ReplaySampler, Transitions
 from hakisa_algos.data.rollout import RolloutBuffer
-from hakisa_algos.errors import ConfigError, NonFiniteError
+from hakisa_algos.errors import ConfigError
 from hakisa_algos.learners.epsilon import EpsilonShape, check_epsilon, epsilon_at
-from hakisa_algos.learners.rollback import Snapshot
+from hakisa_algos.learners.flat import FlatWeights
+from hakisa_algos.learners.rollback import Snapshot, not_finite
 from hakisa_algos.learners.schedules import Shape, anneal
 from hakisa_algos.learners.validation import check_config
+from hakisa_algos.policy.memory import keep_freed_memory
 from hakisa_algos.policy.networks import NetworkFactory
+from hakisa_algos.policy.normalizer import ObservationNormalizer
 from hakisa_algos.policy.precision import Precision, has_pictures, resolve_bf16
 from hakisa_algos.policy.q_network import QNetwork
+
+# Drawn rows that the observation statistics are taken from, each time.
+_NORMALIZER_ROWS = 256
 
 
 @dataclass(frozen=True)
@@ -99,6 +105,8 @@ class DQNConfig:
     """Widths of an MLP's layers."""
     activation: str = "relu"
     """tanh or relu, of an MLP."""
+    normalize_observation: bool = False
+    """Scale observations by their running mean and variance, pictures pixel by pixel."""
     precision: Precision = "auto"
     """fp32, bf16, or auto: bf16 for pictures where the hardware computes in it."""
 
@@ -154,11 +162,17 @@ class DQN:
                 hidden_sizes=config.hidden_sizes,
                 activation=config.activation,
                 dueling=config.dueling,
+                normalize_observation=config.normalize_observation,
                 bf16=resolve_bf16(config.precision, device, observation_space),
             ).to(device)
+        if device.type == "cpu":
+            keep_freed_memory()
         self.policy.epsilon.fill_(config.epsilon_start)
-        self.target = copy.deepcopy(self.policy).requires_grad_(False)
-        self.optimizer = torch.optim.Adam(self.policy.parameters(), config.learning_rate, fused=True)
+        self.target = copy.deepcopy(self.policy)
+        self.target.normalizer = self.policy.normalizer  # both see the same numbers
+        self._weights, self._target_weights = FlatWeights(self.policy), FlatWeights(self.target)
+        self.target.requires_grad_(False)
+        self.optimizer = torch.optim.Adam([self._weights.vector], config.learning_rate, fused=True)
         self.rng = np.random.Generator(np.random.Philox(seed))
         exponent = config.priority_exponent if config.prioritized else 0.0
         self._sampler = ReplaySampler(self.capacity, num_envs, config.n_step, exponent)
@@ -166,7 +180,7 @@ class DQN:
         self._discounts = config.gamma ** torch.arange(config.n_step, device=device)
         self.updates = 0
         self.learning_rate_scale = 1.0
-        self._copied_at = 0
+        self._copied_at = self._normalized_at = 0
         self._snapshot = Snapshot(nn.ModuleList([self.policy, self.target]), self.optimizer)
 
     @classmethod
@@ -189,6 +203,7 @@ class DQN:
             target_every=2_000,
             epsilon_end=0.01,
             epsilon_fraction=0.1,
+            normalize_observation=True,
         )
 
     @property
@@ -230,6 +245,8 @@ class DQN:
             group["lr"] = rate
         beta = config.priority_beta + (1 - config.priority_beta) * min(progress, 1.0)
         drawn_before = self.rng.bit_generator.state
+        if self.policy.normalizer is not None and buffer.steps - self._normalized_at >= config.target_every:
+            self._normalize(self.policy.normalizer, buffer)
         if config.gradient_steps > 1:
             self._snapshot.take()
 
@@ -238,9 +255,7 @@ class DQN:
         for step in range(1, config.gradient_steps + 1):
             batch, demonstrated = self._draw(buffer, beta)
             loss, error, terms = self._loss(batch, demonstrated)
-            self.optimizer.zero_grad(set_to_none=True)
-            torch.autograd.backward(loss)
-            terms["grad_norm"] = nn.utils.clip_grad_norm_(self.policy.parameters(), config.max_grad_norm)
+            terms["grad_norm"] = self._weights.differentiate(loss, config.max_grad_norm)
             for name, term in terms.items():
                 sums[name] = sums[name] + term.detach() if name in sums else term.detach()
             errors.append((batch.position, error))
@@ -314,9 +329,18 @@ class DQN:
 
     @torch.no_grad()
     def _move_target(self, share: float) -> None:
-        new: list[Tensor] = list(self.policy.parameters())
-        old: list[Tensor] = list(self.target.parameters())
-        torch._foreach_lerp_(old, new, share)
+        self._target_weights.vector.lerp_(self._weights.vector, share)
+
+    def _normalize(self, normalizer: ObservationNormalizer, buffer: RolloutBuffer) -> None:
+        drawn_before = self.rng.bit_generator.state
+        seen = self._sampler.sample(buffer, _NORMALIZER_ROWS, self.rng).to(self.device).observation
+        keyed = seen if isinstance(seen, dict) else {"observation": seen}
+        wrong = [key for key, value in keyed.items() if not value.isfinite().all()]
+        if wrong:
+            self.rng.bit_generator.state = drawn_before
+            raise not_finite(self.updates + 1, wrong, keyed)
+        normalizer.update(seen)
+        self._normalized_at = buffer.steps
 
     def _prioritize(self, errors: list[tuple[Tensor, Tensor]]) -> None:
         # Once per update, as in Ape-X, so that a GPU is not waited for within it.
@@ -335,11 +359,7 @@ class DQN:
             self._snapshot.restore()
         self.rng.bit_generator.state = drawn_before
         names = ("action", "reward", "steps", "terminated", "weight", "position")
-        raise NonFiniteError(
-            f"update {self.updates + 1}: {', '.join(wrong)} became NaN or infinite. The weights are as they were "
-            "before it. Look for NaN in rewards and observations, or lower learning_rate",
-            {name: getattr(batch, name).cpu().numpy() for name in names},
-        )
+        raise not_finite(self.updates + 1, wrong, {name: getattr(batch, name) for name in names})
 
     def state(self) -> dict[str, Any]:
         """See :class:`hakisa_algos.learners.learner.Learner`; demonstrations are not in it: give them again."""
@@ -348,6 +368,7 @@ class DQN:
             "version": self.policy.version,
             "target": dict(self.target.state_dict()),
             "copied_at": self._copied_at,
+            "normalized_at": self._normalized_at,
             "optimizer": self.optimizer.state_dict(),
             "rng": self.rng.bit_generator.state,
             "sampler": self._sampler.state(),
@@ -361,6 +382,7 @@ class DQN:
         self.policy.version = state["version"]
         self.target.load_state_dict(state["target"])
         self._copied_at = state["copied_at"]
+        self._normalized_at = state["normalized_at"]
         self.optimizer.load_state_dict(state["optimizer"])
         self.rng.bit_generator.state = state["rng"]
         self._sampler.load_state(state["sampler"])

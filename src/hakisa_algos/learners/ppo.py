@@ -6,32 +6,26 @@ REINFORCE is A2C with lambda 1 and the return in place of the advantage.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
 from gymnasium import spaces
-from torch import Tensor
+from torch import Tensor, nn
 
-from hakisa_algos.data.collect import Rows
-from hakisa_algos.data.returns import generalized_advantages, successor_values
+from hakisa_algos.data.returns import generalized_advantages
 from hakisa_algos.data.rollout import Rollout, RolloutBuffer
-from hakisa_algos.errors import NonFiniteError
-from hakisa_algos.learners.flat import FlatWeights
-from hakisa_algos.learners.rollback import Snapshot
+from hakisa_algos.learners.on_policy import OnPolicy
+from hakisa_algos.learners.rollback import not_finite
 from hakisa_algos.learners.schedules import Shape, anneal
 from hakisa_algos.learners.validation import check_config
 from hakisa_algos.policy.compilation import Compiled
-from hakisa_algos.policy.memory import keep_freed_memory
 from hakisa_algos.policy.networks import NetworkFactory
-from hakisa_algos.policy.observations import Observation, map_observation
+from hakisa_algos.policy.observations import Observation
 from hakisa_algos.policy.policy import ActorCritic
 from hakisa_algos.policy.precision import Precision, has_pictures, resolve_bf16
-
-# Rows of each rollout, drawn at random, that the observation statistics are taken from.
-_NORMALIZER_ROWS = 256
 
 
 @dataclass(frozen=True)
@@ -174,7 +168,7 @@ class Batch:
         return Batch(*(getattr(self, name)[rows] for name in self.__dataclass_fields__))
 
 
-class PPO:
+class PPO(OnPolicy):
     """See :class:`hakisa_algos.learners.learner.Learner`."""
 
     config_class: ClassVar[type] = PPOConfig
@@ -190,12 +184,9 @@ class PPO:
         device: torch.device,
         network: NetworkFactory | None = None,
     ) -> None:
-        self.config = config
-        self.device = device
-        self.num_envs = num_envs
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            self.policy = ActorCritic(
+            policy = ActorCritic(
                 observation_space,
                 action_space,
                 network=network or config.network,
@@ -205,23 +196,15 @@ class PPO:
                 bf16=resolve_bf16(config.precision, device, observation_space),
                 compile=config.compile,
             ).to(device)
-        if device.type == "cpu":
-            keep_freed_memory()
-        self.generator = torch.Generator().manual_seed(seed)
-        self.updates = 0
-        self.learning_rate_scale = 1.0
-        self._weights = FlatWeights(self.policy)
-        weights = [self._weights.vector]
-        if config.optimizer == "adam":
-            self.optimizer: torch.optim.Optimizer = torch.optim.Adam(
-                weights, config.learning_rate, eps=1e-5, fused=True
-            )
-        else:
-            self.optimizer = torch.optim.RMSprop(weights, config.learning_rate, alpha=0.99, eps=1e-5)
-        self._snapshot = Snapshot(self.policy, self.optimizer)
+        super().__init__(policy, config, num_envs, seed, device)
         self._differentiate: Callable[..., dict[str, Tensor]] = self._gradient
         if config.compile:
             self._differentiate = Compiled(self._gradient)
+
+    def _make_optimizer(self, weights: list[nn.Parameter]) -> torch.optim.Optimizer:
+        if self.config.optimizer == "adam":
+            return torch.optim.Adam(weights, self.config.learning_rate, eps=1e-5, fused=True)
+        return torch.optim.RMSprop(weights, self.config.learning_rate, alpha=0.99, eps=1e-5)
 
     @classmethod
     def default_config(cls, observation_space: spaces.Space[Any]) -> PPOConfig:
@@ -230,26 +213,6 @@ class PPO:
             return FOR_PICTURES
         config: PPOConfig = cls.config_class()
         return config
-
-    @property
-    def need(self) -> Rows:
-        """A rollout."""
-        return Rows(self.config.n_steps)
-
-    @property
-    def capacity(self) -> int:
-        """One rollout."""
-        return self.config.n_steps
-
-    @property
-    def remembered(self) -> int:
-        """None: a rollout is used once."""
-        return 0
-
-    @property
-    def keep_observations(self) -> bool:
-        """Observations are what it learns from."""
-        return True
 
     def update(self, buffer: RolloutBuffer) -> dict[str, float]:
         """Epochs of minibatch steps on the newest rollout, until done or stopped by the KL."""
@@ -291,7 +254,7 @@ class PPO:
         if wrong:
             self._snapshot.restore()
             self.generator.set_state(drawn)
-            raise self._failure(wrong, batch, rollout)
+            raise not_finite(self.updates + 1, wrong, self._crash_data(batch, rollout))
         self.updates += 1
         self.policy.version += 1
         return {f"train/{name}": value for name, value in means.items()} | {
@@ -335,93 +298,30 @@ class PPO:
         return loss, terms
 
     def _batch(self, rollout: Rollout) -> Batch:
-        config = self.config
-        names = ("terminated", "truncated", "valid", "value", "reward")
-        terminated, truncated, valid, value, reward = (rollout.column(name).numpy() for name in names)
-        reward = reward * np.float32(config.reward_scale)
-        if config.reward_clip is not None:
-            reward = reward.clip(-config.reward_clip, config.reward_clip)
-        last, final = self._bootstrap(rollout)
-        following = successor_values(value, last, truncated, final)
+        config, o = self.config, self._outcome(rollout)
         with np.errstate(invalid="ignore"):  # an infinite reward is found, and said, after the update
             advantage = generalized_advantages(
-                reward, value, following, terminated, truncated, valid, config.gamma, config.gae_lambda
+                o.reward, o.value, o.following, o.terminated, o.truncated, o.valid, config.gamma, config.gae_lambda
             )
-        returns = advantage + value
-        index = torch.from_numpy(np.flatnonzero(valid))
+        returns = advantage + o.value
+        index = torch.from_numpy(np.flatnonzero(o.valid))
         columns = (
             rollout.column("action"),
             rollout.column("log_prob"),
-            torch.from_numpy(value),
+            torch.from_numpy(o.value),
             torch.from_numpy(advantage if config.baseline else returns),
             torch.from_numpy(returns),
         )
         return Batch(index, *(c.flatten(0, 1)[index].to(self.device) for c in columns))
 
-    def _bootstrap(self, rollout: Rollout) -> tuple[np.ndarray, np.ndarray]:
-        """Values after the last row ``[num_envs]`` and of all truncated rows, in one forward."""
-        following, final = rollout.next_observation(), rollout.final_observations()
-        if final is not None:
-            if isinstance(following, dict) and isinstance(final, dict):
-                following = {key: torch.cat([following[key], final[key]]) for key in following}
-            elif isinstance(following, Tensor) and isinstance(final, Tensor):
-                following = torch.cat([following, final])
-        values = self.policy.value(self._to_device(following)).cpu().numpy()
-        return values[: rollout.num_envs], values[rollout.num_envs :]
-
-    def _observation(self, rollout: Rollout, index: Tensor) -> Observation:
-        return self._to_device(rollout.observation(index.cpu()))
-
-    def _to_device(self, observation: Observation) -> Observation:
-        moved: Observation = map_observation(lambda x: x.to(self.device, non_blocking=True), observation)
-        return moved
-
-    def _normalize(self, rollout: Rollout) -> None:
-        if self.config.normalize_observation:
-            valid = torch.from_numpy(np.flatnonzero(rollout.column("valid").numpy()))
-            drawn = torch.randperm(len(valid), generator=self.generator)[:_NORMALIZER_ROWS]
-            self.policy.update_normalizer(self._observation(rollout, valid[drawn]))
-
-    def _not_finite(self, means: Mapping[str, float]) -> list[str]:
-        wrong = [name for name, value in means.items() if not np.isfinite(value)]
-        # An infinite observation is clipped to a finite one, but not before it is in the statistics.
-        statistics = self.policy.normalizers.buffers()
-        return wrong if all(bool(s.isfinite().all()) for s in statistics) else [*wrong, "observation statistics"]
-
-    def _failure(self, wrong: list[str], batch: Batch, rollout: Rollout) -> NonFiniteError:
-        arrays = {name: getattr(batch, name).cpu().numpy() for name in batch.__dataclass_fields__}
-        arrays["reward"] = rollout.column("reward").numpy()
+    def _crash_data(self, batch: Batch, rollout: Rollout) -> dict[str, Tensor]:
+        arrays = {name: getattr(batch, name) for name in batch.__dataclass_fields__}
+        arrays["reward"] = rollout.column("reward")
         observation = rollout.observation(batch.index.cpu())
         keyed = observation if isinstance(observation, dict) else {"": observation}
         # Integers cannot be the cause, and pictures would fill the disk.
-        floats = {key: value.numpy() for key, value in keyed.items() if value.is_floating_point()}
-        arrays |= {f"observation.{key}" if key else "observation": value for key, value in floats.items()}
-        return NonFiniteError(
-            f"update {self.updates + 1}: {', '.join(wrong)} became NaN or infinite. The weights are as they were "
-            "before it. Look for NaN in rewards and observations, or lower learning_rate",
-            arrays,
-        )
-
-    def state(self) -> dict[str, Any]:
-        """See :class:`hakisa_algos.learners.learner.Learner`."""
-        return {
-            "policy": dict(self.policy.state_dict()),
-            "version": self.policy.version,
-            "optimizer": self.optimizer.state_dict(),
-            "generator": self.generator.get_state(),
-            "updates": self.updates,
-            "learning_rate_scale": self.learning_rate_scale,
-        }
-
-    def load_state(self, state: Mapping[str, Any]) -> None:
-        """See :class:`hakisa_algos.learners.learner.Learner`."""
-        self.policy.load_state_dict(state["policy"])
-        self.policy.version = state["version"]
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.generator.set_state(state["generator"])
-        self.updates = state["updates"]
-        self.learning_rate_scale = state["learning_rate_scale"]
-        self._snapshot = Snapshot(self.policy, self.optimizer)
+        floats = {key: value for key, value in keyed.items() if value.is_floating_point()}
+        return arrays | {f"observation.{key}" if key else "observation": value for key, value in floats.items()}
 
 
 class A2C(PPO):

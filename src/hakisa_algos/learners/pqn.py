@@ -5,7 +5,6 @@ Rollouts as PPO's, Q(lambda) targets, minibatch epochs; layer normalisation keep
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -14,16 +13,14 @@ import torch
 from gymnasium import spaces
 from torch import Tensor, nn
 
-from hakisa_algos.data.collect import Rows
-from hakisa_algos.data.returns import lambda_returns, successor_values
+from hakisa_algos.data.returns import lambda_returns
 from hakisa_algos.data.rollout import Rollout, RolloutBuffer
-from hakisa_algos.errors import NonFiniteError
 from hakisa_algos.learners.epsilon import EpsilonShape, check_epsilon, epsilon_at
-from hakisa_algos.learners.rollback import Snapshot
+from hakisa_algos.learners.on_policy import OnPolicy
+from hakisa_algos.learners.rollback import not_finite
 from hakisa_algos.learners.schedules import Shape, anneal
 from hakisa_algos.learners.validation import check_config
 from hakisa_algos.policy.networks import NetworkFactory
-from hakisa_algos.policy.observations import Observation, join_observations, map_observation
 from hakisa_algos.policy.precision import Precision, has_pictures, resolve_bf16
 from hakisa_algos.policy.q_network import QNetwork
 
@@ -74,6 +71,8 @@ class PQNConfig:
     """Widths of an MLP's layers."""
     activation: str = "relu"
     """tanh or relu, of an MLP."""
+    normalize_observation: bool = False
+    """Scale observations by their running mean and variance, pictures pixel by pixel."""
     precision: Precision = "auto"
     """fp32, bf16, or auto: bf16 for pictures where the hardware computes in it."""
 
@@ -89,7 +88,7 @@ class PQNConfig:
         check_epsilon(self.epsilon_start, self.epsilon_end, self.epsilon_fraction, self.epsilon_schedule)
 
 
-class PQN:
+class PQN(OnPolicy):
     """See :class:`hakisa_algos.learners.learner.Learner`."""
 
     config_class: ClassVar[type] = PQNConfig
@@ -105,12 +104,9 @@ class PQN:
         device: torch.device,
         network: NetworkFactory | None = None,
     ) -> None:
-        self.config = config
-        self.device = device
-        self.num_envs = num_envs
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            self.policy = QNetwork(
+            policy = QNetwork(
                 observation_space,
                 action_space,
                 network=network or config.network,
@@ -118,15 +114,15 @@ class PQN:
                 activation=config.activation,
                 dueling=config.dueling,
                 layer_norm=config.layer_norm,
+                normalize_observation=config.normalize_observation,
                 keep_value=True,
                 bf16=resolve_bf16(config.precision, device, observation_space),
             ).to(device)
-        self.policy.epsilon.fill_(config.epsilon_start)
-        self.optimizer = torch.optim.RAdam(self.policy.parameters(), config.learning_rate)
-        self.generator = torch.Generator().manual_seed(seed)
-        self.updates = 0
-        self.learning_rate_scale = 1.0
-        self._snapshot = Snapshot(self.policy, self.optimizer)
+        policy.epsilon.fill_(config.epsilon_start)
+        super().__init__(policy, config, num_envs, seed, device)
+
+    def _make_optimizer(self, weights: list[nn.Parameter]) -> torch.optim.Optimizer:
+        return torch.optim.RAdam(weights, self.config.learning_rate)
 
     @classmethod
     def default_config(cls, observation_space: spaces.Space[Any]) -> PQNConfig:
@@ -140,27 +136,8 @@ class PQN:
             learning_rate=2.5e-4,
             epsilon_end=0.01,
             epsilon_fraction=0.1,
+            normalize_observation=True,
         )
-
-    @property
-    def need(self) -> Rows:
-        """A rollout."""
-        return Rows(self.config.n_steps)
-
-    @property
-    def capacity(self) -> int:
-        """One rollout."""
-        return self.config.n_steps
-
-    @property
-    def remembered(self) -> int:
-        """None: a rollout is used once."""
-        return 0
-
-    @property
-    def keep_observations(self) -> bool:
-        """Observations are what it learns from."""
-        return True
 
     def update(self, buffer: RolloutBuffer) -> dict[str, float]:
         """Epochs of minibatch steps on the newest rollout."""
@@ -180,20 +157,25 @@ class PQN:
             order = torch.randperm(len(index), generator=self.generator)
             for first in range(0, len(order), config.minibatch_size):
                 rows = order[first : first + config.minibatch_size]
-                values = self.policy(self._to_device(rollout.observation(index[rows])))
+                values = self.policy(self._observation(rollout, index[rows]))
                 chosen = values.of(action[rows])
                 error = chosen - target[rows]
                 loss = 0.5 * error.square().mean()
-                self.optimizer.zero_grad(set_to_none=True)
-                torch.autograd.backward(loss)
-                norm = nn.utils.clip_grad_norm_(self.policy.parameters(), config.max_grad_norm)
+                norm = self._weights.differentiate(loss, config.max_grad_norm)
                 self.optimizer.step()
                 terms = {"loss": loss, "q_value": chosen.mean(), "td_error": error.abs().mean(), "grad_norm": norm}
                 for name, term in terms.items():
                     sums[name] = sums[name] + term.detach() if name in sums else term.detach()
                 steps += 1
         means = dict(zip(sums, (torch.stack(list(sums.values())) / steps).tolist(), strict=True))
-        self._check_finite(means, shuffled_before, {"action": action, "target": target}, rollout)
+        self._normalize(rollout)
+        wrong = self._not_finite(means)
+        if wrong:
+            self._snapshot.restore()
+            self.generator.set_state(shuffled_before)
+            raise not_finite(
+                self.updates + 1, wrong, {"action": action, "target": target, "reward": rollout.column("reward")}
+            )
         self.updates += 1
         self.policy.version += 1
         epsilon = epsilon_at(
@@ -213,63 +195,10 @@ class PQN:
 
     def _batch(self, rollout: Rollout) -> tuple[Tensor, Tensor, Tensor]:
         """Positions of the transitions in the rollout, their actions, and the Q(lambda) targets."""
-        config = self.config
-        names = ("terminated", "truncated", "valid", "value", "reward")
-        terminated, truncated, valid, value, reward = (rollout.column(name).numpy() for name in names)
-        reward = reward * np.float32(config.reward_scale)
-        if config.reward_clip is not None:
-            reward = reward.clip(-config.reward_clip, config.reward_clip)
-        last, final = self._bootstrap(rollout)
-        following = successor_values(value, last, truncated, final)
-        target = lambda_returns(reward, following, terminated, truncated, valid, config.gamma, config.q_lambda)
-        index = torch.from_numpy(np.flatnonzero(valid))
+        config, o = self.config, self._outcome(rollout)
+        target = lambda_returns(
+            o.reward, o.following, o.terminated, o.truncated, o.valid, config.gamma, config.q_lambda
+        )
+        index = torch.from_numpy(np.flatnonzero(o.valid))
         action = rollout.column("action").flatten(0, 1)[index].to(self.device)
         return index, action, torch.from_numpy(target).flatten()[index].to(self.device)
-
-    def _bootstrap(self, rollout: Rollout) -> tuple[np.ndarray, np.ndarray]:
-        """Best values after the last row ``[num_envs]`` and of all truncated rows, in one forward."""
-        following, final = rollout.next_observation(), rollout.final_observations()
-        if final is not None:
-            following = join_observations(following, final)
-        values = self.policy.value(self._to_device(following)).cpu().numpy()
-        return values[: rollout.num_envs], values[rollout.num_envs :]
-
-    def _to_device(self, observation: Observation) -> Observation:
-        moved: Observation = map_observation(lambda x: x.to(self.device, non_blocking=True), observation)
-        return moved
-
-    def _check_finite(
-        self, means: Mapping[str, float], shuffled_before: Tensor, batch: Mapping[str, Tensor], rollout: Rollout
-    ) -> None:
-        wrong = [name for name, value in means.items() if not np.isfinite(value)]
-        if not wrong:
-            return
-        self._snapshot.restore()
-        self.generator.set_state(shuffled_before)
-        raise NonFiniteError(
-            f"update {self.updates + 1}: {', '.join(wrong)} became NaN or infinite. The weights are as they were "
-            "before it. Look for NaN in rewards and observations, or lower learning_rate",
-            {name: tensor.cpu().numpy() for name, tensor in batch.items()}
-            | {"reward": rollout.column("reward").numpy()},
-        )
-
-    def state(self) -> dict[str, Any]:
-        """See :class:`hakisa_algos.learners.learner.Learner`."""
-        return {
-            "policy": dict(self.policy.state_dict()),
-            "version": self.policy.version,
-            "optimizer": self.optimizer.state_dict(),
-            "generator": self.generator.get_state(),
-            "updates": self.updates,
-            "learning_rate_scale": self.learning_rate_scale,
-        }
-
-    def load_state(self, state: Mapping[str, Any]) -> None:
-        """See :class:`hakisa_algos.learners.learner.Learner`."""
-        self.policy.load_state_dict(state["policy"])
-        self.policy.version = state["version"]
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.generator.set_state(state["generator"])
-        self.updates = state["updates"]
-        self.learning_rate_scale = state["learning_rate_scale"]
-        self._snapshot = Snapshot(self.policy, self.optimizer)

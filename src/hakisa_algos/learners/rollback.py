@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 import torch
 from torch import Tensor, nn
+
+from hakisa_algos.errors import NonFiniteError
 
 
 class Snapshot:
@@ -41,3 +45,18 @@ class Snapshot:
         weights = [*self._module.parameters(), *self._module.buffers()]
         state = [v for entry in self._optimizer.state.values() for v in entry.values() if isinstance(v, Tensor)]
         return [*(w.data for w in weights), *state]
+
+
+def not_finite(update: int, wrong: Sequence[str], arrays: Mapping[str, Tensor]) -> NonFiniteError:
+    """What to raise after :meth:`Snapshot.restore`.
+
+    Args:
+        update: which one was taken back.
+        wrong: names of what became NaN or infinite.
+        arrays: the batch, for the crash file.
+    """
+    return NonFiniteError(
+        f"update {update}: {', '.join(wrong)} became NaN or infinite. The weights are as they were before it. Look for "
+        "NaN in rewards and observations, or lower learning_rate",
+        {name: tensor.cpu().numpy() for name, tensor in arrays.items()},
+    )

@@ -6,9 +6,13 @@ its own past (see docs/speed.md).
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
+from gymnasium import spaces
 from torch import Tensor, nn
 
+from hakisa_algos.policy.observations import Observation, is_picture
 from hakisa_algos.policy.precision import compute_dtype
 
 
@@ -78,3 +82,31 @@ class RunningNormalizer(nn.Module):
     def _laid_out(self, entries: Tensor) -> Tensor:
         batch = entries.unsqueeze(0).clone()
         return batch.contiguous(memory_format=torch.channels_last) if self._picture else batch
+
+
+class ObservationNormalizer(nn.Module):
+    """A :class:`RunningNormalizer` per key of Dict observations, or one for a Box.
+
+    Args:
+        space: Box or Dict of Box.
+    """
+
+    def __init__(self, space: spaces.Space[Any]) -> None:
+        super().__init__()
+        keyed = dict(space.items()) if isinstance(space, spaces.Dict) else {"": space}
+        self._keys = list(keyed)
+        # By number, because a module's name may hold neither dots nor nothing.
+        self.parts = nn.ModuleList(RunningNormalizer(box.shape or (), is_picture(box)) for box in keyed.values())
+
+    def forward(self, observation: Observation) -> Observation:
+        """Each ``[batch, *shape]``, scaled."""
+        if not isinstance(observation, dict):
+            scaled: Tensor = self.parts[0](observation)
+            return scaled
+        return {key: part(observation[key]) for key, part in zip(self._keys, self.parts, strict=True)}
+
+    def update(self, observation: Observation) -> None:
+        """Takes a batch of observations into the running statistics."""
+        for key, part in zip(self._keys, self.parts, strict=True):
+            assert isinstance(part, RunningNormalizer)
+            part.update(observation[key] if isinstance(observation, dict) else observation)

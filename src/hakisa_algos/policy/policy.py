@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from hakisa_algos.policy.compilation import Compiled
 from hakisa_algos.policy.heads import ActionDistribution, ActionHeads, ActionLayout
 from hakisa_algos.policy.networks import MLP, MLPPair, NetworkFactory, build_network, orthogonal, width
-from hakisa_algos.policy.normalizer import RunningNormalizer
+from hakisa_algos.policy.normalizer import ObservationNormalizer
 from hakisa_algos.policy.observations import Observation, ObservationLayout, is_picture
 
 # What a policy carries from step to step, each tensor ``[num_envs, ...]``; empty for a feed-forward policy.
@@ -99,19 +99,13 @@ class ActorCritic(nn.Module):
         self.heads = ActionHeads(ActionLayout.of(action_space), features)
         self.value_head = orthogonal(nn.Linear(features, 1), gain=1.0)
         self._explore: Callable[..., tuple[Tensor, Tensor, Tensor]] = Compiled(self._draw) if compile else self._draw
-        self.normalizers = nn.ModuleDict()
-        self._normalized: list[str] = []
-        if normalize_observation:
-            keyed = dict(space.items()) if isinstance(space, spaces.Dict) else {"": space}
-            self._normalized = list(keyed)
-            # A ModuleDict refuses empty names and dots.
-            for i, (_, box) in enumerate(keyed.items()):
-                self.normalizers[f"n{i}"] = RunningNormalizer(box.shape or (), is_picture(box))
+        self.normalizer = ObservationNormalizer(space) if normalize_observation else None
 
     def forward(self, observation: Observation) -> tuple[ActionDistribution, Tensor]:
         """The distribution over actions, and the value ``[batch]``, both float32."""
         with torch.autocast(self.heads.head.device.type, torch.bfloat16) if self.bf16 else nullcontext():
-            observation = self._normalize(observation)
+            if self.normalizer is not None:
+                observation = self.normalizer(observation)
             features = self.trunk(observation)
             if isinstance(features, tuple):
                 features, value_features = features
@@ -152,18 +146,3 @@ class ActorCritic(nn.Module):
     def begin(self, mask: Tensor, state: State) -> State:
         """See :class:`Policy`."""
         return state
-
-    def update_normalizer(self, observation: Observation) -> None:
-        """Takes a batch of observations into the running statistics."""
-        for name, key in zip(self.normalizers, self._normalized, strict=True):
-            normalizer = self.normalizers[name]
-            assert isinstance(normalizer, RunningNormalizer)
-            normalizer.update(observation[key] if isinstance(observation, dict) else observation)
-
-    def _normalize(self, observation: Observation) -> Observation:
-        if not self.normalizers:
-            return observation
-        if not isinstance(observation, dict):
-            normalized: Tensor = self.normalizers["n0"](observation)
-            return normalized
-        return {k: self.normalizers[f"n{i}"](observation[k]) for i, k in enumerate(self._normalized)}

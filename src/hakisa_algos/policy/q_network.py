@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from hakisa_algos.policy.heads import ActionLayout
 from hakisa_algos.policy.networks import NetworkFactory, build_network, width
+from hakisa_algos.policy.normalizer import ObservationNormalizer
 from hakisa_algos.policy.observations import Observation, ObservationLayout
 from hakisa_algos.policy.policy import Decision, State
 from hakisa_algos.policy.q_heads import QHeads, QValues
@@ -27,6 +28,7 @@ class QNetwork(nn.Module):
         activation: of an MLP.
         dueling: see :class:`hakisa_algos.policy.q_heads.QHeads`.
         layer_norm: normalise after every layer of a named network; a network of your own stays as it is.
+        normalize_observation: scale observations by their running mean and variance, pictures pixel by pixel.
         keep_value: store the best value of each observation that is acted on, as column ``value``.
         bf16: run the network (never heads or losses) in bfloat16.
 
@@ -46,6 +48,7 @@ class QNetwork(nn.Module):
         activation: str = "relu",
         dueling: bool = False,
         layer_norm: bool = False,
+        normalize_observation: bool = False,
         keep_value: bool = False,
         bf16: bool = False,
     ) -> None:
@@ -57,12 +60,15 @@ class QNetwork(nn.Module):
         self.trunk = build_network(self.observation.space, network, hidden_sizes, activation)
         if layer_norm and not callable(network):
             insert_layer_norm(self.trunk)
+        self.normalizer = ObservationNormalizer(self.observation.space) if normalize_observation else None
         self.heads = QHeads(ActionLayout.of(action_space), width(self.trunk), dueling)
         self.register_buffer("epsilon", torch.tensor(1.0))
 
     def forward(self, observation: Observation) -> QValues:
         """The values of all actions."""
         with torch.autocast(self.epsilon.device.type, torch.bfloat16, enabled=self.bf16):
+            if self.normalizer is not None:
+                observation = self.normalizer(observation)
             features = self.trunk(observation)
         values: QValues = self.heads(features)
         return values

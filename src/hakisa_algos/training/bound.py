@@ -26,7 +26,7 @@ class Bound:
     forward: float
     train: float
 
-    def share(self, elapsed: float, env: float, rows: int, gradient_steps: int) -> float:
+    def share(self, elapsed: float, env: float, rows: int, gradient_steps: float) -> float:
         """The part of ``elapsed`` seconds that the bound would take: 1 is a loop that costs nothing.
 
         Args:
