@@ -106,7 +106,7 @@ class PPOConfig:
 
 
 FOR_PICTURES = PPOConfig(
-    total_steps=800_000,
+    total_steps=1_200_000,
     num_envs=16,
     epochs=3,
     learning_rate=5e-4,
