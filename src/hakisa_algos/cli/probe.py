@@ -68,7 +68,7 @@ def limits(found: Found, steps: int, missed: int, rate: float) -> Iterator[str]:
     period, cost = 1e3 / rate, found["overhead"]["p99"]
     parts = {name: found[name]["p50"] for name in PARTS if name in found}
     largest = max(parts, key=lambda name: parts[name])
-    most = f"Of its parts, {LABELS[largest]} takes longest: {parts[largest]:.2f} ms (p50)."
+    most = f"Of its parts, each by itself, {LABELS[largest]} takes longest: {parts[largest]:.2f} ms (p50)."
     if missed > TOLERABLE_MISSES * steps or cost > period:
         yield (
             f"This machine: a step costs {cost:.1f} ms (p99) of the {period:.1f} ms that it has, and {missed} of "
