@@ -174,7 +174,7 @@ def test_doctor_measures_capture_and_tries_the_input(xserver, monkeypatch):
 def test_a_game_that_is_not_installed_is_one_line_for_every_verb(tmp_path, monkeypatch, capfd):
     monkeypatch.chdir(tmp_path)
     game = tmp_path / "absent.toml"
-    game.write_text('[launch]\ncommand = ["no-such-game"]\n[window]\ntitle = "none"\n')
+    game.write_text('[launch]\ncommand = ["no-such-game"]\n[window]\ntitle = "none"\n[actions]\ncommands = ["noop"]\n')
     train = ["train", "ppo", "--env", "Hakisa/ScreenGame-v0", "--env-options", f"game={game}", "--config.num-envs", "1"]
     for arguments in (["watch", str(game)], ["probe", str(game)], train):
         assert main(arguments) == 2

@@ -6,10 +6,9 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from hakisa_algos.cli.text import bold, green, red
-from hakisa_envs.errors import MissingExtraError
 
 # Program: what it is good for, the Debian package that brings it.
 SERVERS = {
@@ -57,12 +56,12 @@ def _servers() -> Iterator[tuple[str, str]]:
             yield program, f"{red('missing')}, for {use}: {bold(f'sudo apt-get install {package}')}"
 
 
-def _guarded(check: object) -> str:
+def _guarded(check: Callable[[], str]) -> str:
+    from hakisa_envs.errors import MissingExtraError
     from hakisa_envs.screen.errors import ScreenError
 
-    assert callable(check)
     try:
-        return str(check())
+        return check()
     except (ScreenError, MissingExtraError) as error:
         return red(str(error))
 

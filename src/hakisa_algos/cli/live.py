@@ -66,8 +66,8 @@ def player(policy: str, env: ScreenGameEnv) -> Choose:
 
 
 def where(env: ScreenGameEnv) -> str:
-    """Where a game that runs is played, and whether it is."""
-    session = env._session
+    """Where a game that runs is played, how fast, and whether anything is pressed."""
+    session = env.session
     assert session is not None
     dry = "; a dry run: nothing is pressed (--arm presses)" if session.dry else ""
     return f"{env.profile.name} on display {session.display.name} ({env.display}), {env.rate:g} steps/s{dry}"

@@ -93,9 +93,8 @@ def limits(found: Found, steps: int, missed: int, rate: float) -> Iterator[str]:
 def _why_no_presses(env: ScreenGameEnv) -> str:
     if env.profile.probe is None:
         return "the profile has no [probe]: a key, and the reading that it changes at once"
-    session = env._session
-    assert session is not None
-    return "a dry run presses nothing" if session.dry else ""
+    assert env.session is not None
+    return "a dry run presses nothing" if env.session.dry else ""
 
 
 def _show(env: ScreenGameEnv, probe: LatencyProbe, why_not: str) -> None:

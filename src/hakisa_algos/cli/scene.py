@@ -32,7 +32,7 @@ class Scene:
             zoom * observation.shape[1],
             max(1, round(self._height * window.shape[1] / len(window))),
         ]
-        self._width = max(self._widths[0] + GAP + self._widths[1], LEAST_WIDTH)
+        self._width: int = max(self._widths[0] + GAP + self._widths[1], LEAST_WIDTH)
         self._lines: int | None = None
 
     @property

@@ -141,6 +141,11 @@ class ScreenGameEnv(gym.Env[NDArray[np.uint8], NDArray[np.int64]], EzPickle):
         self._killed = False
         self._failures: deque[float] = deque(maxlen=FAILURES + 1)
 
+    @property
+    def session(self) -> Session | None:
+        """What is open while the game runs; None before the first `reset` and after `close`."""
+        return self._session
+
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[NDArray[np.uint8], dict[str, Any]]:

@@ -148,9 +148,9 @@ class LatencyProbe:
             self._capture.close()
 
     def _session(self) -> Session:
-        if self._env._session is None:
+        if self._env.session is None:
             raise ValueError("The game does not run yet: call step() first.")
-        return self._env._session
+        return self._env.session
 
     def _reading(self, view: View, name: str) -> float | None:
         return self._session().read(view.frame.pixels)[name]
