@@ -3,6 +3,7 @@
 Each part runs on an X server that the env starts itself (Xvfb), with the tiny game that ships.
 
     python benchmarks/screen_latency.py --part overhead
+    python benchmarks/screen_latency.py --part picture
     python benchmarks/screen_latency.py --part pace --rate 60 --seconds 600
     python benchmarks/screen_latency.py --part faults --repetitions 100
 """
@@ -14,27 +15,18 @@ import json
 import os
 import signal
 import time
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from hakisa_envs.screen.capture import Capture
 from hakisa_envs.screen.env import ScreenGameEnv
 from hakisa_envs.screen.game import GameProfile, Reading
-from hakisa_envs.screen.image import Region, to_observation
+from hakisa_envs.screen.image import Region
+from hakisa_envs.screen.probe import LatencyProbe, percentiles
 from hakisa_envs.screen.profile import load_profile
 from hakisa_envs.screen.readers import Bar, Brightness
 
 NOOP, FLASH, HOLD, CLICK = [0, 0, 0], [1, 0, 0], [2, 0, 0], [4, 5, 5]
-
-
-def percentiles(values: list[float]) -> dict[str, float]:
-    """p50, p90, p99 and the largest."""
-    p50, p90, p99 = np.percentile(values, [50, 90, 99])
-    return {"p50": round(p50, 3), "p90": round(p90, 3), "p99": round(p99, 3), "max": round(max(values), 3)}
 
 
 def big_flash() -> GameProfile:
@@ -53,51 +45,41 @@ def big_flash() -> GameProfile:
     )
 
 
-def timed(function: Callable[[], Any]) -> float:
-    """Milliseconds that a call takes."""
-    start = time.perf_counter()
-    function()
-    return (time.perf_counter() - start) * 1e3
-
-
 def overhead(steps: int) -> dict[str, Any]:
-    """Everything in a step but the intended wait, beside its three parts alone, in one run."""
+    """Everything in a step but the intended wait, beside its parts alone, in one run."""
     env = ScreenGameEnv(big_flash(), rate=30.0)
-    env.reset()
-    session = env._session
-    assert session is not None
-    wait, waited = env._clock.wait, 0.0
-
-    def counted() -> Any:
-        nonlocal waited
-        start = time.perf_counter()
-        tick = wait()
-        waited = (time.perf_counter() - start) * 1e3
-        return tick
-
-    env._clock.wait = counted  # type: ignore[method-assign]
-    capture = Capture(session.display.name)
-    costs: list[float] = []
-    grabs: list[float] = []
-    shrinks: list[float] = []
-    presses: list[float] = []
+    probe = LatencyProbe(env)
     for k in range(steps):
-        action = (NOOP, FLASH, CLICK)[k % 3]
-        costs.append(timed(lambda action=action: env.step(action)) - waited)  # type: ignore[misc]
-        grabs.append(timed(lambda: capture.grab(Region(0, 0, 1920, 1080))))
-        pixels = capture.grab(Region(0, 0, 1920, 1080)).pixels
-        shrinks.append(timed(lambda pixels=pixels: to_observation(pixels, (84, 84), True)))  # type: ignore[misc]
-        presses.append(timed(lambda: session.act([("release", "space")], 0.25)))
-    capture.close()
+        probe.step((NOOP, FLASH, CLICK)[k % 3])
+        probe.parts()
+    probe.close()
     env.close()
-    parts = percentiles(grabs)["p50"] + percentiles(shrinks)["p50"] + percentiles(presses)["p50"]
+    found = {name: percentiles(values) for name, values in probe.times.items()}
+    parts = found["grab"]["p50"] + found["shrink"]["p50"] + found["input round trip"]["p50"]
     return {
         "steps": steps,
-        "overhead_ms": percentiles(costs),
-        "grab_ms": percentiles(grabs),
-        "shrink_ms": percentiles(shrinks),
-        "press_ms": percentiles(presses),
-        "overhead_over_parts": round(percentiles(costs)["p50"] / parts, 2),
+        "overhead_ms": found["overhead"],
+        "grab_ms": found["grab"],
+        "shrink_ms": found["shrink"],
+        "readers_ms": found["readers"],
+        "input_round_trip_ms": found["input round trip"],
+        "overhead_over_parts": round(found["overhead"]["p50"] / parts, 2),
+    }
+
+
+def picture(presses: int) -> dict[str, Any]:
+    """Milliseconds from asking for a press until the end of the first grab that shows what it did."""
+    env = ScreenGameEnv("flash")
+    probe = LatencyProbe(env)
+    probe.step(NOOP)
+    for _ in range(presses):
+        probe.press()
+    probe.close()
+    env.close()
+    return {
+        "presses": presses,
+        "unseen": probe.unseen,
+        "action_to_picture_ms": percentiles(probe.times["action to picture"]),
     }
 
 
@@ -162,7 +144,7 @@ def faults(repetitions: int) -> dict[str, Any]:
 def main() -> None:
     """Run one part, print its figures and keep them."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--part", choices=["overhead", "pace", "faults"], default="overhead")
+    parser.add_argument("--part", choices=["overhead", "picture", "pace", "faults"], default="overhead")
     parser.add_argument("--rate", type=float, default=20.0)
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--steps", type=int, default=300)
@@ -171,6 +153,8 @@ def main() -> None:
     arguments = parser.parse_args()
     if arguments.part == "overhead":
         figures = overhead(arguments.steps)
+    elif arguments.part == "picture":
+        figures = picture(arguments.steps)
     elif arguments.part == "pace":
         figures = pace(arguments.rate, arguments.seconds)
     else:

@@ -7,6 +7,7 @@ import pytest
 
 from hakisa_algos.cli import doctor
 from hakisa_algos.cli.main import VERBS, main
+from hakisa_envs.screen.errors import InputError, ProfileError
 
 
 def python(*arguments):
@@ -64,13 +65,34 @@ def test_missing_extra_of_an_env(monkeypatch, capsys):
     assert 'pip install "hakisa[atari]"' in capsys.readouterr().err
 
 
-def test_other_errors_keep_their_traceback(monkeypatch):
+@pytest.mark.parametrize("kind", [ZeroDivisionError, RuntimeError, ValueError])
+def test_other_errors_keep_their_traceback(kind, monkeypatch):
     def broken(arguments):
-        raise ZeroDivisionError
+        raise kind
 
     monkeypatch.setattr(doctor, "run", broken)
-    with pytest.raises(ZeroDivisionError):
+    with pytest.raises(kind):
         main(["doctor"])
+
+
+@pytest.mark.parametrize("kind", [InputError, ProfileError])
+def test_an_error_of_a_live_game_is_one_line(kind, monkeypatch, capsys):
+    def broken(arguments):
+        raise kind("the window is gone")
+
+    monkeypatch.setattr(doctor, "run", broken)
+    assert main(["doctor"]) == 2
+    assert capsys.readouterr().err == "hakisa: the window is gone\n"
+
+
+def test_training_on_a_game_that_there_is_not(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert main(["train", "ppo", "--env", "Hakisa/ScreenGame-v0", "--env-options", "game=nope"]) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert "game='nope' is unknown" in error
+    assert "flash, lbreakout2" in error
+    assert not list(tmp_path.iterdir())
 
 
 def test_an_import_that_fails_inside_a_package_is_not_called_missing(monkeypatch):

@@ -27,6 +27,15 @@ def fake(monkeypatch):
     return fake
 
 
+def test_a_tick_says_how_long_it_was_waited_for(fake):
+    clock = DeadlineClock(50.0)
+    clock.start()
+    fake.sleep(0.005)
+    assert 14.9e6 < clock.wait().waited_ns < 15.1e6
+    fake.sleep(0.050)  # two deadlines have passed
+    assert 9.9e6 < clock.wait().waited_ns < 10.1e6
+
+
 def test_ticks_lie_on_one_grid_so_errors_do_not_add_up(fake):
     clock = DeadlineClock(30)
     clock.start()

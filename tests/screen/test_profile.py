@@ -51,6 +51,11 @@ def test_file_is_loaded_and_named_in_errors(tmp_path):
     ("more", "match"),
     [
         ("[observaton]\n", "did you mean 'observation'"),
+        ('[probe]\nkey = "a"\nreading = "score"\n', r"probe\.change is missing"),
+        ('[probe]\nkey = "a"\nreading = "scor"\nchange = 1\n', r"probe\.reading = 'scor' is no reading.*'score'"),
+        ('[probe]\nkey = "a"\nreading = "score"\nchange = 0\n', r"probe\.change = 0\.0 must lie between"),
+        ('[probe]\nkey = ""\nreading = "score"\nchange = 1\n', "There is no key ''"),
+        ('[probe]\nkey = "Super_L"\nreading = "score"\nchange = 1\n', "must not be pressed"),
         ("[observation]\nsiez = [84, 84]\n", "did you mean 'size'"),
         ("[observation]\nsize = [84]\n", r"observation\.size = \[84\] must be a list of 2"),
         ("[observation]\ngrey = 1\n", "must be of type bool, not int"),

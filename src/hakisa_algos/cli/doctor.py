@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator, Sequence
 from importlib import metadata
 
+from hakisa_algos.cli.doctor_screen import screen
 from hakisa_algos.cli.text import bold, dim, green, red
 from hakisa_algos.errors import MissingExtraError, require
 
@@ -31,6 +32,7 @@ def run(arguments: Sequence[str]) -> int:
         ("extras", _extras()),
         ("torch", _torch()),
         ("tools", _tools()),
+        ("live games", screen()),
         ("speed", _speed(seconds)),
     ):
         print(bold(title))
@@ -132,8 +134,16 @@ def _speed(seconds: float) -> Iterator[tuple[str, str]]:
         steps += envs.num_envs
     yield label, f"{_rate(steps, began)} with random actions"
     envs.close()
-    if _version("torch"):
+    if _has_torch():
         yield label, f"{_policy_rate(name, seconds / 2)} with the default network acting"
+
+
+def _has_torch() -> bool:
+    try:
+        require("torch", "algos")
+    except MissingExtraError:
+        return False
+    return True
 
 
 def _policy_rate(name: str, seconds: float) -> str:

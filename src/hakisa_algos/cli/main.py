@@ -29,12 +29,16 @@ VERBS = {
     "resume": ("resume", "continue a run where it stopped"),
     "doctor": ("doctor", "show what is installed and how fast this machine is"),
     "demo": ("demo", "watch PPO learn Pong in about five minutes"),
+    "watch": ("watch", "show what an agent would see of a live game"),
+    "probe": ("probe", "measure the latencies of a live game"),
 }
+WITHOUT_TORCH = ("doctor", "watch", "probe")
 EXAMPLES = (
     "hakisa train ppo --env CartPole-v1",
     "hakisa train ppo --env Hakisa/Pong-v0 --config.learning-rate 3e-4",
     "hakisa eval runs/ppo-CartPole-v1-0",
     "hakisa resume runs/ppo-CartPole-v1-0",
+    "hakisa watch flash --seconds 5",
 )
 USER_ERROR = 2
 
@@ -65,6 +69,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if wording is None:
             raise
         return _refuse(wording)
+    except (RuntimeError, ValueError) as error:
+        if not _of_a_live_game(error):
+            raise
+        return _refuse(str(error))
 
 
 def _run(arguments: list[str]) -> int:
@@ -80,7 +88,7 @@ def _run(arguments: list[str]) -> int:
     if verb not in VERBS:
         raise ConfigError(f"hakisa has no verb {verb!r}.{did_you_mean(verb, VERBS)} See hakisa --help")
     module, _ = VERBS[verb]
-    if verb != "doctor":  # which tells what is missing
+    if verb not in WITHOUT_TORCH:
         require("torch", "algos")
         require("tyro", "algos")
     status: int = importlib.import_module(f"hakisa_algos.cli.{module}").run(arguments[1:])
@@ -100,6 +108,13 @@ def _missing_extra(error: ImportError) -> str | None:
     from hakisa_envs.errors import MissingExtraError as MissingEnvExtraError
 
     return str(error) if isinstance(error, MissingEnvExtraError) else None
+
+
+def _of_a_live_game(error: Exception) -> bool:
+    """Whether ``error`` says what was wrong with a game, its profile or its display, and what to do."""
+    from hakisa_envs.screen.errors import ProfileError, ScreenError
+
+    return isinstance(error, ScreenError | ProfileError)
 
 
 def _refuse(message: str) -> int:

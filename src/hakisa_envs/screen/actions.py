@@ -27,7 +27,7 @@ class ActionMap:
 
     Attributes:
         space: A `ConditionalMultiDiscrete`.
-        names: Every key and button that may be pressed, by scripts too.
+        names: Every key and button that may be pressed, by scripts and the probe too.
 
     Raises:
         InputError: If a key is unknown or must not be pressed.
@@ -48,6 +48,8 @@ class ActionMap:
         self.space = ConditionalMultiDiscrete([len(actions.commands), *counts.tolist()], self.sizes)
         scripted = [step for script in (profile.start, profile.reset) for step in script]
         keys = {*actions.keys, *(step.key for step in scripted), profile.pause.key} - {""}
+        if profile.probe is not None:
+            keys.add(profile.probe.key)
         for key in keys:
             if (reason := denied_reason(key)) is not None:
                 raise ValueError(f"The key {key!r} must not be pressed: {reason}.")

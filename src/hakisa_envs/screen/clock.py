@@ -16,11 +16,13 @@ class Tick:
         t_ns: When it really fired (`time.monotonic_ns`).
         late_ns: How long after the deadline that was.
         missed: Deadlines that had passed before `DeadlineClock.wait` was called, since the last tick.
+        waited_ns: How long `DeadlineClock.wait` took.
     """
 
     t_ns: int
     late_ns: int
     missed: int
+    waited_ns: int
 
 
 class DeadlineClock:
@@ -43,7 +45,7 @@ class DeadlineClock:
 
         All deadlines lie on one grid, ``start + k * period``, however late a call comes; so errors do not add up.
         """
-        now = time.monotonic_ns()
+        now = called = time.monotonic_ns()
         missed = 0
         if now > self._next:
             missed = (now - self._next) // self.period_ns + 1
@@ -55,4 +57,4 @@ class DeadlineClock:
         while (now := time.monotonic_ns()) < deadline:
             pass
         self._next = deadline + self.period_ns
-        return Tick(now, now - deadline, missed)
+        return Tick(now, now - deadline, missed, now - called)

@@ -13,7 +13,8 @@ from pathlib import Path
 from hakisa_envs.screen.errors import DisplayError
 from hakisa_envs.screen.processes import Keeper, Program
 
-KINDS = ("xvfb", "nested", "current")
+STARTED = ("xvfb", "nested")  # by the env, for the game
+KINDS = (*STARTED, "current")
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections import deque
 from pathlib import Path
@@ -15,9 +16,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from hakisa_envs.errors import checked_choice, checked_float, refuse_unknown
 from hakisa_envs.screen.actions import ActionMap
-from hakisa_envs.screen.clock import DeadlineClock
-from hakisa_envs.screen.display import check_kind
-from hakisa_envs.screen.errors import CaptureError, InputError, Killed, ScreenError, WindowError
+from hakisa_envs.screen.clock import DeadlineClock, Tick
+from hakisa_envs.screen.display import STARTED, check_kind
+from hakisa_envs.screen.errors import CaptureError, InputError, Killed, PlatformError, ScreenError, WindowError
 from hakisa_envs.screen.game import GameProfile
 from hakisa_envs.screen.image import Pixels, Region, is_black, to_observation, to_rgb
 from hakisa_envs.screen.input.client import Report
@@ -26,7 +27,7 @@ from hakisa_envs.screen.scoring import Scorer
 from hakisa_envs.screen.script import ScriptRunner
 from hakisa_envs.screen.session import Session, View
 
-OPTIONS = ("game", "display", "armed", "episode", "rate", "timeout", "render_mode")
+OPTIONS = ("game", "display", "armed", "episode", "rate", "timeout", "render_mode", "untested_platform")
 LEAST_LEASE_S = 0.25
 FAILURES, FAILURE_WINDOW_S = 3, 600.0
 
@@ -51,9 +52,10 @@ class ScreenGameEnv(gym.Env[NDArray[np.uint8], NDArray[np.int64]], EzPickle):
     display is lost; the next `reset` starts the game again. Four failures within ten minutes raise instead.
 
     **Info** of a step: ``t_act_ns`` and ``t_obs_ns`` (`time.monotonic_ns`), ``frame_age_ms``, ``dt_ms`` since the
-    last frame (a pause does not count), ``late_ms``, ``missed`` deadlines, ``transition`` (False where dt is over
-    twice the period), ``duplicate``, ``unchanged_s``, ``black``, ``clipped``, ``obscured``, ``resized``, ``focused``,
-    ``held``, ``refused``, ``dropped``, ``released``, ``input_restarts``, ``readings``, ``reward_parts``, ``failure``.
+    last frame (a pause does not count), ``wait_ms`` for the deadline, ``late_ms``, ``missed`` deadlines,
+    ``transition`` (False where dt is over twice the period), ``duplicate``, ``unchanged_s``, ``black``, ``clipped``,
+    ``obscured``, ``resized``, ``focused``, ``held``, ``refused``, ``dropped``, ``released``, ``input_restarts``,
+    ``readings``, ``reward_parts``, ``failure``.
 
     Args:
         game: The name of a profile that ships (``"flash"``, ``"lbreakout2"``), the path of a TOML file, or a
@@ -65,8 +67,10 @@ class ScreenGameEnv(gym.Env[NDArray[np.uint8], NDArray[np.int64]], EzPickle):
         rate: Steps per second, instead of the profile's.
         timeout: Seconds that the X server may take for anything before a step gives up on it.
         render_mode: ``"rgb_array"`` or None.
+        untested_platform: Press on Windows and macOS too, where nobody has tried what happens.
 
     Raises:
+        PlatformError: If it would press on Windows or macOS without ``untested_platform``.
         ProfileError: If the profile breaks a rule.
         UnknownOptionError: For a keyword that is none of these.
         ValueError: For a value that is not allowed.
@@ -89,9 +93,14 @@ class ScreenGameEnv(gym.Env[NDArray[np.uint8], NDArray[np.int64]], EzPickle):
         rate: float | None = None,
         timeout: float = 2.0,
         render_mode: str | None = None,
+        untested_platform: bool = False,
         **unknown: Any,
     ) -> None:
         refuse_unknown(unknown, OPTIONS, owner="Hakisa/ScreenGame-v0")
+        self.display = check_kind(display)
+        self.armed = checked_choice("armed", armed, (None, True, False))
+        if self._may_press() and not untested_platform:
+            _refuse_untested_platform()
         EzPickle.__init__(
             self,
             game,
@@ -101,10 +110,9 @@ class ScreenGameEnv(gym.Env[NDArray[np.uint8], NDArray[np.int64]], EzPickle):
             rate=rate,
             timeout=timeout,
             render_mode=render_mode,
+            untested_platform=untested_platform,
         )
         self.profile = load_profile(game)
-        self.display = check_kind(display)
-        self.armed = checked_choice("armed", armed, (None, True, False))
         episodes = self.profile.episodes or ("",)
         self.episode: str = checked_choice("episode", episode or episodes[0], episodes)
         self.rate = self.profile.actions.rate if rate is None else checked_float("rate", rate, 0.1, 250.0)
@@ -133,6 +141,11 @@ class ScreenGameEnv(gym.Env[NDArray[np.uint8], NDArray[np.int64]], EzPickle):
         self._killed = False
         self._failures: deque[float] = deque(maxlen=FAILURES + 1)
 
+    @property
+    def session(self) -> Session | None:
+        """What is open while the game runs; None before the first `reset` and after `close`."""
+        return self._session
+
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[NDArray[np.uint8], dict[str, Any]]:
@@ -158,7 +171,7 @@ class ScreenGameEnv(gym.Env[NDArray[np.uint8], NDArray[np.int64]], EzPickle):
         self._scorer.start(readings)
         self._clock.start()
         self._playing = True
-        info = self._info(view, report, 0.0, 0)
+        info = self._info(view, report, Tick(0, 0, 0, 0))
         return self._stack.copy(), info | {"readings": readings, "reward_parts": {}, "failure": ""}
 
     def step(self, action: ArrayLike) -> tuple[NDArray[np.uint8], float, bool, bool, dict[str, Any]]:
@@ -192,7 +205,7 @@ class ScreenGameEnv(gym.Env[NDArray[np.uint8], NDArray[np.int64]], EzPickle):
         duplicate = self._show(view)
         parts, terminated = self._scorer.step(readings)
         self._playing = not terminated
-        info = self._info(view, report, tick.late_ns / 1e6, tick.missed)
+        info = self._info(view, report, tick)
         info |= {"duplicate": duplicate, "readings": readings, "reward_parts": parts, "failure": ""}
         info["frame_age_ms"] = (time.monotonic_ns() - view.frame.t_grab_ns) / 1e6
         return self._stack.copy(), float(sum(parts.values())), terminated, False, info
@@ -230,6 +243,9 @@ class ScreenGameEnv(gym.Env[NDArray[np.uint8], NDArray[np.int64]], EzPickle):
         session, self._session = self._session, None
         if session is not None:
             session.close()
+
+    def _may_press(self) -> bool:
+        return self.armed if self.armed is not None else self.display in STARTED
 
     def _begin(self) -> tuple[View, dict[str, float | None], Report]:
         try:
@@ -279,7 +295,7 @@ class ScreenGameEnv(gym.Env[NDArray[np.uint8], NDArray[np.int64]], EzPickle):
         self._view = view
         return duplicate
 
-    def _info(self, view: View, report: Report, late_ms: float, missed: int) -> dict[str, Any]:
+    def _info(self, view: View, report: Report, tick: Tick) -> dict[str, Any]:
         frame = view.frame
         assert self._session is not None
         return {
@@ -287,8 +303,9 @@ class ScreenGameEnv(gym.Env[NDArray[np.uint8], NDArray[np.int64]], EzPickle):
             "t_obs_ns": frame.t_grab_ns,
             "frame_age_ms": (time.monotonic_ns() - frame.t_grab_ns) / 1e6,
             "dt_ms": self._dt_ns / 1e6,
-            "late_ms": late_ms,
-            "missed": missed,
+            "wait_ms": tick.waited_ns / 1e6,
+            "late_ms": tick.late_ns / 1e6,
+            "missed": tick.missed,
             "transition": self._dt_ns <= 2 * self._clock.period_ns,
             "duplicate": False,
             "unchanged_s": (frame.t_grab_ns - self._changed_ns) / 1e9,
@@ -324,3 +341,11 @@ class ScreenGameEnv(gym.Env[NDArray[np.uint8], NDArray[np.int64]], EzPickle):
     def _refuse_killed(self) -> None:
         if self._killed:
             raise Killed("Ctrl+Shift+F12 was pressed: everything is released. Only after close() does reset() go on.")
+
+
+def _refuse_untested_platform() -> None:
+    if not sys.platform.startswith("linux"):
+        raise PlatformError(
+            f"Live games are tested on Linux only, and this is {sys.platform}: what a key press hits here is not "
+            "known. armed=False only looks; untested_platform=True presses all the same."
+        )

@@ -7,6 +7,10 @@ class ScreenError(RuntimeError):
     """Anything that went wrong with a live game; the message says what was seen and what to do."""
 
 
+class PlatformError(ScreenError):
+    """Nobody has tried live games on this operating system."""
+
+
 class ProcessError(ScreenError):
     """A process that the env launched could not be started, or its keeper is gone."""
 

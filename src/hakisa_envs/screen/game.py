@@ -203,6 +203,21 @@ class Pause:
 
 
 @dataclass(frozen=True)
+class ProbeTarget:
+    """Something that a key changes on the screen at once, for `hakisa probe` to time.
+
+    Attributes:
+        key: The key. It is pressed some fifty times, a few hundredths of a second apart.
+        reading: What it changes.
+        change: By how much at least, up or down.
+    """
+
+    key: str
+    reading: str
+    change: float
+
+
+@dataclass(frozen=True)
 class GameProfile:
     """A game.
 
@@ -212,6 +227,7 @@ class GameProfile:
         episodes: The sorts of episodes that it has, the default first; empty if there is but one.
         start: Script after a launch.
         reset: Script before every episode.
+        probe: What to measure the time from a press to its picture with; None if the game has nothing for that.
     """
 
     name: str
@@ -228,3 +244,4 @@ class GameProfile:
     start: tuple[Step, ...] = ()
     reset: tuple[Step, ...] = ()
     pause: Pause = Pause()
+    probe: ProbeTarget | None = None

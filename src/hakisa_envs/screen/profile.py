@@ -22,6 +22,7 @@ TABLES = {
     "observation": parts.Observation,
     "actions": parts.Actions,
     "pause": parts.Pause,
+    "probe": parts.ProbeTarget,
 }
 LISTS = {"reward": parts.Reward, "end": parts.End, "start": parts.Step, "reset": parts.Step}
 KEYS = ("name", "episodes", "reading", *TABLES, *LISTS)
@@ -113,6 +114,8 @@ def _check(profile: GameProfile, builder: TableBuilder) -> None:
 
     for i, reward in enumerate(profile.rewards):
         known(reward.reading, f"reward[{i}].reading", names, "reading")
+    if profile.probe is not None:
+        known(profile.probe.reading, "probe.reading", names, "reading")
     scripts = [(f"{key}[{i}]", s) for key in ("start", "reset") for i, s in enumerate(getattr(profile, key))]
     for where, entry in [*scripts, *((f"end[{i}]", end) for i, end in enumerate(profile.ends))]:
         known(entry.episode, f"{where}.episode", profile.episodes, "sort of episode")
@@ -146,6 +149,7 @@ def _check_numbers(profile: GameProfile, builder: TableBuilder) -> None:
         ("observation.size[1]", observation.size[1], 1, 4096),
         ("screen.size[0]", profile.screen.size[0], 1, 16384),
         ("screen.size[1]", profile.screen.size[1], 1, 16384),
+        *([] if profile.probe is None else [("probe.change", profile.probe.change, 1e-9, 1e9)]),
     ]:
         if not low <= value <= high:
             raise builder.error(where, value, f"must lie between {low} and {high}", "")

@@ -1,0 +1,73 @@
+"""What ``hakisa watch`` and ``hakisa probe`` share: their options, the game, and who plays it. Needs no torch."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hakisa_algos.errors import ConfigError
+from hakisa_envs.screen.env import ScreenGameEnv
+
+Choose = Callable[[], NDArray[np.int64]]
+
+
+def parser(verb: str, about: str) -> argparse.ArgumentParser:
+    """A parser with the options that both verbs have."""
+    parser = argparse.ArgumentParser(f"hakisa {verb}", description=about, allow_abbrev=False)
+    parser.add_argument("game", metavar="GAME", help="a game that ships (flash, lbreakout2) or the path of a TOML file")
+    parser.add_argument(
+        "--display",
+        default="xvfb",
+        help="xvfb (hidden, the default), nested (in a window), current (your desktop) or an X display such as :1",
+    )
+    parser.add_argument("--arm", action="store_true", help="really press, also on a display that was there before")
+    parser.add_argument(
+        "--policy",
+        choices=("random", "none"),
+        default="random",
+        help="who plays: random actions (the default), or nobody",
+    )
+    return parser
+
+
+def open_game(chosen: argparse.Namespace, **options: Any) -> ScreenGameEnv:
+    """The env that the options ask for; nothing is started before its reset.
+
+    Raises:
+        ConfigError: an option or the game's profile breaks a rule.
+    """
+    try:
+        return ScreenGameEnv(chosen.game, display=chosen.display, armed=True if chosen.arm else None, **options)
+    except ValueError as error:  # a ProfileError is one
+        raise ConfigError(str(error)) from error
+
+
+def player(policy: str, env: ScreenGameEnv) -> Choose:
+    """What chooses the actions.
+
+    Raises:
+        ConfigError: nobody is to play, but every action of the game presses something.
+    """
+    if policy == "random":
+        env.action_space.seed(0)
+        return env.action_space.sample
+    commands = env.profile.actions.commands
+    if "noop" not in commands:
+        raise ConfigError(
+            f'--policy none needs the command "noop", and the profile {env.profile.name!r} has only '
+            f"{', '.join(commands)}; add it there, or leave --policy none out"
+        )
+    nothing = np.array([commands.index("noop"), 0, 0])
+    return lambda: nothing
+
+
+def where(env: ScreenGameEnv) -> str:
+    """Where a game that runs is played, how fast, and whether anything is pressed."""
+    session = env.session
+    assert session is not None
+    dry = "; a dry run: nothing is pressed (--arm presses)" if session.dry else ""
+    return f"{env.profile.name} on display {session.display.name} ({env.display}), {env.rate:g} steps/s{dry}"
