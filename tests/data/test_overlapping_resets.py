@@ -12,6 +12,8 @@ from gymnasium import spaces
 from hakisa_algos.data.collect import Collector, Rows
 from hakisa_algos.data.columns import FrameStack
 from hakisa_algos.data.rollout import RolloutBuffer
+from hakisa_algos.data.vectorize import make_envs
+from hakisa_algos.policy.precision import torch_threads
 from hakisa_envs.vector import ProcessVectorEnv
 from tests.helpers.counting import RandomPolicy
 
@@ -88,6 +90,27 @@ def test_others_go_on_and_the_rows_of_a_reset_are_no_data(padding):
     assert int(valid[: ends[-1] + 1, 1].sum()) == LENGTH * len(ends)
     episodes = [(episode.total, episode.length) for episode in buffer.episodes() if episode.env == 1]
     assert episodes == [(6.0, LENGTH)] * len(ends)
+
+
+class Counting(RandomPolicy):
+    """Notes how many threads torch has while it acts."""
+
+    threads = ()
+
+    def act(self, *arguments):
+        self.threads = {*self.threads, torch.get_num_threads()}
+        return super().act(*arguments)
+
+
+@pytest.mark.parametrize(("make", "threads"), [(lambda: SlowGame(0, "zero"), 1), (lambda: Deterministic(0, "zero"), 2)])
+def test_the_policy_leaves_the_cores_to_a_game_in_real_time(make, threads):
+    policy = Counting(make().observation_space)
+    envs = make_envs(make(), 1)
+    envs.metadata = {**envs.metadata, **make().metadata}
+    with torch_threads(2):
+        Collector(envs, policy, RolloutBuffer(3, 1, policy.observation)).collect(Rows(3))
+        assert policy.threads == {threads}
+        assert torch.get_num_threads() == 2
 
 
 def test_deterministic_games_are_waited_for():
