@@ -11,6 +11,7 @@ import time
 import traceback
 from collections import deque
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
@@ -43,15 +44,15 @@ class ProcessVectorEnv(VectorEnv[NDArray[Any], NDArray[Any], NDArray[Any]]):
     ``reset`` takes ``options={"reset_mask": bool array}``. A column that has ended and is not reset by mask is
     reset by the next `step`, whose action it ignores (Gymnasium's ``NEXT_STEP``).
 
-    With ``overlap_resets`` a masked reset returns at once. While a column is being reset the others step on, and
-    its rows hold no data: reward 0, ``infos["resetting"]`` True, ``infos["transition"]`` False. The last of these
-    rows brings the first observation of the new episode.
+    With ``options={"reset_mask": ..., "overlap": True}`` a reset of some of the columns returns at once, and its
+    ``infos["resetting"]`` says which of them are not ready. While a column is being reset the others step on, and its
+    rows hold no data: observation and reward 0, ``infos["resetting"]`` True, ``infos["transition"]`` False. The last
+    of these rows brings the first observation of the new episode, and ``infos["began"]`` True.
 
     Args:
         env_fns: A factory per column. Constructing an env must open nothing: one is made here for its spaces.
         step_timeout: Seconds that a step may take.
         reset_timeout: Seconds that a reset may take.
-        overlap_resets: See above. Only for collectors that read ``infos["resetting"]``.
         context: How processes are started: ``"forkserver"``, ``"spawn"`` or ``"fork"``.
 
     Raises:
@@ -64,7 +65,6 @@ class ProcessVectorEnv(VectorEnv[NDArray[Any], NDArray[Any], NDArray[Any]]):
         *,
         step_timeout: float = 10.0,
         reset_timeout: float = 120.0,
-        overlap_resets: bool = False,
         context: str = "forkserver",
     ) -> None:
         if not env_fns:
@@ -72,7 +72,6 @@ class ProcessVectorEnv(VectorEnv[NDArray[Any], NDArray[Any], NDArray[Any]]):
         self.num_envs = len(env_fns)
         self.step_timeout = checked_float("step_timeout", step_timeout, 0.01, 3600.0)
         self.reset_timeout = checked_float("reset_timeout", reset_timeout, 0.01, 3600.0)
-        self.overlap_resets = overlap_resets
         checked_choice("context", context, ("forkserver", "spawn", "fork"))
         self._context: Any = multiprocessing.get_context(context)
         self._factories = list(env_fns)
@@ -80,7 +79,12 @@ class ProcessVectorEnv(VectorEnv[NDArray[Any], NDArray[Any], NDArray[Any]]):
         try:
             self.single_observation_space: Any = probe.observation_space
             self.single_action_space: Any = probe.action_space
-            self.metadata = {**probe.metadata, "autoreset_mode": AutoresetMode.NEXT_STEP, "masked_reset": True}
+            self.metadata = {
+                **probe.metadata,
+                "autoreset_mode": AutoresetMode.NEXT_STEP,
+                "masked_reset": True,
+                "overlapping_resets": True,
+            }
             self.render_mode = probe.render_mode
             self.spec = probe.spec
         finally:
@@ -97,6 +101,7 @@ class ProcessVectorEnv(VectorEnv[NDArray[Any], NDArray[Any], NDArray[Any]]):
         self._reset_data: dict[int, tuple[int | None, Info]] = {}
         self._ended = np.zeros(self.num_envs, np.bool_)
         self._resetting = np.zeros(self.num_envs, np.bool_)
+        self._queued = [0] * self.num_envs  # answers that will follow that of a running reset
         self._started = False
 
     def reset(self, *, seed: Seeds = None, options: Info | None = None) -> tuple[NDArray[Any], Info]:
@@ -104,7 +109,8 @@ class ProcessVectorEnv(VectorEnv[NDArray[Any], NDArray[Any], NDArray[Any]]):
 
         Args:
             seed: None, an int (column ``i`` gets ``seed + i``), or an entry per column or per reset column.
-            options: May hold ``"reset_mask"``, bool array ``[num_envs]``; the rest goes to the envs.
+            options: May hold ``"reset_mask"``, bool array ``[num_envs]``, and ``"overlap"`` (see the class); the rest
+                goes to the envs.
 
         Returns:
             Observations ``[num_envs, ...]`` of all columns, and infos of those that were reset.
@@ -116,20 +122,20 @@ class ProcessVectorEnv(VectorEnv[NDArray[Any], NDArray[Any], NDArray[Any]]):
         if not self._started:
             if not mask.all():
                 raise ValueError("The first reset must be of all columns: call reset() without a reset_mask.")
-            self._workers = [self._start(column) for column in range(self.num_envs)]
+            self._open()
             self._started = True
-        rest = {key: value for key, value in (options or {}).items() if key != "reset_mask"}
-        infos: Info = {}
+        rest = {key: value for key, value in (options or {}).items() if key not in ("reset_mask", "overlap")}
         for column in _columns(mask):
             if self._resetting[column]:  # a second reset waits for the first
-                self._receive(column, self.reset_timeout)
+                self._await_reset(column)
             self._ask_reset(column, (seeds[column], rest))
-            self._resetting[column] = True
         self._ended[mask] = False
-        if not (self.overlap_resets and not mask.all()):
-            for column in _columns(mask):
-                infos = self._add_info(infos, self._finish_reset(column), column)
-        return self._observations.copy(), infos
+        infos: Info = {}
+        overlap = (options or {}).get("overlap", False) and not mask.all()
+        for column in _columns(mask):
+            info = {} if overlap else self._await_reset(column)
+            infos = self._add_info(infos, info | {"resetting": overlap}, column)
+        return self._seen(), infos
 
     def step(
         self, actions: ArrayLike
@@ -139,13 +145,14 @@ class ProcessVectorEnv(VectorEnv[NDArray[Any], NDArray[Any], NDArray[Any]]):
         terminated, truncated = np.zeros(self.num_envs, np.bool_), np.zeros(self.num_envs, np.bool_)
         infos: Info = {}
         idle = self._resetting.copy()
-        for column in _columns(self._ended & ~idle):
+        due = self._ended & ~idle
+        for column in _columns(due):
             self._ask_reset(column, (None, {}))
-        playing = ~idle & ~self._ended
+        playing = ~idle & ~due
         given = np.asarray(actions)
         for column in _columns(playing):
             self._ask(column, "step", given[column])
-        if not playing.any() and not self._ended[~idle].any():  # nobody sets the pace: wait until one is ready
+        if idle.all():  # nobody sets the pace: wait until one is ready
             wait([self._workers[column].connection for column in _columns(idle)], self.reset_timeout)
         raised: BaseException | None = None
         for column in range(self.num_envs):
@@ -153,17 +160,14 @@ class ProcessVectorEnv(VectorEnv[NDArray[Any], NDArray[Any], NDArray[Any]]):
             try:
                 if playing[column]:
                     answer = self._receive(column, self.step_timeout)
-                    if isinstance(answer, str):
-                        truncated[column], info = True, {"failure": answer, "transition": False}
+                    if isinstance(answer, _Failure):
+                        truncated[column], info = True, {"failure": answer.words, "transition": False}
                         self._observations[column] = 0
                     else:
                         rewards[column], terminated[column], truncated[column], info = answer
-                elif idle[column]:
-                    done = self._workers[column].connection.poll() or not self._workers[column].process.is_alive()
-                    info = self._finish_reset(column) if done or self._overdue(column) else {}
-                    info |= {"transition": False}
                 else:
-                    info = self._finish_reset(column) | {"transition": False}
+                    began = self._try_reset(column) if idle[column] else self._await_reset(column)
+                    info = (began or {}) | {"transition": False, "began": began is not None}
             except BaseException as error:  # the others' answers must be read before it is raised
                 raised = raised or error
             info["resetting"] = bool(idle[column])
@@ -171,15 +175,42 @@ class ProcessVectorEnv(VectorEnv[NDArray[Any], NDArray[Any], NDArray[Any]]):
         if raised is not None:
             raise raised
         self._ended = terminated | truncated
-        return self._observations.copy(), rewards, terminated, truncated, infos
+        return self._seen(), rewards, terminated, truncated, infos
 
     def pause(self) -> None:
-        """Pause every env that can be; let it let go of everything."""
-        self._call("pause")
+        """Pause every env that can be, and let it let go of everything; one that is being reset, after that."""
+        self._tell("pause")
 
     def resume(self) -> None:
         """End `pause`."""
-        self._call("resume")
+        self._tell("resume")
+
+    def call(self, name: str, *args: Any, **kwargs: Any) -> tuple[Any, ...]:
+        """Call the method ``name`` of every env, or get that attribute; the results must survive pickling.
+
+        Raises:
+            AttributeError: If an env has none of that name.
+            RuntimeError: While a column is being reset.
+        """
+        if self._resetting.any():
+            raise RuntimeError(
+                f"The columns {_columns(self._resetting)} are being reset: step until infos['resetting'] is False, "
+                f"then call({name!r})."
+            )
+        self._open()
+        answers = self._ask_all("call", (name, args, kwargs))
+        for answer in answers:
+            if isinstance(answer, _Failure):
+                raise WorkerError(answer.words)
+        return tuple(answers)
+
+    def get_attr(self, name: str) -> tuple[Any, ...]:
+        """The attribute ``name`` of every env; a method is called, as Gymnasium's vector envs do."""
+        return self.call(name)
+
+    def render(self) -> tuple[Any, ...]:
+        """What every env renders."""
+        return self.call("render")
 
     def close_extras(self, **kwargs: Any) -> None:
         """End all processes; one that does not end by itself is killed."""
@@ -190,21 +221,29 @@ class ProcessVectorEnv(VectorEnv[NDArray[Any], NDArray[Any], NDArray[Any]]):
             worker.end(max(0.1, deadline - time.monotonic()))
         self._workers = []
 
+    def _open(self) -> None:
+        if not self._workers:
+            self._workers = [self._start(column) for column in range(self.num_envs)]
+
     def _start(self, column: int) -> _Worker:
         return _Worker(self._context, self._factories[column], self._memory, self.num_envs, column)
+
+    def _seen(self) -> NDArray[Any]:
+        observations = self._observations.copy()
+        observations[self._resetting] = 0  # a process may be writing there
+        return observations
 
     def _ask(self, column: int, verb: str, data: Any) -> None:
         self._workers[column].ask(verb, data)
 
     def _ask_reset(self, column: int, data: tuple[int | None, Info]) -> None:
         self._reset_data[column] = data  # for the process that takes over if this one fails
+        self._resetting[column] = True
+        self._queued[column] = 0
         self._ask(column, "reset", data)
 
-    def _overdue(self, column: int) -> bool:
-        return time.monotonic() - self._workers[column].asked_at > self.reset_timeout
-
     def _receive(self, column: int, timeout: float) -> Any:
-        """What a process answers; a text if it failed instead and has been replaced."""
+        """What a process answers; a `_Failure` if it failed instead and has been replaced."""
         worker = self._workers[column]
         failure = worker.wait_for_answer(timeout)
         if failure is None:
@@ -220,22 +259,70 @@ class ProcessVectorEnv(VectorEnv[NDArray[Any], NDArray[Any], NDArray[Any]]):
             raise WorkerError(f"{failure} It is the fourth such failure within ten minutes.")
         worker.end(0.0)
         self._workers[column] = self._start(column)
-        return failure
+        return _Failure(failure)
 
-    def _finish_reset(self, column: int) -> Info:
-        while isinstance(info := self._receive(column, self.reset_timeout), str):
-            self._ask_reset(column, self._reset_data[column])
-        self._resetting[column] = False
-        return dict(info)
+    def _await_reset(self, column: int) -> Info:
+        while (info := self._take_reset(column)) is None:
+            pass
+        return info
 
-    def _call(self, name: str) -> None:
-        columns = _columns(~self._resetting) if self._workers else []
+    def _try_reset(self, column: int) -> Info | None:
+        """The infos of a running reset if it has ended; None if it takes longer, or failed and runs again."""
+        worker = self._workers[column]
+        overdue = time.monotonic() - worker.asked_at > self.reset_timeout
+        ready = worker.connection.poll() or not worker.process.is_alive()
+        return self._take_reset(column) if ready or overdue else None
+
+    def _take_reset(self, column: int) -> Info | None:
+        left = max(0.0, self.reset_timeout - (time.monotonic() - self._workers[column].asked_at))
+        answers: list[Any] = []
+        raised: Exception | None = None
+        for timeout in (left, *[self.step_timeout] * self._queued[column]):
+            try:
+                answers.append(self._receive(column, timeout))
+            except Exception as error:
+                raised = raised or error
+            if answers and isinstance(answers[-1], _Failure):
+                self._ask_reset(column, self._reset_data[column])
+                return None
+        self._resetting[column], self._queued[column] = False, 0
+        if raised is not None:
+            raise raised
+        return dict(answers[0])
+
+    def _tell(self, name: str) -> None:
+        if not self._started:
+            return
+        for column in _columns(self._resetting):
+            # It is busy. The time that its reset has left begins anew, which does no harm.
+            self._ask(column, "tell", name)
+            self._queued[column] += 1
+        for column, answer in zip(_columns(~self._resetting), self._ask_all("tell", name), strict=True):
+            if isinstance(answer, _Failure):
+                self._ended[column] = True  # replaced, so its next step must be a reset
+
+    def _ask_all(self, verb: str, data: Any) -> list[Any]:
+        """The answers of all columns that are not being reset; the first exception among them is raised."""
+        columns = _columns(~self._resetting)
         for column in columns:
-            self._ask(column, "call", name)
+            self._ask(column, verb, data)
+        answers: list[Any] = []
+        raised: Exception | None = None
         for column in columns:
-            if isinstance(self._receive(column, self.step_timeout), str):
-                # Replaced, so its next step must be a reset.
-                self._ended[column] = True
+            try:
+                answers.append(self._receive(column, self.step_timeout))
+            except Exception as error:  # the others' answers must be read before it is raised
+                raised = raised or error
+        if raised is not None:
+            raise raised
+        return answers
+
+
+@dataclass(frozen=True)
+class _Failure:
+    """In place of an answer: the process died or hung, and has been replaced."""
+
+    words: str
 
 
 class _Worker:
@@ -306,8 +393,11 @@ def _work(
                 elif verb == "step":
                     rows[column], reward, terminated, truncated, info = env.step(data)
                     answer = (float(reward), bool(terminated), bool(truncated), info)
-                elif hasattr(env.unwrapped, data):
-                    getattr(env.unwrapped, data)()
+                elif verb == "call":
+                    found = env.get_wrapper_attr(data[0])
+                    answer = found(*data[1], **data[2]) if callable(found) else found
+                elif env.has_wrapper_attr(data):
+                    env.get_wrapper_attr(data)()
                 connection.send(("ok", answer))
             except Exception as error:
                 error.add_note(f"Raised in the process of column {column}:\n{traceback.format_exc()}")

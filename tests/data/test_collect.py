@@ -3,11 +3,13 @@
 import numpy as np
 import pytest
 import torch
-from gymnasium.vector import VectorWrapper
+from gymnasium.vector import AsyncVectorEnv, AutoresetMode, VectorWrapper
+from gymnasium.wrappers import TimeLimit
 
 from hakisa_algos.data.collect import Collector, Episodes, Rows, episode_seed
 from hakisa_algos.data.rollout import RolloutBuffer
 from hakisa_algos.policy.observations import same_observation
+from hakisa_envs.vector import ProcessVectorEnv
 from tests.helpers.counting import FORMS, CountingEnv, RandomPolicy, columns_of, counting_envs
 
 ROWS = 60
@@ -173,12 +175,54 @@ def test_games_are_held_and_let_go():
     assert calls == [("pause", 0), ("pause", 1), ("resume", 0), ("resume", 1)]
 
 
-def test_envs_that_cannot_be_held_do_not_notice():
-    collector = collector_on(counting_envs("foreign_next_step"))
+class Paused(CountingEnv):
+    """Shows in place of its column how often it was paused, and resumed as tens."""
+
+    def pause(self):
+        self.column += 1
+
+    def resume(self):
+        self.column += 10
+
+
+def process_envs(make=Paused):
+    return AsyncVectorEnv([make] * 2, autoreset_mode=AutoresetMode.DISABLED)
+
+
+HOLDABLE = {
+    "sync": lambda: counting_envs(n=2, make=lambda column: Paused()),
+    "async": process_envs,
+    "process": lambda: ProcessVectorEnv([Paused] * 2),
+    "wrapped async": lambda: VectorWrapper(process_envs()),
+    "wrapped process": lambda: VectorWrapper(ProcessVectorEnv([Paused] * 2)),
+    "wrapped single": lambda: counting_envs(n=2, make=lambda column: TimeLimit(Paused(), 5)),
+}
+
+
+@pytest.mark.parametrize("form", HOLDABLE)
+def test_games_are_held_whatever_steps_them(form):
+    envs = HOLDABLE[form]()
+    try:
+        envs.metadata = {**envs.metadata, "masked_reset": True}
+        collector = collector_on(envs)
+        collector.collect(Rows(1))
+        for _ in range(2):
+            collector.pause()
+            collector.resume()
+        envs.reset()
+        assert envs.step(np.zeros(2, int))[0][:, 0].tolist() == [22.0, 22.0]
+    finally:
+        envs.close()
+
+
+@pytest.mark.parametrize("make", [lambda: counting_envs("foreign_next_step"), lambda: process_envs(CountingEnv)])
+def test_envs_that_cannot_be_held_do_not_notice(make):
+    collector = collector_on(make())
     collector.pause()
     collector.resume()
     collector.collect(Rows(1))
     assert collector.buffer.rows == 1
+    collector.envs.close()
 
 
 def test_a_dict_observation_arrives_whole_in_each_mode():

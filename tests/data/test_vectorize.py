@@ -124,7 +124,7 @@ def test_only_the_columns_in_the_mask_are_reset():
     envs = counting_envs("disabled")
     reset_columns(envs, np.ones(3, bool), [1, 2, 3])
     envs.step(np.ones(3, int))
-    seen = reset_columns(envs, np.array([False, True, False]), [7, 8, 9])
+    seen, _ = reset_columns(envs, np.array([False, True, False]), [7, 8, 9])
     assert [env.seeds for env in envs.envs] == [[1], [2, 8], [3]]
     assert seen[:, 2].tolist() == [1.0, 0.0, 1.0]
 

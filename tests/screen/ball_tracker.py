@@ -2,7 +2,7 @@
 
 import numpy as np
 
-NOOP, LEFT, RIGHT, LAUNCH = [0, 0, 0], [1, 0, 0], [1, 1, 0], [1, 2, 0]
+NOTHING, LEFT, RIGHT, LAUNCH = [0, 0, 0], [1, 0, 0], [1, 1, 0], [1, 2, 0]  # keys held for a step
 TOP, BOTTOM, SIDES = 325, 438, slice(40, 600)  # between the bricks and the paddle
 
 
@@ -13,18 +13,21 @@ class BallTracker:
         self.last = None
         self.ball = None
         self.lost = 0
+        self.steps = 0
 
     def act(self, picture):
         paddle = self._paddle(picture)
         band = picture[TOP:BOTTOM, SIDES].astype(np.int16)
         moved = None if self.last is None else np.abs(band - self.last).max(axis=2) > 60
         self.last = band
+        self.steps += 1
+        launch = LAUNCH if self.steps % 4 < 2 else NOTHING  # it is the press that counts, not the hold
         if paddle is None or moved is None:
-            return LAUNCH
+            return launch
         rows, columns = np.nonzero(moved)
         self.lost = 0 if len(rows) else self.lost + 1
         if len(rows) == 0:
-            return LAUNCH if self.lost > 20 else self._towards(paddle, 320)
+            return launch if self.lost > 20 else self._towards(paddle, 320)
         # The lowest thing that moves and is as small as a ball, where it is now and not where it was.
         low = rows > rows.max() - 10
         now, before = columns[low].mean() + 40, self.ball
@@ -32,7 +35,7 @@ class BallTracker:
         return self._towards(paddle, now if before is None or abs(now - before) > 60 else now + (now - before))
 
     def _towards(self, paddle, x):
-        return NOOP if abs(x - paddle) < 14 else RIGHT if x > paddle else LEFT
+        return NOTHING if abs(x - paddle) < 14 else RIGHT if x > paddle else LEFT
 
     def _paddle(self, picture):
         red, green, blue = np.moveaxis(picture[442:460, SIDES], 2, 0)

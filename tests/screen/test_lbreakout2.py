@@ -1,5 +1,6 @@
 """A real game, nobody's but its authors': started, read and played through its screen alone."""
 
+import itertools
 import os
 import shutil
 import signal
@@ -9,7 +10,7 @@ import pytest
 
 from hakisa_envs.screen.env import ScreenGameEnv
 
-from .ball_tracker import LAUNCH, NOOP, BallTracker
+from .ball_tracker import LAUNCH, NOTHING, BallTracker
 from .helpers import wait_until
 
 SEARCH = os.pathsep.join([os.environ.get("PATH", ""), "/usr/games", "/usr/local/games"])
@@ -49,14 +50,14 @@ def test_tracker_scores_by_keys_alone_and_the_reward_is_the_score(env):
 
 
 def test_losing_the_last_ball_ends_the_episode_and_reset_begins_a_new_game(env):
-    balls = 5
+    balls, launching = 5, itertools.cycle([LAUNCH, LAUNCH, NOTHING, NOTHING])
     for _ in range(2 * balls):
         _, info = env.reset()
         if info["readings"]["lives"] == 4.0 and balls < 5:
             break
         terminated, deadline = False, time.monotonic() + 30
         while not terminated:
-            _, _, terminated, truncated, info = env.step(LAUNCH)
+            _, _, terminated, truncated, info = env.step(next(launching))
             assert not truncated
             assert time.monotonic() < deadline, "the ball was never lost"
         balls -= 1
@@ -79,5 +80,5 @@ def test_paused_game_stands_still(env):
 def test_killed_game_is_started_again(env):
     env.reset()
     os.kill(env._session._game.pid, signal.SIGKILL)
-    wait_until(lambda: env.step(NOOP)[3])
+    wait_until(lambda: env.step(NOTHING)[3])
     assert env.reset()[1]["readings"]["lives"] == 4.0

@@ -16,7 +16,7 @@ title = "Game"
 size = [1920, 1080]
 [actions]
 commands = ["noop", "tap", "hold", "release", "move", "left_click", "right_click", "button_tap", "button_hold",
-            "button_release", "move_by", "wheel"]
+            "button_release", "move_by", "wheel", "hold_only", "release_all"]
 keys = ["Left", "a", "space"]
 grid = [1920, 1080]
 steps = [-5, 0, 5]
@@ -126,6 +126,12 @@ AREA = Region(0, 0, 1920, 1080)
         ([10, 0, 2], [("move_by", -5, 5)], "move the mouse by (-5, 5)"),
         ([11, 0, 0], [("wheel", -1)], "turn the wheel down"),
         ([11, 1, 0], [("wheel", 1)], "turn the wheel up"),
+        ([12, 1, 0], [("release", "Left"), ("release", "space"), ("hold", "a")], "hold a down and no other key"),
+        (
+            [13, 0, 0],
+            [("release", name) for name in ("Left", "a", "space", "button1", "button3")],
+            "let go of everything",
+        ),
     ],
 )
 def test_every_command_does_what_it_says(tmp_path, action, commands, words):
@@ -137,7 +143,7 @@ def test_every_command_does_what_it_says(tmp_path, action, commands, words):
 
 def test_full_resolution_and_every_point_of_the_space_works(tmp_path):
     actions = ActionMap(profile(tmp_path))
-    assert actions.space.nvec.tolist() == [12, 1920, 1080]
+    assert actions.space.nvec.tolist() == [14, 1920, 1080]
     actions.space.seed(0)
     for _ in range(200):
         assert actions.describe(actions.space.sample(), AREA)

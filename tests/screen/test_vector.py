@@ -17,23 +17,26 @@ from hakisa_envs.vector import ProcessVectorEnv, WorkerError
 
 from .helpers import gone, open_fds, wait_until
 
-STEP, END, DIE, HANG, RAISE, SLOW_RESET = range(6)
+STEP, END, DIE, HANG, RAISE, SLOW_RESET, BROKEN_RESET = range(7)
 
 
 class Toy(gym.Env):
     """Shows (its seed, its steps); its action says how to misbehave."""
 
     observation_space = Box(-1, 2**31, (2,), np.int64)
-    action_space = Discrete(6)
+    action_space = Discrete(7)
 
     def __init__(self, end=10**9):
-        self.end, self.steps, self.seed, self.slow, self.paused = end, 0, -1, False, 0
+        self.end, self.steps, self.seed, self.last, self.paused = end, 0, -1, STEP, 0
 
     def reset(self, *, seed=None, options=None):
         super().reset(seed=seed)
-        if self.slow:
+        last, self.last = self.last, STEP
+        if last == SLOW_RESET:
             time.sleep(0.5)
-        self.seed, self.steps, self.slow = -1 if seed is None else seed, 0, False
+        if last == BROKEN_RESET:
+            raise ZeroDivisionError("told to")
+        self.seed, self.steps = -1 if seed is None else seed, 0
         return self._show(), {"pid": os.getpid()}
 
     def step(self, action):
@@ -43,12 +46,16 @@ class Toy(gym.Env):
             os.kill(os.getpid(), signal.SIGSTOP)
         if action == RAISE:
             raise ZeroDivisionError("told to")
-        self.slow |= bool(action == SLOW_RESET)
+        self.last = int(action)
         self.steps += 1
-        return self._show(), 1.0, int(action) in (END, SLOW_RESET), self.steps >= self.end, {"pid": os.getpid()}
+        ended = self.last in (END, SLOW_RESET, BROKEN_RESET)
+        return self._show(), 1.0, ended, self.steps >= self.end, {"pid": os.getpid()}
 
     def pause(self):
         self.paused += 1
+
+    def add(self, one, *, two):
+        return one + two
 
     def _show(self):
         return np.array([self.seed, self.steps + 100 * self.paused], np.int64)
@@ -139,34 +146,105 @@ def test_exception_of_an_env_is_raised_here_and_the_others_go_on(envs):
 
 
 def test_others_step_on_while_a_column_is_reset():
-    envs = ProcessVectorEnv([Toy] * 3, overlap_resets=True)
+    envs = ProcessVectorEnv([Toy] * 3)
     envs.reset(seed=5)
     envs.step([STEP, SLOW_RESET, STEP])
-    began = time.monotonic()
-    envs.reset(seed=[None, 8, None], options=mask(1))
-    rows, before = 0, None
-    while True:
-        observations, rewards, _, _, infos = envs.step([STEP] * 3)
-        if not infos["resetting"][1]:
-            break
-        assert infos["resetting"].tolist() == [False, True, False]
-        assert not infos["transition"][1]
-        assert rewards.tolist() == [1.0, 0.0, 1.0]
-        assert time.monotonic() - began < 5.0
-        rows, before = rows + 1, observations[1].tolist()
-    assert rows > 3
-    assert time.monotonic() - began > 0.4
-    assert before == [8, 0]
-    assert observations[1].tolist() == [8, 1]
+    asked = time.monotonic()
+    _, infos = envs.reset(seed=[None, 8, None], options=mask(1) | {"overlap": True})
+    assert infos["resetting"].tolist() == [False, True, False]
+    rows = list(rows_of_reset(envs))
+    assert time.monotonic() - asked > 0.4
+    assert len(rows) > 3
+    assert [row for row, _ in rows] == [[0, 0]] * (len(rows) - 1) + [[8, 0]]
+    assert [began for _, began in rows] == [False] * (len(rows) - 1) + [True]
+    observations, rewards, _, _, infos = envs.step([STEP] * 3)
+    assert not infos["resetting"].any()
+    assert observations[:, 1].tolist() == [len(rows) + 2, 1, len(rows) + 2]
     assert rewards.tolist() == [1.0] * 3
     envs.close()
 
 
+def rows_of_reset(envs):
+    """Step until column 1 has been reset: what its rows show, and whether they say that it began."""
+    deadline = time.monotonic() + 10.0
+    while True:
+        observations, rewards, terminated, truncated, infos = envs.step([STEP] * 3)
+        assert infos["resetting"].tolist() == [False, True, False]
+        assert not infos["transition"][1]
+        assert rewards.tolist() == [1.0, 0.0, 1.0]
+        assert not (terminated | truncated).any()
+        yield observations[1].tolist(), bool(infos["began"][1])
+        if infos["began"][1]:
+            return
+        assert time.monotonic() < deadline
+
+
+def test_a_process_that_dies_while_it_is_reset_is_replaced_and_reset_meanwhile(envs):
+    _, infos = envs.reset(seed=5)
+    envs.step([STEP, SLOW_RESET, STEP])
+    envs.reset(seed=[None, 8, None], options=mask(1) | {"overlap": True})
+    os.kill(infos["pid"][1], signal.SIGKILL)
+    rows = list(rows_of_reset(envs))
+    assert rows[-1] == ([8, 0], True)
+    assert envs.step([STEP] * 3)[0][1].tolist() == [8, 1]
+
+
+def test_exception_in_a_reset_meanwhile_is_raised_once(envs):
+    envs.reset(seed=5)
+    envs.step([STEP, BROKEN_RESET, STEP])
+    envs.reset(options=mask(1) | {"overlap": True})
+    envs.pause()  # its answer comes after the exception and must not be taken for another's
+    with pytest.raises(ZeroDivisionError, match="told to"):
+        list(rows_of_reset(envs))
+    envs.reset(seed=5)
+    assert envs.step([STEP] * 3)[0][:, 1].tolist() == [101, 101, 101]
+
+
+def test_when_all_are_being_reset_a_step_waits_for_the_first():
+    envs = ProcessVectorEnv([Toy] * 3)
+    envs.reset(seed=5)
+    for column in range(3):
+        envs.step(np.where(np.arange(3) == column, SLOW_RESET, STEP))
+        envs.reset(options=mask(column) | {"overlap": True})
+    steps = 0
+    while not envs.step([STEP] * 3)[4]["began"].any():
+        steps += 1
+    assert steps <= 1  # the one that is woken by what is not yet there
+    envs.close()
+
+
+def test_pause_reaches_a_column_when_its_reset_has_ended(envs):
+    envs.reset(seed=5)
+    envs.step([STEP, SLOW_RESET, STEP])
+    envs.reset(seed=[None, 8, None], options=mask(1) | {"overlap": True})
+    asked = time.monotonic()
+    envs.pause()
+    assert time.monotonic() - asked < 0.4  # it did not wait for the reset
+    envs.resume()
+    list(rows_of_reset(envs))
+    assert envs.step([STEP] * 3)[0][1].tolist() == [8, 101]
+
+
 def test_pause_reaches_every_env(envs):
+    envs.pause()  # before the first reset there is nothing to pause
     envs.reset(seed=5)
     envs.pause()
     envs.resume()
     assert envs.step([STEP] * 3)[0][:, 1].tolist() == [101] * 3
+
+
+def test_methods_and_attributes_of_every_env(envs):
+    assert envs.call("add", 1, two=2) == (3, 3, 3)
+    envs.reset(seed=5)
+    assert envs.get_attr("seed") == (5, 6, 7)
+    with pytest.raises(AttributeError, match="sead"):
+        envs.call("sead")
+    envs.step([STEP, SLOW_RESET, STEP])
+    envs.reset(options=mask(1) | {"overlap": True})
+    with pytest.raises(RuntimeError, match=r"columns \[1\] are being reset"):
+        envs.call("seed")
+    list(rows_of_reset(envs))
+    assert envs.call("seed") == (5, -1, 7)
 
 
 def test_close_ends_every_process_the_stopped_ones_too():

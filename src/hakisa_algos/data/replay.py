@@ -16,7 +16,7 @@ from hakisa_algos.policy.observations import Observation, join_observations, map
 
 # Keeps a transition whose error is 0 from never being drawn again.
 _SMALLEST_PRIORITY = 1e-6
-# Only reset rows are drawn in vain, and no two of them stand in a row.
+# Only rows that are no transitions are drawn in vain: one after each episode, or those of a reset in real time.
 _MOST_REDRAWS = 1000
 
 

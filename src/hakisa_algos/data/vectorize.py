@@ -98,20 +98,23 @@ def reset_mode(envs: VectorEnv[Any, Any, Any]) -> ResetMode:
     return ResetMode.NEXT_STEP if mode is AutoresetMode.NEXT_STEP else ResetMode.SAME_STEP
 
 
-def reset_columns(envs: VectorEnv[Any, Any, Any], mask: np.ndarray, seeds: list[int | None]) -> Any:
-    """Resets the columns in the bool ``mask`` and returns all observations.
+def reset_columns(
+    envs: VectorEnv[Any, Any, Any], mask: np.ndarray, seeds: list[int | None], overlap: bool = False
+) -> tuple[Any, dict[str, Any]]:
+    """Resets the columns in the bool ``mask`` and returns all observations, and infos.
 
     Args:
         envs: with :attr:`ResetMode.MASKED`.
         mask: bool ``[num_envs]``; all of them need no mask, which some envs do not take before their first reset.
         seeds: one per column, None where the env's generator goes on; those of other columns do not matter.
+        overlap: do not wait for them; see :func:`overlaps_resets`.
     """
-    options = None if mask.all() else {"reset_mask": mask}
+    options = None if mask.all() else {"reset_mask": mask} | ({"overlap": True} if overlap else {})
     if _is_ale(envs):
         # ale-py wants the seeds of the reset columns only, and -1 for none.
         chosen: Any = np.array([-1 if seed is None else seed for seed in seeds])[mask]
-        return envs.reset(seed=chosen, options=options)[0]
-    return envs.reset(seed=seeds, options=options)[0]  # type: ignore[arg-type]
+        return envs.reset(seed=chosen, options=options)
+    return envs.reset(seed=seeds, options=options)  # type: ignore[arg-type]
 
 
 def episodes_per_seed(envs: VectorEnv[Any, Any, Any]) -> int:
@@ -138,11 +141,25 @@ def why_not_from_file(name: str) -> str | None:
 
 
 def is_deterministic(envs: VectorEnv[Any, Any, Any]) -> bool:
-    """False if the env says that the same seed and actions may not give the same episode."""
+    """False if the env says that the same seed and actions may not give the same episode.
+
+    It says so in its registration, or by ``metadata["real_time"]``.
+    """
+    if envs.metadata.get("real_time"):
+        return False
     spec = envs.spec
     if spec is None and isinstance(envs, SyncVectorEnv):
         spec = envs.envs[0].spec
     return spec is None or not spec.nondeterministic
+
+
+def overlaps_resets(envs: VectorEnv[Any, Any, Any]) -> bool:
+    """Whether a column is to be reset while the others step on.
+
+    So it is with games in real time, where a reset takes seconds, if the vector env can do it, which
+    ``metadata["overlapping_resets"]`` says. How many rows it takes is chance, so deterministic envs are waited for.
+    """
+    return bool(envs.metadata.get("overlapping_resets")) and not is_deterministic(envs)
 
 
 def _from_id(name: str, count: int, options: dict[str, Any], vectorization: Vectorization) -> VectorEnv[Any, Any, Any]:

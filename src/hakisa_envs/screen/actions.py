@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 BUTTON = {"left": "button1", "middle": "button2", "right": "button3"}
 CLICKS = {"left_click": "left", "right_click": "right"}
-KEY_COMMANDS = ("tap", "hold", "release")
+KEY_COMMANDS = ("tap", "hold", "hold_only", "release")
 BUTTON_COMMANDS = ("button_tap", "button_hold", "button_release")
 PLACE_COMMANDS = ("move", *CLICKS)
 
@@ -84,8 +84,12 @@ class ActionMap:
         command = self.actions.commands[chosen]
         if command == "noop":
             return []
+        if command == "release_all":
+            return [("release", name) for name in (*self.actions.keys, *map(BUTTON.get, self.actions.buttons))]
         if command in KEY_COMMANDS:
             key = self.actions.keys[first]
+            if command == "hold_only":
+                return [("release", other) for other in self.actions.keys if other != key] + [("hold", key)]
             return [("tap", key, self.actions.tap_ms)] if command == "tap" else [(command, key)]
         if command in BUTTON_COMMANDS:
             button, verb = BUTTON[self.actions.buttons[first]], command.removeprefix("button_")
@@ -109,6 +113,11 @@ class ActionMap:
 
     def describe(self, action: ArrayLike, area: Region) -> str:
         """Say what an action does."""
+        chosen, first, _ = self.space.canonical(action).tolist()
+        if self.actions.commands[chosen] == "release_all":
+            return "let go of everything"
+        if self.actions.commands[chosen] == "hold_only":
+            return f"hold {self.actions.keys[first]} down and no other key"
         words: dict[str, Callable[..., str]] = {
             "tap": lambda name, ms: f"press {name} for {ms:g} ms",
             "hold": lambda name: f"hold {name} down",

@@ -79,6 +79,7 @@ class ScreenGameEnv(gym.Env[NDArray[np.uint8], NDArray[np.int64]], EzPickle):
     metadata: dict[str, Any] = {  # noqa: RUF012
         "render_modes": ["rgb_array"],
         "render_fps": 30,
+        "real_time": True,
         # A game's profile names a command: no run folder or checkpoint may choose it.
         "launches_programs": True,
     }

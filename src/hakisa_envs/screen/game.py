@@ -15,7 +15,9 @@ Command = Literal[
     "noop",
     "tap",
     "hold",
+    "hold_only",
     "release",
+    "release_all",
     "move",
     "left_click",
     "right_click",
@@ -95,7 +97,7 @@ class Actions:
 
     Attributes:
         commands: Those it may choose from, in the order of the first head.
-        keys: Keys for tap, hold and release, by their X names.
+        keys: Keys for tap, hold, hold_only and release, by their X names.
         buttons: Mouse buttons for button_tap, button_hold and button_release.
         grid: Columns and rows of places for move and clicks over what the agent sees; one per pixel is allowed.
         steps: Distances in pixels for move_by, in each direction.

@@ -19,7 +19,6 @@ def make_screen_vec(
     max_episode_steps: int | None = None,
     step_timeout: float = 15.0,
     reset_timeout: float = 120.0,
-    overlap_resets: bool = False,
     **options: Any,
 ) -> ProcessVectorEnv:
     """Make ``num_envs`` live games.
@@ -29,17 +28,11 @@ def make_screen_vec(
         max_episode_steps: Truncate episodes after so many steps; None or -1: never.
         step_timeout: Seconds after which a game's process that does not answer a step is replaced.
         reset_timeout: The same for a reset.
-        overlap_resets: See `ProcessVectorEnv`.
         options: Of `ScreenGameEnv`.
     """
     checked_int("num_envs", num_envs, 1)
     factory = partial(make_one, None if max_episode_steps == -1 else max_episode_steps, options)
-    return ProcessVectorEnv(
-        [factory] * num_envs,
-        step_timeout=step_timeout,
-        reset_timeout=reset_timeout,
-        overlap_resets=overlap_resets,
-    )
+    return ProcessVectorEnv([factory] * num_envs, step_timeout=step_timeout, reset_timeout=reset_timeout)
 
 
 def make_one(max_episode_steps: int | None, options: dict[str, Any]) -> gym.Env[Any, Any]:

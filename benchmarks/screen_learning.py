@@ -1,0 +1,286 @@
+"""LBreakout2 live: PPO from pixels and keys, against random play and a scripted ball tracker, in one run."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import sys
+import time
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import _results
+import gymnasium as gym
+import numpy as np
+import torch
+from gymnasium.vector import VectorEnv, VectorWrapper
+from gymnasium.wrappers import TimeLimit
+
+from hakisa_algos import PPO
+from hakisa_algos.learners.ppo import FOR_PICTURES
+from hakisa_algos.policy.observations import ObservationLayout
+from hakisa_algos.policy.policy import Decision
+from hakisa_algos.training.evaluate import Evaluation, evaluate
+from hakisa_algos.training.trainer import Trainer
+from hakisa_algos.training.video import VideoWriter
+from hakisa_envs.screen.env import ScreenGameEnv
+from hakisa_envs.vector import ProcessVectorEnv
+
+sys.path.insert(0, str(Path(__file__).parents[1]))  # the worker processes get it from here
+from tests.screen.ball_tracker import BallTracker
+
+GAME = "lbreakout2"
+POINTS = 100  # of the game, per unit of reward
+LONGEST_S = 120  # a life that lasts longer is cut
+MORE_THAN_RANDOM, OF_THE_TRACKER = 5.0, 0.2
+
+# 30 minutes of 8 games at 30 Hz are 432,000 steps, half of what FOR_PICTURES is made for, from half as many envs. A
+# ball takes one to two seconds from the paddle to the bricks, so the discount must reach further than Pong's.
+CONFIG = dataclasses.replace(FOR_PICTURES, num_envs=8, n_steps=128, epochs=4, gamma=0.995)
+
+
+class Tally(VectorWrapper):
+    """Counts what the rows of the envs say of themselves."""
+
+    def __init__(self, envs: VectorEnv) -> None:
+        super().__init__(envs)
+        self.restart()
+
+    def restart(self) -> None:
+        """From zero."""
+        self.rows = self.resetting = self.late = self.failures = 0
+
+    def step(self, actions: Any) -> tuple[Any, Any, Any, Any, dict[str, Any]]:
+        """As below."""
+        row = self.env.step(actions)
+        infos = row[4]
+        self.rows += self.num_envs
+        self.resetting += int(np.sum(infos["resetting"]))
+        said = infos.get("_transition", np.zeros(self.num_envs, bool))
+        self.late += int(np.sum(said & ~infos["transition"] & ~infos["resetting"])) if said.any() else 0
+        self.failures += sum(bool(words) for words in infos.get("failure", ()))
+        return row
+
+    def shares(self) -> dict[str, float]:
+        """Of all rows: those of columns that were being reset, and those that were late or lost."""
+        rows = max(self.rows, 1)
+        return {
+            "resetting_share": round(self.resetting / rows, 4),
+            "late_share": round(self.late / rows, 4),
+            "failures": self.failures,
+        }
+
+
+class Drawn:
+    """Draws actions; a policy for `evaluate`."""
+
+    def __init__(self, envs: VectorEnv, seed: int) -> None:
+        self.observation = ObservationLayout(envs.single_observation_space)
+        self.version = 0
+        self.space = envs.single_action_space
+        self.space.seed(seed)
+
+    def act(self, observation: Any, state: Any, explore: bool, generator: Any) -> Decision:
+        """One for each column."""
+        return Decision(torch.from_numpy(np.stack([self.space.sample() for _ in range(len(observation))])))
+
+    def initial_state(self, n: int) -> dict[str, Any]:
+        """Nothing."""
+        return {}
+
+    def begin(self, mask: Any, state: Any) -> Any:
+        """Nothing."""
+        return state
+
+
+class Tracked(gym.Wrapper):
+    """Plays by itself: whatever the action, the ball tracker chooses."""
+
+    def reset(self, **options: Any) -> Any:
+        """With a tracker that remembers nothing."""
+        self.tracker = BallTracker()
+        return self.env.reset(**options)
+
+    def step(self, action: Any) -> Any:
+        """As the tracker wants it."""
+        return self.env.step(self.tracker.act(self.env.unwrapped.render()))
+
+
+def make_tracked(hz: float) -> gym.Env:
+    """A game that plays by itself."""
+    env = ScreenGameEnv(GAME, rate=hz, timeout=5.0, render_mode="rgb_array")
+    return TimeLimit(Tracked(env), round(LONGEST_S * hz))
+
+
+def make_games(displays: int, hz: float) -> Tally:
+    """The games that the agent and chance play."""
+    options = {"game": GAME, "rate": hz, "timeout": 5.0, "max_episode_steps": round(LONGEST_S * hz)}
+    return Tally(gym.make_vec("hakisa_envs:Hakisa/ScreenGame-v0", displays, **options))
+
+
+def measure(name: str, policy: Any, envs: Tally, lives: int, seed: int) -> dict[str, Any]:
+    """Score per life of a policy as it plays in training, not its best."""
+    envs.restart()
+    began = time.perf_counter()
+    played: Evaluation = evaluate(policy, envs, episodes=lives, seed=seed, deterministic=False)
+    scores = POINTS * played.returns
+    error = scores.std(ddof=1) / np.sqrt(len(scores))
+    seconds = time.perf_counter() - began
+    print(
+        f"{name}: {scores.mean():.0f} +/- {error:.0f} points a life, {len(scores)} lives, {seconds:.0f} s", flush=True
+    )
+    return {
+        "mean_score_per_life": round(float(scores.mean()), 1),
+        "standard_error": round(float(error), 1),
+        "median_score_per_life": float(np.median(scores).round(1)),
+        "lives": len(scores),
+        "mean_steps_per_life": round(float(played.lengths.mean()), 1),
+        **envs.shares(),
+    }
+
+
+class Curve:
+    """A callback: notes the mean score of the last 100 lives against minutes of play, and stops in time."""
+
+    def __init__(self, minutes: float) -> None:
+        self.minutes = minutes
+        self.points: list[tuple[int, float, float]] = []
+        self.update_share = 0.0
+
+    def __call__(self, trainer: Trainer, metrics: Mapping[str, float]) -> bool | None:
+        live = sum(trainer.collector.nanoseconds.values()) / 6e10
+        score = POINTS * metrics["rollout/ep_rew_mean"]
+        if np.isfinite(score):
+            self.points.append((trainer.step, round(live, 3), round(score, 1)))
+        self.update_share = metrics["time/update_share"]
+        if round(trainer.step / trainer.learner.config.n_steps / trainer.envs.num_envs) % 10 == 0:
+            words = (metrics.get(f"train/{name}", np.nan) for name in ("entropy_fraction", "explained_variance"))
+            print(
+                f"{trainer.step:8d} {live:5.1f} min, {score:6.0f} points a life, update {self.update_share:.0%}, "
+                "entropy {:.2f}, explained {:.2f}".format(*words),
+                flush=True,
+            )
+        return False if live >= self.minutes else None
+
+
+def draw(path: Path, curve: Curve, levels: Mapping[str, float]) -> None:
+    """The curve as a PNG, with the other players as lines."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7, 3.6), dpi=130, layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    if curve.points:
+        _, minutes, scores = zip(*curve.points, strict=True)
+        axes.plot(minutes, scores, label="PPO while it learns, mean of 100 lives")
+    for name, level in levels.items():
+        axes.axhline(level, color="grey", linewidth=0.8, linestyle=":")
+        axes.annotate(name, (1, level), xycoords=("axes fraction", "data"), ha="right", va="bottom", fontsize=8)
+    axes.set(xlabel="minutes of live play", ylabel="points per life", title="LBreakout2, live", ylim=(0, None))
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(frameon=False, loc="upper left")
+    figure.savefig(path)
+
+
+def film(agent: PPO, path: Path, hz: float, seconds: float) -> None:
+    """What the trained agent's game looks like."""
+    env = ScreenGameEnv(GAME, rate=hz, timeout=5.0, render_mode="rgb_array", episode="game")
+    try:
+        with VideoWriter(path, hz) as video:
+            observation, _ = env.reset()
+            state, over = None, False
+            for _ in range(round(seconds * hz)):
+                if over:
+                    observation, _ = env.reset()
+                action, state = agent.predict(observation, state, deterministic=False)
+                observation, _, terminated, truncated, _ = env.step(action)
+                over = terminated or truncated
+                picture = env.render()
+                assert picture is not None
+                video.add(picture)
+    finally:
+        env.close()
+
+
+def main() -> None:
+    """Random play, training, the trained agent and the tracker, one after the other on the same displays."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--displays", type=int, default=8)
+    parser.add_argument("--hz", type=float, default=30.0)
+    parser.add_argument("--minutes", type=float, default=30.0, help="of live play to learn from")
+    parser.add_argument("--lives", type=int, default=100, help="that each player is measured on")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--config", type=json.loads, default={}, help="changed hyperparameters, as JSON")
+    parser.add_argument("--threads", type=int, help="of torch; default: all cores")
+    parser.add_argument("--video-seconds", type=float, default=30.0, help="0: no video")
+    parser.add_argument("--run", help="a run folder for checkpoints and metrics")
+    parser.add_argument("--name", default="lbreakout2", help="of the result files")
+    arguments = parser.parse_args()
+
+    total = round(arguments.minutes * 60 * arguments.hz) * arguments.displays
+    given = {"total_steps": total, "num_envs": arguments.displays} | arguments.config
+    config = dataclasses.replace(CONFIG, **given)
+    players: dict[str, dict[str, Any]] = {}
+    envs = make_games(arguments.displays, arguments.hz)
+    try:
+        players["random"] = measure("random", Drawn(envs, arguments.seed), envs, arguments.lives, arguments.seed)
+        agent = PPO(envs, config, seed=arguments.seed, threads=arguments.threads)
+        curve = Curve(arguments.minutes)
+        envs.restart()
+        began = time.perf_counter()
+        agent.learn(callbacks=[curve], run=arguments.run)
+        wall = time.perf_counter() - began
+        training = {
+            "wall_minutes": round(wall / 60, 2),
+            "live_minutes": round(sum(agent._trainer.collector.nanoseconds.values()) / 6e10, 2),
+            "env_steps": agent._trainer.step,
+            "update_share": round(curve.update_share, 4),
+            "policy_share": round(agent._trainer.collector.nanoseconds["act"] / 1e9 / wall, 4),
+            **envs.shares(),
+        }
+        print(training, flush=True)
+        players["agent"] = measure("agent", agent.policy, envs, arguments.lives, arguments.seed)
+    finally:
+        envs.close()
+    games = Tally(ProcessVectorEnv([partial(make_tracked, arguments.hz)] * arguments.displays, step_timeout=15.0))
+    try:
+        players["tracker"] = measure("tracker", Drawn(games, 0), games, arguments.lives, arguments.seed)
+    finally:
+        games.close()
+
+    score = {name: player["mean_score_per_life"] for name, player in players.items()}
+    over_random = score["agent"] / max(score["random"], 1e-9)
+    of_tracker = score["agent"] / max(score["tracker"], 1e-9)
+    reached = over_random >= MORE_THAN_RANDOM and of_tracker >= OF_THE_TRACKER
+    print(f"{over_random:.1f} x random, {of_tracker:.0%} of the tracker: {'reached' if reached else 'not reached'}")
+    path = _results.save(
+        arguments.name,
+        {
+            "game": f"{GAME}, Medium, from level 1",
+            "displays": arguments.displays,
+            "hz": arguments.hz,
+            "seed": arguments.seed,
+            "config": dataclasses.asdict(agent.config),
+            "torch_threads": agent.threads,
+            "bf16": agent.policy.bf16,
+            "torch": torch.__version__,
+            "players": players,
+            "agent_over_random": round(over_random, 2),
+            "agent_of_tracker": round(of_tracker, 3),
+            "goal": {"over_random": MORE_THAN_RANDOM, "of_tracker": OF_THE_TRACKER, "reached": bool(reached)},
+            "training": training,
+            "curve_steps_minutes_score": curve.points[:: max(1, len(curve.points) // 200)],
+        },
+    )
+    draw(path.with_suffix(".png"), curve, {name: score[name] for name in ("random", "tracker")})
+    if arguments.video_seconds:
+        film(agent, path.with_suffix(".mp4"), arguments.hz, arguments.video_seconds)
+    print(path)
+
+
+if __name__ == "__main__":
+    main()
