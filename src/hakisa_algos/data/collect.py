@@ -23,8 +23,9 @@ from hakisa_algos.data.vectorize import (
     reset_columns,
     reset_mode,
 )
+from hakisa_algos.errors import ConfigError
 from hakisa_algos.policy.observations import RawObservation, map_observation, pick, same_observation, to_tensors
-from hakisa_algos.policy.policy import Policy
+from hakisa_algos.policy.policy import Policy, Seated
 from hakisa_algos.policy.precision import torch_threads
 
 logger = logging.getLogger(__name__)
@@ -47,7 +48,12 @@ class Episodes:
     n: int
 
 
-Need = Rows | Episodes
+@dataclass(frozen=True)
+class Games:
+    """Collect until a :class:`Seated` policy has played all games that it has."""
+
+
+Need = Rows | Episodes | Games
 
 
 def episode_seed(run_seed: int, column: int, episode: int) -> int:
@@ -96,15 +102,17 @@ class Collector:
         self.stepping = 0
         n = envs.num_envs
         self._mode = reset_mode(envs)
-        self._replayable = self._mode is ResetMode.MASKED and is_deterministic(envs)
         self._real_time = bool(envs.metadata.get("real_time"))
         self._overlap = self._mode is ResetMode.MASKED and overlaps_resets(envs)
         self._state = policy.initial_state(n)
+        self._seated = policy if isinstance(policy, Seated) else None
+        if self._seated:
+            check_seedable(envs)
+        # Players of games are not stopped in the middle of one.
+        self._replayable = self._mode is ResetMode.MASKED and is_deterministic(envs) and not self._seated
         self._episode = np.zeros(n, np.int64)
-        self._start = np.ones(n, bool)
         self._done = np.zeros(n, bool)
         self._resetting = np.zeros(n, bool)  # columns that show no episode yet
-        self._pausing: dict[str, bool] = {}
         self.observation: RawObservation = None
         self._episodes_per_seed = episodes_per_seed(envs)
         # Actions since the oldest seed in use, and where in them each column was seeded.
@@ -118,6 +126,11 @@ class Collector:
             self._reset_all()
         buffer = self.buffer
         buffer.initial_state = {name: tensor.clone() for name, tensor in self._state.items()}
+        if isinstance(need, Games):
+            assert self._seated
+            while (self._seated.games(self._state) >= 0).any():
+                self._step()
+            return
         first, ended = buffer.rows, len(buffer.finished)
         last = first + (need.n if isinstance(need, Rows) else buffer.capacity)
         with torch_threads(1) if self._real_time else contextlib.nullcontext():
@@ -129,17 +142,18 @@ class Collector:
 
     def pause(self) -> None:
         """Holds games that run in real time, while the learner thinks; other envs do not notice."""
-        self._call("pause")
+        call_envs(self.envs, "pause")
 
     def resume(self) -> None:
         """Ends :meth:`pause`."""
-        self._call("resume")
+        call_envs(self.envs, "resume")
+
+    def close(self) -> None:
+        """Nothing to do: the envs belong to whoever made them."""
 
     def _step(self) -> None:
         began = time.perf_counter_ns()
         policy = self.policy
-        if np.count_nonzero(self._start):  # a tenth of what any() takes
-            self._state = policy.begin(torch.from_numpy(self._start).to(self.device), self._state)
         tensors = to_tensors(self.observation, self.device)
         decision = policy.act(tensors, self._state, self.explore, self.generator)
         self._state = decision.state
@@ -149,11 +163,15 @@ class Collector:
 
         raw, reward, terminated, truncated, infos = self.envs.step(action)
         self.stepping += time.perf_counter_ns() - acted
-        truncated = truncated & ~terminated
-        done = terminated | truncated
-        valid = _transitions(infos, len(done))
+        valid = _transitions(infos, len(reward))
         if self._mode is ResetMode.NEXT_STEP:
             valid &= ~self._done
+        if self._seated:
+            valid &= self._seated.games(self._state) >= 0
+            self._state, spent = self._seated.count(self._state, valid)
+            truncated = truncated | spent
+        truncated = truncated & ~terminated
+        done = terminated | truncated
         final = self._final_observations(raw, infos, truncated) if np.count_nonzero(truncated) else {}
         self.buffer.add(action, reward, terminated, truncated, valid, policy.version, decision.extras, final)
         if self._replayable:
@@ -166,8 +184,12 @@ class Collector:
                 start = done | (self._resetting & _told(infos, "began", len(done)))
                 self._resetting &= ~start
             if self._mode is ResetMode.MASKED and np.count_nonzero(done):
+                if self._seated:
+                    self._begin(done)  # before the reset, whose seed is that of the game which begins
                 self._episode += done
                 raw = self._reset(done, done & (self._episode % self._episodes_per_seed == 0))
+        if not self._seated and np.count_nonzero(start):  # a tenth of what any() takes
+            self._begin(start & ~self._resetting)
         self._see(raw, start)
         self.nanoseconds["env"] += time.perf_counter_ns() - acted
 
@@ -175,23 +197,30 @@ class Collector:
         self.observation = self.policy.observation.encode(raw)
         # What a column shows while it is reset must not be stacked on the episode before, so there it starts, too.
         self.buffer.observe(self.observation, start)
-        self._start = start & ~self._resetting
 
     def _reset_all(self) -> None:
         everyone = np.ones(self.envs.num_envs, bool)
+        if self._seated:
+            self._begin(everyone)
         if self._mode is ResetMode.MASKED:
             raw = self._reset(everyone, everyone)
         else:
             # Not the run's seed alone, or every resume would begin with the same episodes.
             raw, _ = self.envs.reset(seed=episode_seed(self.seed, 0, int(self._episode[0])))
+        if not self._seated:
+            self._begin(everyone & ~self._resetting)
         self._see(raw, everyone)
+
+    def _begin(self, mask: np.ndarray) -> None:
+        self._state = self.policy.begin(torch.from_numpy(mask).to(self.device), self._state)
 
     def _reset(self, mask: np.ndarray, seeded: np.ndarray) -> RawObservation:
         for column in np.flatnonzero(seeded):
             self._seed[column] = episode_seed(self.seed, int(column), int(self._episode[column]))
         self._seeded[seeded] = len(self._actions)
+        seeds = self._seated.seeds(self._state) if self._seated else self._seeds(seeded)
         began = time.perf_counter_ns()
-        raw, infos = reset_columns(self.envs, mask, self._seeds(seeded), self._overlap)
+        raw, infos = reset_columns(self.envs, mask, seeds, self._overlap)
         self.stepping += time.perf_counter_ns() - began
         if self._overlap:
             self._resetting |= mask & _told(infos, "resetting", len(mask))
@@ -220,25 +249,12 @@ class Collector:
             self._actions.drop(oldest)
             self._seeded -= oldest
 
-    def _call(self, name: str) -> None:
-        for envs in (self.envs, self.envs.unwrapped):
-            if hasattr(envs, name):
-                getattr(envs, name)()
-                return
-        # Asked first: a call of what an env does not have ends the process of an AsyncVectorEnv's column.
-        if hasattr(envs, "call"):
-            if name not in self._pausing:
-                self._pausing[name] = all(envs.call("has_wrapper_attr", name))
-            if self._pausing[name]:
-                envs.call(name)
-
     def state(self) -> dict[str, Any]:
         """What a resumed run needs, the running episodes as their seeds and actions."""
         return {
             "generator": self.generator.get_state(),
             "policy_state": dict(self._state),
             "episode": self._episode.copy(),
-            "start": self._start.copy(),
             "done": self._done.copy(),
             "observation": None if self.observation is None else map_observation(np.array, self.observation),
             "actions": self._actions.array(),
@@ -258,7 +274,7 @@ class Collector:
         if state["observation"] is None:
             return True  # nothing was played yet
         if state["replayable"] and self._replayable and self._replay(state):
-            self._start, self._done = state["start"], state["done"]
+            self._done = state["done"]
             self._state = dict(state["policy_state"])
             return True
         logger.warning(
@@ -292,6 +308,32 @@ class Collector:
                 raw, _ = reset_columns(self.envs, ended, self._seeds(~everyone))
         self.observation = self.policy.observation.encode(raw)
         return same_observation(self.observation, state["observation"])
+
+
+def check_seedable(envs: VectorEnv[Any, Any, Any]) -> None:
+    """Refuses envs whose episodes the collector cannot begin with seeds of its choice.
+
+    Raises:
+        ConfigError: it says who begins them, and what to use instead.
+    """
+    mode = reset_mode(envs)
+    if mode is not ResetMode.MASKED:
+        raise ConfigError(
+            f"the episodes of {type(envs).__name__} cannot be given seeds: they are begun by {mode.value}. Players "
+            "would be compared by different games; pass an env id, a callable that makes an env, or a vector env that "
+            'takes reset(seed=[...], options={"reset_mask": ...}) and declares metadata["masked_reset"] = True'
+        )
+
+
+def call_envs(envs: VectorEnv[Any, Any, Any], name: str) -> None:
+    """Calls a method of a vector env, or of the single envs in it, where they have it."""
+    for own in (envs, envs.unwrapped):
+        if hasattr(own, name):
+            getattr(own, name)()
+            return
+    # Asked first: a call of what an env does not have ends the process of an AsyncVectorEnv's column.
+    if hasattr(envs, "call") and all(envs.call("has_wrapper_attr", name)):
+        envs.call(name)
 
 
 def _transitions(infos: Mapping[str, Any], num_envs: int) -> np.ndarray:
