@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from hakisa_algos.agent import PPO
-from hakisa_algos.cli.film import film
+from hakisa_algos.film import film
 from hakisa_algos.cli.options import RunOptions, parse
 from hakisa_algos.cli.random_policy import RandomPolicy
 from hakisa_algos.cli.session import Ending, run_config, train
@@ -85,7 +85,7 @@ def _show(agent: PPO, folder: RunFolder, chance: Evaluation, score: Evaluation, 
         picture = "none, since no game ended"
     else:
         learning_curve(folder.metrics, Path(picture), baseline=chance.mean, title="PPO on Pong")
-    video = film(agent, folder.videos / "pong.mp4", deterministic=False, longest=_LONGEST_FILM)
+    video = film(agent, folder.videos / "pong.mp4", deterministic=False, longest=_LONGEST_FILM).path
     gain = score.mean - chance.mean
     good = gain >= MARGIN
     verdict = (
