@@ -36,6 +36,10 @@ class NonFiniteError(RuntimeError):
         self.arrays = dict(arrays or {})
 
 
+class PoolError(RuntimeError):
+    """Work that no worker process could finish."""
+
+
 class VideoError(RuntimeError):
     """ffmpeg could not be started, or gave up; the message ends with what it said."""
 

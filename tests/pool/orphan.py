@@ -1,0 +1,13 @@
+"""``python orphan.py FOLDER``: a pool whose two workers wait for ever; its process is killed by the test."""
+
+import sys
+from pathlib import Path
+
+from hakisa_algos.pool.process import ProcessPool
+
+sys.path.insert(0, str(Path(__file__).parents[2]))
+
+if __name__ == "__main__":
+    from tests.pool.tasks import reports_and_waits
+
+    ProcessPool(2).map(reports_and_waits, [Path(sys.argv[1])] * 2)

@@ -1,0 +1,164 @@
+"""Tasks give the same in this process and in others, and a lost worker changes nothing."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from hakisa_algos.errors import PoolError
+from hakisa_algos.pool.process import ProcessPool
+from hakisa_algos.pool.serial import SerialPool
+from tests.pool import tasks
+from tests.pool.tasks import Counter, DiesOnce
+
+DEADLINE = 60
+
+
+def wait_for(condition):
+    end = time.monotonic() + DEADLINE
+    while not condition():
+        assert time.monotonic() < end, "nothing came within a minute"
+        time.sleep(0.01)
+
+
+def is_running(pid):
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+@pytest.fixture(scope="module")
+def pool():
+    with ProcessPool(2) as pool:
+        yield pool
+
+
+def test_results_come_in_the_order_of_the_tasks(pool):
+    expected = [n * n for n in range(20)]
+    assert SerialPool().map(tasks.square, range(20)) == expected
+    assert pool.map(tasks.square, range(20)) == expected
+    assert pool.map(tasks.square, []) == []
+
+
+def test_the_function_is_made_once_per_worker_and_kept(pool):
+    function = Counter()
+    first = pool.map(function, range(10))
+    second = pool.map(function, range(10))
+    pids = {pid for _, pid, _ in first + second}
+    assert len(pids) == 2
+    assert os.getpid() not in pids
+    for pid in pids:
+        counts = [calls for _, who, calls in first + second if who == pid]
+        assert sorted(counts) == list(range(1, len(counts) + 1))
+    assert function.calls == 0
+
+
+def test_another_function_replaces_it_and_the_old_one_is_closed(pool, tmp_path):
+    pids = {str(pid) for _, pid, _ in pool.map(Counter(tmp_path), range(10))}
+    assert not list(tmp_path.iterdir())
+    assert pool.map(Counter(), range(10))[0][2] == 1
+    assert {path.name for path in tmp_path.iterdir()} == pids
+
+
+def test_closures_travel(pool):
+    three = 3
+    assert pool.map(lambda task: task + three, [1, 2]) == [4, 5]
+
+
+def test_closing_ends_the_workers_and_lets_go_of_the_function(tmp_path):
+    with ProcessPool(2) as pool:
+        pids = {pid for _, pid, _ in pool.map(Counter(tmp_path), range(10))}
+        assert all(map(is_running, pids))
+    assert not any(map(is_running, pids))
+    assert {int(path.name) for path in tmp_path.iterdir()} == pids
+    assert pool.map(tasks.square, [3]) == [9]  # it comes up again
+    pool.close()
+
+
+def test_a_worker_killed_in_mid_task_changes_nothing(tmp_path, caplog):
+    with ProcessPool(2) as pool:
+        assert pool.map(DiesOnce(tmp_path, unlucky=4), range(12)) == [n * n for n in range(12)]
+    assert (tmp_path / "died").exists()
+    assert "a worker was lost (exit code -9)" in caplog.text
+
+
+def test_workers_killed_from_outside_change_nothing(tmp_path):
+    with ProcessPool(2) as pool:
+
+        def murder():
+            wait_for(lambda: len(list(tmp_path.glob("pid-*"))) == 2)
+            victims = [int(path.name[4:]) for path in tmp_path.glob("pid-*")]
+            for victim in victims:
+                os.kill(victim, signal.SIGKILL)
+            wait_for(lambda: len(list(tmp_path.glob("pid-*"))) == 4)
+            (tmp_path / "go").touch()
+
+        killer = threading.Thread(target=murder)
+        killer.start()
+        pids = pool.map(tasks.reports_and_waits, [tmp_path] * 2)
+        killer.join()
+    assert len(set(pids)) == 2
+    assert len({int(path.name[4:]) for path in tmp_path.glob("pid-*")} - set(pids)) == 2
+
+
+def test_a_worker_killed_between_two_calls_is_replaced():
+    with ProcessPool(1) as pool:
+        (_, pid, _), *_ = pool.map(Counter(), [1])
+        os.kill(pid, signal.SIGKILL)
+        wait_for(lambda: not is_running(pid))
+        assert pool.map(tasks.square, [2, 3]) == [4, 9]
+
+
+def test_a_task_that_ends_every_worker_is_an_error():
+    with ProcessPool(1) as pool, pytest.raises(PoolError, match=r"3 workers were lost with one task, .* code -9$"):
+        pool.map(tasks.always_dies, [1])
+
+
+def test_what_a_task_raises_is_raised_here(pool):
+    with pytest.raises(ValueError, match="no 2") as caught:
+        pool.map(tasks.fails, range(3))
+    assert "In a worker process" in caught.value.__notes__[0]
+    assert "in fails" in caught.value.__notes__[0]
+    with pytest.raises(RuntimeError, match="Odd: odd"):  # which cannot be pickled itself
+        pool.map(tasks.fails, [3])
+    with pytest.raises(ValueError, match="no 2"):
+        SerialPool().map(tasks.fails, range(3))
+    assert pool.map(tasks.square, [3]) == [9]
+
+
+def test_a_result_that_cannot_be_pickled_is_an_error(pool):
+    with pytest.raises(Exception, match="lambda"):
+        pool.map(lambda task: lambda: task, [1])
+
+
+def test_a_worker_leaves_ctrl_c_to_the_pool(pool, tmp_path):
+    assert pool.map(tasks.wants_no_interrupt, [tmp_path]) == ["still here"]
+
+
+def test_workers_end_when_their_pool_is_killed(tmp_path):
+    command = [sys.executable, str(Path(__file__).with_name("orphan.py")), str(tmp_path)]
+    with subprocess.Popen(command) as process:
+        wait_for(lambda: len(list(tmp_path.glob("pid-*"))) == 2)
+        process.kill()
+    pids = [int(path.name[4:]) for path in tmp_path.glob("pid-*")]
+    wait_for(lambda: not any(map(is_running, pids)))
+
+
+def test_a_script_without_a_main_guard_is_told(tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text("from hakisa_algos.pool.process import ProcessPool\nProcessPool(1).map(abs, [1])\n")
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=120)
+    assert done.returncode != 0
+    assert 'put what it does under if __name__ == "__main__":' in done.stderr
+
+
+@pytest.mark.parametrize("workers", [0, -1, 1.5, True])
+def test_a_wrong_number_of_workers_is_refused(workers):
+    with pytest.raises(ValueError, match=rf"workers={workers!r} must be a whole number of at least 1"):
+        ProcessPool(workers)
