@@ -11,11 +11,11 @@ from typing import Any
 import tyro
 
 from hakisa_algos.agent import Agent
-from hakisa_algos.film import film
 from hakisa_algos.cli.options import key_values, parse
 from hakisa_algos.cli.session import checkpoint_step
 from hakisa_algos.cli.text import bold
 from hakisa_algos.errors import CheckpointError, ConfigError
+from hakisa_algos.film import film
 from hakisa_algos.training.evaluate import Evaluation
 from hakisa_algos.training.run_folder import RunFolder
 

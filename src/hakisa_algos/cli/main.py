@@ -26,6 +26,7 @@ from hakisa_algos.errors import (
 VERBS = {
     "train": ("train", "train an algorithm on an env"),
     "eval": ("evaluate", "measure a trained agent, film it"),
+    "compare": ("compare", "compare algorithms over seeds, write a report"),
     "resume": ("resume", "continue a run where it stopped"),
     "doctor": ("doctor", "show what is installed and how fast this machine is"),
     "demo": ("demo", "watch PPO learn Pong in about five minutes"),
@@ -35,6 +36,7 @@ EXAMPLES = (
     "hakisa train ppo --env Hakisa/Pong-v0 --config.learning-rate 3e-4",
     "hakisa eval runs/ppo-CartPole-v1-0",
     "hakisa resume runs/ppo-CartPole-v1-0",
+    "hakisa compare --preset quick",
 )
 USER_ERROR = 2
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +16,7 @@ Result = Mapping[str, Any]
 # By algorithm, env and seed.
 Results = Mapping[tuple[str, str, int], Result]
 _GRID = 60
+WAYS = ("deterministic", "stochastic")
 
 
 @dataclass(frozen=True)
@@ -148,6 +150,40 @@ def curves(plan: Plan, results: Results, env: str, by: str) -> Curves:
         grids[algorithm] = np.linspace(0, min(positions[-1] for positions, _ in lines), _GRID)
         bands[algorithm] = band(on_grid(lines, grids[algorithm]))
     return Curves(by, grids, bands)
+
+
+def plain_summary(plan: Plan, results: Results) -> dict[str, Any]:
+    """All figures as JSON says them."""
+    return {
+        "tables": [dataclasses.asdict(table) for table in tables(plan, results)],
+        "scores": {
+            env: {
+                name: {way: scores(plan, results, name, (env,), way)[:, 0].tolist() for way in WAYS}
+                for name in plan.algorithms
+            }
+            for env in plan.envs
+        },
+        "improvement": [
+            {"first": first, "second": second, **dataclasses.asdict(found)}
+            for (first, second), found in pairwise(plan, results, plan.algorithms).items()
+        ],
+    }
+
+
+def at_equal_time(plan: Plan, results: Results, env: str) -> tuple[float, dict[str, Estimate]]:
+    """The training time that every algorithm on ``env`` has had, in seconds, and the score on the curve by then."""
+    found = curves(plan, results, env, "seconds")
+    if not found.grids:
+        return 0.0, {}
+    seconds = min(float(grid[-1]) for grid in found.grids.values())
+
+    def then(name: str, values: np.ndarray) -> float:
+        return float(np.interp(seconds, found.grids[name], values))
+
+    return seconds, {
+        name: Estimate(then(name, band.value), then(name, band.low), then(name, band.high))
+        for name, band in found.bands.items()
+    }
 
 
 def median_seed(plan: Plan, results: Results, algorithm: str, env: str) -> int | None:

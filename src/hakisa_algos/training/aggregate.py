@@ -97,9 +97,7 @@ def improvement(
     return Estimate(improvement_probability(x, y), float(low), float(high))
 
 
-def band(
-    curves: np.ndarray, *, replicates: int = 2_000, confidence: float = CONFIDENCE, seed: int = 0
-) -> Band:
+def band(curves: np.ndarray, *, replicates: int = 2_000, confidence: float = CONFIDENCE, seed: int = 0) -> Band:
     """Interquartile mean of curves with its pointwise bootstrap interval over runs.
 
     Args:
