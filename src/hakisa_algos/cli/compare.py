@@ -19,7 +19,7 @@ from hakisa_algos.comparison.job import write_json
 from hakisa_algos.comparison.plan import PEERS, PRESETS, RANDOM, Plan, check_algorithms, known_algorithms
 from hakisa_algos.comparison.report import write_report
 from hakisa_algos.comparison.run import run_missing
-from hakisa_algos.comparison.summary import plain_summary
+from hakisa_algos.comparison.summary import RULE, plain_summary
 from hakisa_algos.comparison.table import pace_table, score_tables
 from hakisa_algos.errors import ConfigError, require
 
@@ -90,10 +90,8 @@ def _show(folder: ComparisonFolder, plan: Plan, workers: int) -> int:
     (folder.path / "table.txt").write_text(table + "\n", encoding="utf-8")
     write_json(folder.path / "scores.json", plain_summary(plan, results))
     print(f"\n{table}\n")
-    print(
-        dim("Interquartile mean over runs of the mean return of the final evaluation, on fresh seeds; 95 % stratified")
-    )
-    print(dim("bootstrap. P(above next): > where its interval leaves 0.5 out, ~ where it does not."))
+    print(dim("Interquartile mean over runs of the mean return of the final evaluation, on fresh seeds, with its 95 %"))
+    print(dim(f"stratified bootstrap interval. P(above next): > where the two are told apart, ~ where not: {RULE}."))
     print(f"\n{pace_table(plan, results)}\n")
     for job, error in errors:
         print(red(f"{job} failed: {error.splitlines()[0]}"))

@@ -17,8 +17,8 @@ from typing import Any
 from hakisa_algos.comparison.charts import LEFT, RIGHT, WIDTH, limits, png, svg
 from hakisa_algos.comparison.folder import ComparisonFolder
 from hakisa_algos.comparison.plan import PEERS, RANDOM, Job, Plan
-from hakisa_algos.comparison.report_table import lead, matrix, score_table
-from hakisa_algos.comparison.summary import Curves, Results, curves, median_seed, pairwise, scores, tables
+from hakisa_algos.comparison.report_table import lead, pair_table, score_table
+from hakisa_algos.comparison.summary import RULE, Curves, Results, curves, median_seed, pairwise, scores, tables
 from hakisa_algos.errors import MissingExtraError
 
 REPORT = "report.html"
@@ -55,11 +55,9 @@ def write_report(folder: ComparisonFolder, results: Results, errors: Sequence[tu
         data=_json([_chart_data(chart, chance, colours) for _, chart, chance in found]),
         table=score_table(plan, results, ranked, colours),
         reading=escape(_reading(plan)),
-        matrix=matrix(plan, pairwise(plan, results, plan.algorithms)),
+        matrix=pair_table(plan, pairwise(plan, results, plan.algorithms)),
         videos="".join(_videos(folder, results, colours)),
-        failures="".join(
-            f'<p class="card failed"><b>{escape(str(job))}</b> failed: {escape(e)}</p>' for job, e in errors
-        ),
+        failures="".join(_failure(job, error) for job, error in errors),
         configs="".join(_configs(plan, results)),
         machine=_machine(results),
         command=escape(folder.command),
@@ -102,8 +100,8 @@ def _reading(plan: Plan) -> str:
     many = " Over all envs, 0 is the random player and 1 the best run of each env." if len(plan.envs) > 1 else ""
     return (
         "Interquartile mean over runs of the mean return, with its 95 % stratified bootstrap interval. “Above the next "
-        "row” is the probability that a run of this algorithm scores higher than one of the next; the two are told "
-        f"apart where the interval leaves one half out.{many} Curves: evaluations of {plan.protocol.curve_episodes} "
+        "row” is the probability that a run of this algorithm scores higher than one of the next; two algorithms are "
+        f"told apart where {RULE}.{many} Curves: evaluations of {plan.protocol.curve_episodes} "
         "episodes on fresh seeds, deterministic; their time is not counted as training."
     )
 
@@ -163,9 +161,8 @@ def _videos(folder: ComparisonFolder, results: Results, colours: Mapping[str, in
             which = f"seed {seed}, the middle one of {runs}" if runs > 1 else f"seed {seed}"
             if "missing" in video or not path.is_file():
                 why = escape(str(video.get("missing", "its file is gone")))
-                cards.append(
-                    f'<figure class="card"><div class="none">no video: {why}</div><figcaption>{who}</figcaption></figure>'
-                )
+                blank = f'<div class="none">no video: {why}</div>'
+                cards.append(f'<figure class="card">{blank}<figcaption>{who}</figcaption></figure>')
                 continue
             data = base64.b64encode(path.read_bytes()).decode("ascii")
             end = "" if video["over"] else ", cut there"
@@ -180,6 +177,10 @@ def _videos(folder: ComparisonFolder, results: Results, colours: Mapping[str, in
 def _colour(name: str, colours: Mapping[str, int]) -> str:
     """The class of an algorithm's colour."""
     return f"c{colours[name]}" if name in colours else "cr"
+
+
+def _failure(job: Job, error: str) -> str:
+    return f'<p class="card failed"><b>{escape(str(job))}</b> failed: {escape(error)}</p>'
 
 
 def _configs(plan: Plan, results: Results) -> list[str]:

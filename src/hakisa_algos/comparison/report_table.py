@@ -33,14 +33,15 @@ def score_table(plan: Plan, results: Results, ranked: Sequence[Table], colours: 
     return "".join(_body(plan, results, table, colours) for table in ranked)
 
 
-def matrix(plan: Plan, found: Mapping[tuple[str, str], Estimate]) -> str:
+def pair_table(plan: Plan, found: Mapping[tuple[str, str], Estimate]) -> str:
     """Who scores above whom, each pair over the envs that both played."""
     names = [name for name in plan.algorithms if any(name in pair for pair in found)]
     if len(names) < 3:
         return ""
+    runs = len(plan.seeds)
     head = "".join(f"<th>{escape(name)}</th>" for name in names)
     rows = "".join(
-        f"<tr><th>{escape(first)}</th>{''.join(_pair(found.get((first, second))) for second in names)}</tr>"
+        f"<tr><th>{escape(first)}</th>{''.join(_pair(found.get((first, second)), runs) for second in names)}</tr>"
         for first in names
     )
     return (
@@ -50,10 +51,10 @@ def matrix(plan: Plan, found: Mapping[tuple[str, str], Estimate]) -> str:
     )
 
 
-def _pair(estimate: Estimate | None) -> str:
+def _pair(estimate: Estimate | None, runs: int) -> str:
     if estimate is None:
         return "<td>·</td>"
-    mark = ("yes" if estimate.value > 0.5 else "no") if apart(estimate) else ""
+    mark = ("yes" if estimate.value > 0.5 else "no") if apart(estimate, runs) else ""
     return f'<td class="{mark}">{_figure(estimate, 2)}</td>'
 
 
@@ -102,7 +103,8 @@ def _whisker(estimate: Estimate, low: float, high: float, tint: str) -> str:
         return f"{6 + 178 * (value - low) / span:.1f}"
 
     return (
-        '<svg class="whisker" viewBox="0 0 190 18" aria-hidden="true"><line class="rail" x1="6" x2="184" y1="9" y2="9"/>'
+        '<svg class="whisker" viewBox="0 0 190 18" aria-hidden="true">'
+        '<line class="rail" x1="6" x2="184" y1="9" y2="9"/>'
         f'<line class="dot {tint}" x1="{x(estimate.low)}" x2="{x(estimate.high)}" y1="9" y2="9"/>'
         f'<circle class="dot {tint}" cx="{x(estimate.value)}" cy="9" r="4.5"/></svg>'
     )

@@ -13,9 +13,8 @@ _HEADS = ("algorithm", "runs", "deterministic [95 %]", "stochastic [95 %]", "P(a
 
 def score_tables(plan: Plan, results: Results) -> str:
     """The scores: interquartile means over runs with intervals, best first."""
-    return "\n\n".join(
-        f"{title(table)}\n{_aligned([_HEADS, *map(_cells, table.rows)])}" for table in tables(plan, results)
-    )
+    found = tables(plan, results)
+    return "\n\n".join(f"{title(table)}\n{_aligned([_HEADS, *map(_cells, table.rows)])}" for table in found)
 
 
 def pace_table(plan: Plan, results: Results) -> str:
