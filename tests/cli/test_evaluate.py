@@ -7,8 +7,8 @@ import gymnasium as gym
 import pytest
 
 from hakisa_algos.agent import PPO
-from hakisa_algos.film import film
 from hakisa_algos.cli.main import main
+from hakisa_algos.film import film
 from tests.helpers.counting import CountingEnv
 
 
