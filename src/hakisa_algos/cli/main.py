@@ -16,6 +16,7 @@ from hakisa_algos.errors import (
     ConfigError,
     MissingExtraError,
     NonFiniteError,
+    PoolError,
     RunFolderError,
     VideoError,
     did_you_mean,
@@ -59,7 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 130
     except (ConfigError, CheckpointError, RunFolderError, VideoError) as error:
         return _refuse(str(error))
-    except NonFiniteError as error:
+    except (NonFiniteError, PoolError) as error:
         _refuse(str(error))
         return 1
     except ImportError as error:
