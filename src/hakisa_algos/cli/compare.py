@@ -64,7 +64,7 @@ def run(arguments: Sequence[str]) -> int:
         "hakisa compare",
         "Compare algorithms on the same envs, budget and seeds. The same command goes on where it was stopped.",
     )
-    workers = len(os.sched_getaffinity(0)) if chosen.workers is None else chosen.workers
+    workers = _cores() if chosen.workers is None else chosen.workers
     if workers < 1:
         raise ConfigError(f"--workers {workers} is not allowed: it must be at least 1")
     plan = _plan(chosen)
@@ -129,6 +129,10 @@ def _plan(chosen: CompareArguments) -> Plan:
         env_options=key_values(chosen.env_options),
     )
     return Plan((*names, RANDOM), tuple(dict.fromkeys(envs)), tuple(range(1, seeds + 1)), protocol)
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _interrupt(number: int, frame: object) -> None:

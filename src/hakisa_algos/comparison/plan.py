@@ -119,7 +119,7 @@ class Preset:
 
 
 PRESETS = {
-    "quick": Preset(("ppo", "dqn", "ga"), ("CartPole-v1", "Hakisa/Press-v0"), 5, Protocol(steps=50_000)),
+    "quick": Preset(("ppo", "dqn", "ga"), ("CartPole-v1", "Hakisa/Press-v0"), 5, Protocol(steps=20_000)),
     "full": Preset(
         ("ppo", "a2c", "dqn", "pqn", "ga"),
         ("CartPole-v1", "Acrobot-v1", "Hakisa/Press-v0"),
