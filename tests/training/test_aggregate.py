@@ -53,10 +53,10 @@ def test_the_probability_of_improvement_is_rliables_and_scipys():
 
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_intervals_are_rliables_but_for_the_draws(seed):
-    """Draws differ, so ends agree as well as rliable's own under three seeds do, and a little over."""
+    """Draws differ. Between 7.164 and 7.205 no mean lies, so the upper end of X jumps by that much."""
     for scores, theirs in ((X, INTERVALS_X), (Y, INTERVALS_Y)):
         found = estimate(scores, replicates=20_000, seed=seed)
-        assert [found.low, found.high] == pytest.approx(np.mean(theirs, 0), abs=0.05)
+        assert [found.low, found.high] == pytest.approx(np.mean(theirs, 0), abs=0.07)
     found = improvement(X, Y, replicates=5_000, seed=seed)
     assert [found.low, found.high] == pytest.approx(np.mean(INTERVALS_IMPROVEMENT, 0), abs=0.015)
 

@@ -12,8 +12,8 @@ import numpy as np
 from hakisa_algos.comparison.summary import Curves
 from hakisa_algos.errors import require
 
-WIDTH, HEIGHT = 760, 380
-LEFT, RIGHT, TOP, BOTTOM = 58, 16, 14, 40
+WIDTH, HEIGHT = 560, 320
+LEFT, RIGHT, TOP, BOTTOM = 52, 14, 14, 44
 # Told apart by people who see fewer colours (Okabe and Ito 2008), dark enough for thin lines on white.
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#b0468f", "#9a7b00", "#2a9fd6", "#8c564b", "#5b5fc7")
 _AXIS = {"steps": "env steps", "seconds": "seconds of training"}

@@ -10,7 +10,7 @@ from hakisa_algos.comparison.summary import Results, Row, Table, apart, at_equal
 from hakisa_algos.comparison.table import number, title
 from hakisa_algos.training.aggregate import Estimate
 
-_COLUMNS = 7
+_COLUMNS = 6
 
 
 def lead(plan: Plan, ranked: Sequence[Table]) -> str:
@@ -73,8 +73,7 @@ def _body(plan: Plan, results: Results, table: Table, colours: Mapping[str, int]
             _whisker(row.deterministic, low, high, tint),
             _figure(row.stochastic),
             _above(row),
-            "" if pace is None else f"{pace.steps:,.0f}",
-            "" if pace is None else f"{pace.seconds:,.1f} s",
+            "" if pace is None else f"{pace.steps:,.0f} <small>in {pace.seconds:,.1f} s</small>",
         ]
         rows.append(f"<tr>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>")
     compared = ", ".join(f"{name} {number(estimate)}" for name, estimate in then.items())
@@ -87,7 +86,7 @@ def _body(plan: Plan, results: Results, table: Table, colours: Mapping[str, int]
 def _above(row: Row) -> str:
     if row.above_next is None:
         return ""
-    return f"{_figure(row.above_next, 2)} <small>{'told apart' if row.told_apart else 'not told apart'}</small>"
+    return f"{_figure(row.above_next, 2)} <small>{'told apart' if row.told_apart else 'unclear'}</small>"
 
 
 def _figure(estimate: Estimate, digits: int | None = None) -> str:
