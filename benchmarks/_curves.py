@@ -1,4 +1,4 @@
-"""Learning curves over seeds: interquartile means, bootstrap bands, pictures."""
+"""Learning curves over seeds as pictures."""
 
 from __future__ import annotations
 
@@ -6,21 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-
-def iqm(scores: np.ndarray) -> np.ndarray:
-    """Interquartile mean over the first axis: the mean of the middle half (Agarwal et al. 2021)."""
-    ordered = np.sort(scores, axis=0)
-    cut = len(ordered) // 4
-    return ordered[cut : len(ordered) - cut].mean(0)
-
-
-def band(scores: np.ndarray, samples: int = 2000, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """95 % percentile-bootstrap interval of the IQM over seeds; ``scores`` is ``[seeds, points]``."""
-    generator = np.random.default_rng(seed)
-    drawn = generator.integers(0, len(scores), (samples, len(scores)))
-    values = np.stack([iqm(scores[rows]) for rows in drawn])
-    low, high = np.percentile(values, [2.5, 97.5], axis=0)
-    return low, high
+from hakisa_algos.training.aggregate import band
 
 
 def draw(path: Path, steps: np.ndarray, curves: dict[str, np.ndarray], goal: float, title: str) -> None:
@@ -32,9 +18,9 @@ def draw(path: Path, steps: np.ndarray, curves: dict[str, np.ndarray], goal: flo
 
     figure, axes = plt.subplots(figsize=(7, 4), dpi=130)
     for name, scores in curves.items():
-        low, high = band(scores)
-        (line,) = axes.plot(steps, iqm(scores), label=f"{name} ({len(scores)} seeds)")
-        axes.fill_between(steps, low, high, color=line.get_color(), alpha=0.2, linewidth=0)
+        found = band(scores)
+        (line,) = axes.plot(steps, found.value, label=f"{name} ({len(scores)} seeds)")
+        axes.fill_between(steps, found.low, found.high, color=line.get_color(), alpha=0.2, linewidth=0)
     axes.axhline(goal, color="grey", linewidth=0.8, linestyle=":")
     axes.set(xlabel="env steps", ylabel="evaluation return (IQM, 95 % band)", title=title)
     axes.spines[["top", "right"]].set_visible(False)

@@ -23,6 +23,7 @@ import hakisa_envs  # noqa: F401 (registers the ids)
 from hakisa_algos import Agent
 from hakisa_algos.agent import config_from
 from hakisa_algos.learners.registry import find_algorithm
+from hakisa_algos.training.aggregate import band
 from hakisa_algos.training.trainer import Trainer
 
 
@@ -86,10 +87,11 @@ LUNAR = {
     "total_steps": 1_000_000,
     "num_envs": 16,
     "n_steps": 1024,
-    "minibatch_size": 256,
+    "minibatch_size": 128,
     "gamma": 0.999,
     "gae_lambda": 0.98,
     "entropy_coefficient": 0.01,
+    "entropy_schedule": "linear",
     "learning_rate": 1e-3,
 }
 ACROBOT = {"total_steps": 500_000, "num_envs": 16, "n_steps": 256, "gae_lambda": 0.94, "normalize_observation": True}
@@ -156,15 +158,15 @@ def main() -> None:
         task = TASKS[name]
         played = [row for (job, _), row in zip(jobs, rows, strict=True) if job == name]
         curves[name] = np.array([[score for _, score in row["curve"]] for row in played])
-        low, high = _curves.band(curves[name])
+        middle = band(curves[name])
         figures[name] = {
             "env": task.env if isinstance(task.env, str) else f"{task.env.func.__name__} {task.env.keywords}",
             "algorithm": task.algorithm,
             "config": dict(task.config),
             "goal": task.goal,
             "reached": f"{sum(row['reached'] is not None for row in played)} of {len(played)} seeds",
-            "iqm": _curves.iqm(curves[name]).tolist(),
-            "band_95": [low.tolist(), high.tolist()],
+            "iqm": middle.value.tolist(),
+            "band_95": [middle.low.tolist(), middle.high.tolist()],
             "mean_final": {k: float(np.mean([row["final"][k] for row in played])) for k in EVALUATIONS},
             "seeds": played,
         }

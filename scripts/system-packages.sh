@@ -1,10 +1,10 @@
 #!/bin/sh
-# What the tests of live games need besides Python packages: X servers and a real game. Where this may, it installs
+# What the tests need besides Python packages: X servers and a real game for live games, a browser for reports. Where this may, it installs
 # what is missing (root, Debian or Ubuntu); else it says how. It never fails: without them those tests are skipped.
 PATH="$PATH:/usr/games:/usr/local/games" # where Debian puts games
 
 missing=""
-for pair in Xvfb=xvfb Xephyr=xserver-xephyr lbreakout2=lbreakout2; do
+for pair in Xvfb=xvfb Xephyr=xserver-xephyr lbreakout2=lbreakout2 chromium=chromium; do
     command -v "${pair%%=*}" >/dev/null || missing="$missing ${pair#*=}"
 done
 [ -n "$missing" ] || exit 0
@@ -16,8 +16,8 @@ install() {
 }
 
 if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
-    echo "Installing$missing, for the tests of live games ..."
+    echo "Installing$missing, for the tests ..."
     install || { apt-get update -qq >/dev/null 2>&1; install; } && exit 0
     echo "That failed."
 fi
-echo "The tests of live games need:  sudo apt-get update && sudo apt-get install$missing"
+echo "Some tests need:  sudo apt-get update && sudo apt-get install$missing"

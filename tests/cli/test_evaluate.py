@@ -7,8 +7,8 @@ import gymnasium as gym
 import pytest
 
 from hakisa_algos.agent import PPO
-from hakisa_algos.cli.film import film
 from hakisa_algos.cli.main import main
+from hakisa_algos.film import film
 from tests.helpers.counting import CountingEnv
 
 
@@ -117,10 +117,11 @@ def test_an_env_that_cannot_be_rendered_is_not_filmed(tmp_path, capsys):
 def test_a_run_with_an_option_of_the_vector_env_is_filmed(tmp_path):
     agent = PPO("Hakisa/Pong-v0", env_options={"num_threads": 1, "frame_size": 42}, threads=1)
     try:
-        video = film(agent, tmp_path / "pong.mp4", longest=2)
+        made = film(agent, tmp_path / "pong.mp4", longest=2)
     finally:
         agent.close()
-    assert video.read_bytes()[4:8] == b"ftyp"
+    assert made.path.read_bytes()[4:8] == b"ftyp"
+    assert (made.steps, made.over) == (2, False)
 
 
 def test_no_episodes_and_no_run(run, capsys, tmp_path):

@@ -16,7 +16,10 @@ PACKAGES = ("hakisa_algos", "hakisa_envs")
 
 # Files of the packages that are neither Python nor py.typed, relative to src: declare each one here.
 DATA = frozenset(
-    f"hakisa_envs/screen/games/{name}" for name in ("flash.toml", "lbreakout2.toml", "lbreakout2/digits.txt")
+    {
+        "hakisa_algos/comparison/report.html",
+        *(f"hakisa_envs/screen/games/{name}" for name in ("flash.toml", "lbreakout2.toml", "lbreakout2/digits.txt")),
+    }
 )
 
 EXTRAS = {

@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from hakisa_algos.agent import PPO
-from hakisa_algos.cli.film import film
 from hakisa_algos.cli.options import RunOptions, parse
 from hakisa_algos.cli.random_policy import RandomPolicy
 from hakisa_algos.cli.session import Ending, run_config, train
 from hakisa_algos.cli.text import bold, dim, green, red
 from hakisa_algos.data.vectorize import make_envs
 from hakisa_algos.errors import ConfigError, require
+from hakisa_algos.film import film
 from hakisa_algos.learners.ppo import FOR_PICTURES
 from hakisa_algos.policy.precision import resolve_threads
 from hakisa_algos.training.evaluate import Evaluation, evaluate
@@ -85,7 +85,7 @@ def _show(agent: PPO, folder: RunFolder, chance: Evaluation, score: Evaluation, 
         picture = "none, since no game ended"
     else:
         learning_curve(folder.metrics, Path(picture), baseline=chance.mean, title="PPO on Pong")
-    video = film(agent, folder.videos / "pong.mp4", deterministic=False, longest=_LONGEST_FILM)
+    video = film(agent, folder.videos / "pong.mp4", deterministic=False, longest=_LONGEST_FILM).path
     gain = score.mean - chance.mean
     good = gain >= MARGIN
     verdict = (

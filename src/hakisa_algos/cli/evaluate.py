@@ -11,11 +11,11 @@ from typing import Any
 import tyro
 
 from hakisa_algos.agent import Agent
-from hakisa_algos.cli.film import film
 from hakisa_algos.cli.options import key_values, parse
 from hakisa_algos.cli.session import checkpoint_step
 from hakisa_algos.cli.text import bold
 from hakisa_algos.errors import CheckpointError, ConfigError
+from hakisa_algos.film import film
 from hakisa_algos.training.evaluate import Evaluation
 from hakisa_algos.training.run_folder import RunFolder
 
@@ -70,7 +70,7 @@ def run(arguments: Sequence[str]) -> int:
             print(f"  {name:<14}{bold(str(evaluation))}")
         print(f"  written to    {_write(folder, step, chosen.seed, agent, found)}")
         if chosen.video:
-            print(f"  video         {film(agent, chosen.video, seed=chosen.seed)}")
+            print(f"  video         {film(agent, chosen.video, seed=chosen.seed).path}")
     finally:
         agent.close()
     return 0

@@ -16,6 +16,7 @@ from hakisa_algos.errors import (
     ConfigError,
     MissingExtraError,
     NonFiniteError,
+    PoolError,
     RunFolderError,
     VideoError,
     did_you_mean,
@@ -26,6 +27,7 @@ from hakisa_algos.errors import (
 VERBS = {
     "train": ("train", "train an algorithm on an env"),
     "eval": ("evaluate", "measure a trained agent, film it"),
+    "compare": ("compare", "compare algorithms over seeds, write a report"),
     "resume": ("resume", "continue a run where it stopped"),
     "doctor": ("doctor", "show what is installed and how fast this machine is"),
     "demo": ("demo", "watch PPO learn Pong in about five minutes"),
@@ -39,6 +41,7 @@ EXAMPLES = (
     "hakisa eval runs/ppo-CartPole-v1-0",
     "hakisa resume runs/ppo-CartPole-v1-0",
     "hakisa watch flash --seconds 5",
+    "hakisa compare --preset quick",
 )
 USER_ERROR = 2
 
@@ -61,7 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 130
     except (ConfigError, CheckpointError, RunFolderError, VideoError) as error:
         return _refuse(str(error))
-    except NonFiniteError as error:
+    except (NonFiniteError, PoolError) as error:
         _refuse(str(error))
         return 1
     except ImportError as error:

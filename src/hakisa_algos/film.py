@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import gymnasium as gym
 import numpy as np
 from gymnasium.vector import SyncVectorEnv
 
-from hakisa_algos.agent import Agent
 from hakisa_algos.data.vectorize import make_envs
 from hakisa_algos.errors import ConfigError
 from hakisa_algos.training.video import VideoWriter
@@ -17,24 +18,48 @@ from hakisa_algos.training.video import VideoWriter
 _LONGEST = 10_000
 
 
-def film(agent: Agent, path: Path, *, seed: int = 0, deterministic: bool = True, longest: int = _LONGEST) -> Path:
+class Player(Protocol):
+    """Who can be filmed; an Agent made from an env id is one."""
+
+    def predict(self, observation: Any, state: Any = None, *, deterministic: bool = True) -> tuple[Any, Any]:
+        """See :meth:`hakisa_algos.agent.Agent.predict`."""
+
+    def identity(self) -> Mapping[str, Any]:
+        """``env`` and ``env_options``, among others."""
+
+
+@dataclass(frozen=True)
+class Film:
+    """A video that was made.
+
+    Attributes:
+        path: of the mp4.
+        episode_return: undiscounted raw return up to the last frame.
+        steps: that it shows.
+        over: whether the episode ended in it.
+    """
+
+    path: Path
+    episode_return: float
+    steps: int
+    over: bool
+
+
+def film(player: Player, path: Path, *, seed: int = 0, deterministic: bool = True, longest: int = _LONGEST) -> Film:
     """Plays one episode and writes what it looks like.
 
     Args:
-        agent: made from an env id.
+        player: an agent made from an env id, or what plays like one.
         path: the mp4 to write.
         seed: of the episode.
         deterministic: the policy's best actions; False draws them.
         longest: steps to film at most.
 
-    Returns:
-        ``path``.
-
     Raises:
         ConfigError: the env cannot be rendered.
         MissingExtraError: imageio-ffmpeg is not installed.
     """
-    identity = agent.identity()
+    identity = player.identity()
     options = {**identity["env_options"], "render_mode": "rgb_array"}
     cannot = f"{identity['env']} has no render mode 'rgb_array' to film; leave --video out"
     try:
@@ -51,15 +76,15 @@ def film(agent: Agent, path: Path, *, seed: int = 0, deterministic: bool = True,
         with VideoWriter(path, env.metadata.get("render_fps", 30)) as video:
             observation, _ = env.reset(seed=seed)
             video.add(_picture(env))
-            state, over, steps = None, False, 0
+            state, over, steps, total = None, False, 0, 0.0
             while not over and steps < longest:
-                action, state = agent.predict(observation, state, deterministic=deterministic)
-                observation, _, terminated, truncated, _ = env.step(action)
+                action, state = player.predict(observation, state, deterministic=deterministic)
+                observation, reward, terminated, truncated, _ = env.step(action)
                 video.add(_picture(env))
-                over, steps = terminated or truncated, steps + 1
+                over, steps, total = terminated or truncated, steps + 1, total + float(reward)
     finally:
         envs.close()
-    return path
+    return Film(path, total, steps, over)
 
 
 def _picture(env: gym.Env[Any, Any]) -> np.ndarray:

@@ -1,0 +1,139 @@
+"""``hakisa compare``: algorithms side by side, and a report to share."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import shlex
+import signal
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from hakisa_algos.cli.options import key_values, parse
+from hakisa_algos.cli.text import bold, dim, red
+from hakisa_algos.comparison.contestant import Interrupted
+from hakisa_algos.comparison.folder import ComparisonFolder
+from hakisa_algos.comparison.job import write_json
+from hakisa_algos.comparison.plan import PEERS, PRESETS, RANDOM, Plan, check_algorithms, known_algorithms
+from hakisa_algos.comparison.report import write_report
+from hakisa_algos.comparison.run import run_missing
+from hakisa_algos.comparison.summary import RULE, plain_summary
+from hakisa_algos.comparison.table import pace_table, score_tables
+from hakisa_algos.errors import ConfigError, require
+
+
+@dataclass(frozen=True)
+class CompareArguments:
+    """See :func:`run`. What is None comes from the preset."""
+
+    preset: Literal["quick", "full", "pong"] = "quick"
+    """quick: minutes on two cores. full: more algorithms, envs, seeds and steps. pong: from pixels."""
+    algorithms: tuple[str, ...] | None = None
+    """Names, as in hakisa train; also sb3-ppo, sb3-dqn, sb3-a2c. A random player is always there."""
+    envs: tuple[str, ...] | None = None
+    """Env ids."""
+    seeds: int | None = None
+    """Runs of every algorithm on every env, with the seeds 1, 2, ..."""
+    steps: int | None = None
+    """Env steps of each run, all its envs together; schedules end with it."""
+    minutes: float | None = None
+    """End each run after so many minutes of training, if that comes first. Its evaluations do not count."""
+    sb3: Literal["off", "defaults", "zoo"] = "off"
+    """Add Stable-Baselines3's PPO, DQN and A2C: with its defaults, or its zoo's hyperparameters for the env."""
+    set: tuple[str, ...] = ()
+    """Other hyperparameters than the recommended ones, as algorithm.name=value: ppo.learning_rate=1e-3"""
+    env_options: tuple[str, ...] = ()
+    """Keyword arguments of every env, as key=value."""
+    final_episodes: int | None = None
+    """Episodes of each final evaluation."""
+    film_steps: int | None = None
+    """Longest video in steps; 0 films nothing."""
+    out: Path = Path("runs/compare")
+    """Folder for everything that comes of it. If it holds this comparison, only what is missing is run."""
+    workers: int | None = None
+    """Runs at a time, each with one torch thread; None: one for each core."""
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Runs what is missing, prints the table and writes the report; 1 if a run failed."""
+    chosen = parse(
+        CompareArguments,
+        arguments,
+        "hakisa compare",
+        "Compare algorithms on the same envs, budget and seeds. The same command goes on where it was stopped.",
+    )
+    workers = _cores() if chosen.workers is None else chosen.workers
+    if workers < 1:
+        raise ConfigError(f"--workers {workers} is not allowed: it must be at least 1")
+    plan = _plan(chosen)
+    command = shlex.join(["hakisa", "compare", *arguments])
+    folder = ComparisonFolder(chosen.out, plan, command)
+    missing = len(folder.missing())
+    print(f"{bold('compare')}: {len(plan.jobs)} runs, {missing} to do, {workers} at a time, in {chosen.out}")
+    # SIGTERM as Ctrl+C: workers are ended, and what is done stays done.
+    before = signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        run_missing(folder, workers)
+    except (Interrupted, KeyboardInterrupt):
+        print(f"\nStopped. To go on:\n  {bold(command)}")
+        return 130
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    return _show(folder, plan, workers)
+
+
+def _show(folder: ComparisonFolder, plan: Plan, workers: int) -> int:
+    results, errors = folder.results(), folder.errors()
+    table = score_tables(plan, results)
+    (folder.path / "table.txt").write_text(table + "\n", encoding="utf-8")
+    write_json(folder.path / "scores.json", plain_summary(plan, results))
+    print(f"\n{table}\n")
+    print(dim("Interquartile mean over runs of the mean return of the final evaluation, on fresh seeds, with its 95 %"))
+    print(dim(f"stratified bootstrap interval. P(above next): > where the two are told apart, ~ where not: {RULE}."))
+    print(f"\n{pace_table(plan, results)}\n")
+    for job, error in errors:
+        print(red(f"{job} failed: {error.splitlines()[0]}"))
+    print(f"  report        {bold(str(write_report(folder, results, errors, workers)))}")
+    return 1 if errors else 0
+
+
+def _plan(chosen: CompareArguments) -> Plan:
+    preset = PRESETS[chosen.preset]
+    names = preset.algorithms if chosen.algorithms is None else chosen.algorithms
+    if chosen.algorithms is None:
+        for name in [name for name in names if name not in known_algorithms()]:
+            print(dim(f"{name} is not registered, and left out"))
+        names = tuple(name for name in names if name in known_algorithms())
+    if chosen.sb3 != "off":
+        names = (*names, *(peer for peer in PEERS if peer not in names))
+    names = tuple(name for name in names if name != RANDOM)
+    check_algorithms(names)
+    if any(name in PEERS for name in names):
+        require("stable_baselines3", "sb3")
+    changes = key_values(chosen.set, "--set")
+    for key in changes:
+        if key.partition(".")[0] not in names or not key.partition(".")[2]:
+            raise ConfigError(f"--set {key} names no hyperparameter of {', '.join(names)}; write algorithm.name=value")
+    seeds = preset.seeds if chosen.seeds is None else chosen.seeds
+    envs = preset.envs if chosen.envs is None else chosen.envs
+    if seeds < 1 or not names or not envs:
+        raise ConfigError(f"{len(names)} algorithms, {len(envs)} envs, {seeds} seeds: at least 1 of each is needed")
+    given = {name: getattr(chosen, name) for name in ("steps", "minutes", "final_episodes", "film_steps")}
+    protocol = dataclasses.replace(
+        preset.protocol,
+        **{name: value for name, value in given.items() if value is not None},
+        peer_settings="zoo" if chosen.sb3 == "zoo" else "defaults",
+        changes=changes,
+        env_options=key_values(chosen.env_options),
+    )
+    return Plan((*names, RANDOM), tuple(dict.fromkeys(envs)), tuple(range(1, seeds + 1)), protocol)
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _interrupt(number: int, frame: object) -> None:
+    raise KeyboardInterrupt

@@ -1,0 +1,1 @@
+"""Algorithms side by side: the same envs, the same budget, several seeds, and a report."""

@@ -1,0 +1,127 @@
+"""``hakisa compare``: the table, what goes on and what is refused, budgets, failures."""
+
+import json
+
+import pytest
+
+from hakisa_algos.cli.main import main
+from hakisa_algos.comparison import job as jobs
+from hakisa_algos.comparison.plan import PRESETS, RANDOM, Job, Plan, Protocol, check_algorithms
+
+SMALL = ("--envs", "Hakisa/Press-v0", "--seeds", "1", "--final-episodes", "4", "--film-steps", "0", "--workers", "1")
+
+
+def compare(out, *arguments):
+    return main(["compare", "--out", str(out), *SMALL, *arguments])
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    out = tmp_path_factory.mktemp("compare") / "c"
+    assert compare(out, "--algorithms", "ppo", "dqn", "--steps", "600") == 0
+    return out
+
+
+def result(out, name):
+    return json.loads((out / "jobs" / name / "result.json").read_text())
+
+
+def test_every_algorithm_and_the_random_player_stand_in_the_table(finished):
+    lines = (finished / "table.txt").read_text().splitlines()
+    assert lines[0] == "Hakisa/Press-v0 (return)"
+    assert {line.split()[0] for line in lines[2:]} == {"ppo", "dqn", RANDOM}
+    assert lines[-1].split()[0] == RANDOM  # beaten after a few hundred steps
+    written = json.loads((finished / "scores.json").read_text())
+    assert set(written["scores"]["Hakisa/Press-v0"]) == {"ppo", "dqn", RANDOM}
+
+
+def test_a_result_holds_both_budgets_both_evaluations_and_what_made_it(finished):
+    found = result(finished, "ppo-Hakisa-Press-v0-1")
+    assert 600 <= found["steps"] < 600 + 8 * 128  # whole rollouts
+    assert found["seconds"] > 0
+    assert [len(found["final"][way]["returns"]) for way in ("deterministic", "stochastic")] == [4, 4]
+    assert found["curve"][0]["step"] == 0
+    assert found["curve"][-1]["step"] == found["steps"]
+    seconds = [point["seconds"] for point in found["curve"]]
+    assert seconds == sorted(seconds)
+    assert found["config"]["total_steps"] == 600
+    assert found["system"]["python"]
+
+
+def test_all_algorithms_are_measured_on_the_same_episodes():
+    seeds = {jobs._seed(Job(name, "CartPole-v1", 3, Protocol()), jobs._DETERMINISTIC) for name in ("ppo", "dqn")}
+    assert len(seeds) == 1
+    others = [jobs._seed(Job("ppo", "CartPole-v1", seed, Protocol()), use) for seed in (1, 2) for use in range(4)]
+    assert len(set(others)) == 8
+
+
+def test_more_algorithms_and_seeds_may_come_later(finished, capsys):
+    capsys.readouterr()
+    assert compare(finished, "--algorithms", "ppo", "a2c", "--steps", "600") == 0
+    said = capsys.readouterr().out
+    assert "3 runs, 1 to do" in said
+    assert "dqn" not in (finished / "table.txt").read_text()
+
+
+def test_another_budget_in_the_same_folder_is_refused(finished, capsys):
+    assert compare(finished, "--algorithms", "ppo", "--steps", "700") == 2
+    assert "steps 600 -> 700" in capsys.readouterr().err
+
+
+def test_a_folder_of_something_else_is_left_alone(tmp_path, capsys):
+    (tmp_path / "thesis.txt").write_text("x")
+    assert compare(tmp_path, "--algorithms", "ppo") == 2
+    assert "is no comparison" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
+
+
+def test_minutes_end_a_run_by_its_own_clock(tmp_path):
+    assert compare(tmp_path / "c", "--algorithms", "ppo", "--steps", "100000000", "--minutes", "0.01") == 0
+    found = result(tmp_path / "c", "ppo-Hakisa-Press-v0-1")
+    assert 0.6 <= found["seconds"] < 20
+    assert 0 < found["steps"] < 100_000_000
+    assert found["curve"][-1]["step"] == found["steps"]
+
+
+def test_a_failure_is_told_and_the_rest_goes_on(tmp_path, capsys):
+    out = tmp_path / "c"
+    assert compare(out, "--algorithms", "ppo", "a2c", "--steps", "200", "--set", "a2c.n_stps=3") == 1
+    said = capsys.readouterr().out
+    assert "a2c on Hakisa/Press-v0, seed 1 failed: ConfigError: A2CConfig has no option 'n_stps'" in said
+    assert "ppo" in (out / "table.txt").read_text()
+    assert "n_stps" in (out / "report.html").read_text()
+    assert json.loads((out / "jobs" / "a2c-Hakisa-Press-v0-1" / "error.json").read_text())["traceback"]
+
+
+def test_changed_hyperparameters_reach_the_run(tmp_path):
+    assert compare(tmp_path / "c", "--algorithms", "ppo", "--steps", "100", "--set", "ppo.num_envs=2") == 0
+    assert result(tmp_path / "c", "ppo-Hakisa-Press-v0-1")["config"]["num_envs"] == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "wording"),
+    [
+        (["--algorithms", "pppo"], "algorithm 'pppo' is unknown. Did you mean 'ppo'?"),
+        (["--algorithms", "ppo", "ppo"], "algorithm 'ppo' stands there twice"),
+        (["--algorithms", "ppo", "--steps", "0"], "steps=0 must be a whole number of at least 1"),
+        (["--algorithms", "ppo", "--minutes", "0"], "minutes=0.0 must be more than 0"),
+        (["--algorithms", "ppo", "--set", "dqn.gamma=1"], "--set dqn.gamma names no hyperparameter of ppo"),
+        (["--algorithms", "ppo", "--workers", "0"], "--workers 0 is not allowed"),
+        (["--algorithms", "ppo", "--seeds", "0"], "1 algorithms, 1 envs, 0 seeds"),
+    ],
+)
+def test_what_cannot_be_is_said_in_words(tmp_path, arguments, wording, capsys):
+    assert compare(tmp_path / "c", *arguments) == 2
+    assert wording in capsys.readouterr().err
+    assert not (tmp_path / "c").exists()
+
+
+def test_presets_name_what_there_is_or_what_the_verb_leaves_out():
+    for preset in PRESETS.values():
+        check_algorithms(tuple(name for name in preset.algorithms if name != "ga"))
+        assert len(set(preset.envs)) == len(preset.envs)
+
+
+def test_first_seeds_come_first():
+    plan = Plan(("ppo", "dqn"), ("CartPole-v1",), (1, 2), Protocol())
+    assert [(job.algorithm, job.seed) for job in plan.jobs] == [("ppo", 1), ("dqn", 1), ("ppo", 2), ("dqn", 2)]

@@ -1,0 +1,121 @@
+"""Figures over runs equal those of scipy and rliable, on fixed data."""
+
+import numpy as np
+import pytest
+
+from hakisa_algos.errors import ConfigError
+from hakisa_algos.training.aggregate import (
+    band,
+    estimate,
+    improvement,
+    improvement_probability,
+    interquartile_mean,
+    on_grid,
+)
+
+# [runs, tasks], with ties within and between the two.
+X = np.array([[1, 20, 0.50], [2, 22, 0.75], [4, 19, 0.50], [8, 30, 0.25], [3, 25, 0.90], [5, 21, 0.10], [2, 28, 0.60]])
+Y = np.array([[2, 18, 0.40], [1, 22, 0.75], [3, 15, 0.30], [4, 21, 0.20], [0, 24, 0.80]])
+
+# The expected values below, computed once with rliable 1.2.0, scipy 1.17.1, arch 7.2.0, numpy 2.4.6:
+#
+#   rliable.metrics.aggregate_iqm(X), aggregate_iqm(Y); scipy.stats.trim_mean(X, 0.25, axis=0)
+#   rliable.metrics.probability_of_improvement(X, Y)
+#   scipy.stats.mannwhitneyu(X[:, t], Y[:, t], alternative="greater").statistic / 35, for each task t
+#   rliable.library.get_interval_estimates({"X": X, "Y": Y}, lambda s: np.array([metrics.aggregate_iqm(s)]),
+#       reps=20000, random_state=np.random.RandomState(seed)), seeds 0, 1 and 2
+#   the same with {"a": (X, Y)}, lambda x, y: np.array([metrics.probability_of_improvement(x, y)]), reps=5000
+#   scipy.stats.bootstrap((X[:, 0],), lambda v, axis: stats.trim_mean(v, 0.25, axis=axis), n_resamples=100000,
+#       method="percentile", rng=np.random.default_rng(seed)).confidence_interval
+IQM_X, IQM_Y = 5.968181818181819, 4.9944444444444445
+TRIMMED_X = [3.2, 23.2, 0.52]
+IMPROVEMENT = 0.6476190476190475
+IMPROVEMENT_BY_TASK = [0.7, 0.7142857142857143, 0.5285714285714286]
+INTERVALS_X = [[5.04545455, 7.16363636], [5.04545455, 7.16363636], [5.05909091, 7.18204545]]
+INTERVALS_Y = [[4.19444444, 6.27777778], [4.19444444, 6.28333333], [4.19444444, 6.28333333]]
+INTERVALS_IMPROVEMENT = [[0.45238095, 0.82380952], [0.46190476, 0.82392857], [0.45714286, 0.82380952]]
+INTERVAL_OF_ONE_TASK = [1.8, 5.4]
+
+
+def test_interquartile_means_are_rliables_and_scipys():
+    assert estimate(X, replicates=1).value == pytest.approx(IQM_X, rel=1e-14)
+    assert estimate(Y, replicates=1).value == pytest.approx(IQM_Y, rel=1e-14)
+    assert interquartile_mean(X) == pytest.approx(TRIMMED_X, rel=1e-14)
+
+
+def test_the_probability_of_improvement_is_rliables_and_scipys():
+    assert improvement_probability(X, Y) == pytest.approx(IMPROVEMENT, rel=1e-14)
+    by_task = [improvement_probability(X[:, task], Y[:, task]) for task in range(3)]
+    assert by_task == pytest.approx(IMPROVEMENT_BY_TASK, rel=1e-14)
+    assert improvement_probability(Y, X) == pytest.approx(1 - IMPROVEMENT, rel=1e-14)
+    assert improvement_probability(X, X) == 0.5
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_intervals_are_rliables_but_for_the_draws(seed):
+    """Draws differ. Between 7.164 and 7.205 no mean lies, so the upper end of X jumps by that much."""
+    for scores, theirs in ((X, INTERVALS_X), (Y, INTERVALS_Y)):
+        found = estimate(scores, replicates=20_000, seed=seed)
+        assert [found.low, found.high] == pytest.approx(np.mean(theirs, 0), abs=0.07)
+    found = improvement(X, Y, replicates=5_000, seed=seed)
+    assert [found.low, found.high] == pytest.approx(np.mean(INTERVALS_IMPROVEMENT, 0), abs=0.015)
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_the_interval_of_one_task_is_scipys_exactly(seed):
+    """Means of few whole numbers: the ends of the interval are the same for every seed."""
+    found = estimate(X[:, 0], replicates=50_000, seed=seed)
+    assert [found.low, found.high] == pytest.approx(INTERVAL_OF_ONE_TASK, rel=1e-12)
+
+
+def test_runs_are_drawn_within_each_task():
+    """Two tasks without any spread: a draw that mixed them would spread."""
+    scores = np.array([[0.0, 10.0]] * 6)
+    found = estimate(scores)
+    assert found.low == found.value == found.high == 5.0
+
+
+def test_the_same_input_gives_the_same_interval():
+    assert estimate(X) == estimate(X.copy())
+    assert improvement(X, Y) == improvement(X.copy(), Y.copy())
+    assert estimate(X, seed=1) != estimate(X)
+
+
+def test_a_narrower_confidence_is_a_narrower_interval():
+    wide, narrow = estimate(X), estimate(X, confidence=0.5)
+    assert wide.low < narrow.low < narrow.value < narrow.high < wide.high
+    with pytest.raises(ConfigError, match="confidence=95 must lie between 0 and 1"):
+        estimate(X, confidence=95)
+
+
+def test_one_run_is_its_own_interval():
+    found = estimate(np.array([3.5]))
+    assert (found.low, found.value, found.high) == (3.5, 3.5, 3.5)
+
+
+def test_curves_are_put_on_one_grid_and_keep_their_ends():
+    found = on_grid([([0, 10], [0, 100]), ([2, 4], [5, 7])], np.array([0, 3, 10]))
+    assert found.tolist() == [[0, 30, 100], [5, 6, 7]]
+
+
+def test_a_band_draws_whole_runs():
+    """Two runs that only differ by a constant: wherever a draw lies, its points lie alike."""
+    base = np.linspace(0, 1, 5)
+    found = band(np.stack([base, base + 1, base + 2, base + 3]))
+    assert found.value == pytest.approx(base + 1.5)
+    assert found.high - found.low == pytest.approx(np.full(5, found.high[0] - found.low[0]))
+    assert (found.low < found.value).all()
+
+
+@pytest.mark.parametrize(
+    ("scores", "shape"),
+    [(np.zeros((0, 2)), r"\[0, 2\]"), ([1.0, np.nan], r"\[2, 1\]"), (np.zeros((1, 1, 1)), r"\[1, 1, 1\]")],
+)
+def test_what_cannot_be_summed_up_is_refused(scores, shape):
+    with pytest.raises(ConfigError, match=f"scores of shape {shape} cannot be summed up"):
+        estimate(scores)
+
+
+def test_different_tasks_are_not_compared():
+    with pytest.raises(ConfigError, match="scores on 3 and on 2 tasks"):
+        improvement(X, Y[:, :2])
