@@ -72,7 +72,16 @@ def press_plain(**options: Any) -> gym.Env[Any, Any]:
 WIDE = {"num_keys": 32, "grid_size": 32}
 
 
-CARTPOLE = {"num_envs": 8, "n_steps": 32, "epochs": 20, "gamma": 0.98, "gae_lambda": 0.8, "learning_rate": 1e-3}
+CARTPOLE = {
+    "total_steps": 100_000,
+    "num_envs": 8,
+    "n_steps": 32,
+    "epochs": 20,
+    "gamma": 0.98,
+    "gae_lambda": 0.8,
+    "learning_rate": 1e-3,
+    "clip_schedule": "linear",
+}
 PRESS = {
     "total_steps": 300_000,
     "num_envs": 32,
@@ -97,7 +106,8 @@ LUNAR = {
 ACROBOT = {"total_steps": 500_000, "num_envs": 16, "n_steps": 256, "gae_lambda": 0.94, "normalize_observation": True}
 
 TASKS = {
-    "cartpole": Task("CartPole-v1", "ppo", 500, CARTPOLE | {"total_steps": 100_000, "clip_schedule": "linear"}),
+    "cartpole": Task("CartPole-v1", "ppo", 500, CARTPOLE),
+    "cartpole_bf16": Task("CartPole-v1", "ppo", 500, CARTPOLE | {"precision": "bf16"}),
     "press": Task("Hakisa/Press-v0", "ppo", 0.98 * 32, PRESS),
     "press_plain": Task(functools.partial(press_plain), "ppo", 0.98 * 32, PRESS),
     "press_wide": Task(functools.partial(press, **WIDE), "ppo", 0.98 * 32, PRESS),
