@@ -131,11 +131,11 @@ class Hakisa:
 
     def bound(self, threads: int) -> dict[str, float]:
         """Seconds of a bare env step, a bare forward at the acting batch and a bare training step."""
-        import numpy as np
         import torch
 
         from hakisa_algos.data.vectorize import make_envs
-        from hakisa_algos.policy.observations import map_observation, to_tensors
+        from hakisa_algos.policy.observations import to_tensors
+        from hakisa_algos.training.bound import measure_bound
 
         torch.set_num_threads(threads)
         n, policy = self.contender.num_envs, self.agent.policy
@@ -155,34 +155,10 @@ class Hakisa:
                 envs.reset(options={"reset_mask": done})
 
         seen = to_tensors(policy.observation.encode(raw), self.agent.device)
-
-        def forward() -> None:
-            with torch.inference_mode():
-                policy(seen)
-
-        batch = map_observation(lambda x: x.repeat(MINIBATCH // n + 1, *[1] * (x.dim() - 1))[:MINIBATCH].clone(), seen)
-        action = torch.from_numpy(np.stack([envs.single_action_space.sample() for _ in range(MINIBATCH)]))
-        weights = [p for p in policy.parameters() if p.requires_grad]
-        kept = [p.detach().clone() for p in weights]
-        optimizer = torch.optim.Adam(weights, 1e-9, fused=True)
-
-        def train() -> None:
-            distribution, value = policy(batch)
-            loss = distribution.log_prob(action).mean() + value.square().mean()
-            optimizer.zero_grad(set_to_none=True)
-            loss.backward()
-            optimizer.step()
-
-        few = 4 if pixels else 100
-        seconds = {
-            "env": timed(step_env, 25 * few),
-            "forward": timed(forward, 25 * few),
-            "train": timed(train, few),
-        }
+        repeats = 5 if pixels else 50
+        bare = measure_bound(policy, seen, MINIBATCH, repeats)
+        seconds = {"env": timed(step_env, 20 * repeats), "forward": bare.forward, "train": bare.train}
         envs.close()
-        with torch.no_grad():
-            for weight, value in zip(weights, kept, strict=True):
-                weight.copy_(value)
         return seconds
 
 

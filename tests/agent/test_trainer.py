@@ -107,13 +107,11 @@ def test_metrics_have_their_names(tmp_path):
         "time/env_share",
         "time/act_share",
         "time/update_share",
-        "time/bound_share",
     }
     assert expected <= set(rows[-1])
     assert rows[-1]["rollout/ep_rew_mean"] == rows[-1]["rollout/ep_len_mean"] > 8
     shares = [rows[-1][f"time/{part}_share"] for part in ("env", "act", "update")]
     assert 0 < sum(shares) <= 1
-    assert rows[-1]["time/bound_share"] > 0
     assert [row["step"] for row in rows if "eval/mean_reward" in row] == [160, 320]
 
 

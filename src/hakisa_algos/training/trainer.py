@@ -28,6 +28,9 @@ from hakisa_algos.training.statistics import EpisodeStatistics
 
 logger = logging.getLogger(__name__)
 
+# Updates after which the bare parts are timed: enough that this costs the run nothing, and that all is warm.
+_BOUND_AFTER = 20
+
 CollapseAction = Literal["warn", "restore", "off"]
 # A callback sees the trainer and the metrics of the last update; returning False stops the run.
 Callback = Callable[["Trainer", Mapping[str, float]], bool | None]
@@ -167,14 +170,16 @@ class Trainer:
     def _loop(self, signals: StopSignals) -> None:
         began, first = time.perf_counter(), self.step
         spent, stepping = dict(self.collector.nanoseconds), self.collector.stepping
-        self._update_seconds, gradient_steps = 0.0, 0.0
+        self._update_seconds, gradient_steps, updates = 0.0, 0.0, 0
         while self.step < self.learner.config.total_steps and not self.stopped_by:
             before = self.step
             metrics = self._iterate()
             elapsed = time.perf_counter() - began
             metrics |= self._times(elapsed, self.step - first, spent)
             gradient_steps += metrics.get("train/gradient_steps", 0.0)
-            self._bound = self._bound or self._measure_bound()
+            updates += 1
+            if updates == _BOUND_AFTER:
+                self._bound = self._measure_bound()
             if self._bound:
                 env, rows = (self.collector.stepping - stepping) / 1e9, (self.step - first) // self.envs.num_envs
                 metrics["time/bound_share"] = self._bound.share(elapsed, env, rows, gradient_steps)
