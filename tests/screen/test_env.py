@@ -24,7 +24,7 @@ from hakisa_envs.screen.errors import Killed, ProfileError, ReaderError, ResetEr
 from hakisa_envs.screen.game import Launch, Reading, Step, Window
 from hakisa_envs.screen.profile import load_profile
 
-from .helpers import Screen, gone, open_fds, wait_until
+from .helpers import RawEvents, Screen, gone, open_fds, wait_until
 
 NOOP, FLASH, LEFT, HOLD_LEFT, RELEASE_LEFT = [0, 0, 0], [1, 0, 0], [1, 1, 0], [2, 1, 0], [3, 1, 0]
 
@@ -198,6 +198,14 @@ def test_window_that_is_moved_covered_or_half_off_screen(env, person):
     assert np.array_equal(env.step(NOOP)[0], reference)
 
 
+def test_picture_that_is_black_is_flagged(env, person):
+    assert not env.step(NOOP)[4]["black"]
+    cover = person.window(0, 0, 320, 240, colour=0, override=True)
+    wait_until(lambda: env.step(NOOP)[4]["black"])
+    cover.destroy()
+    person.display.sync()
+
+
 def test_window_that_is_resized_is_flagged_and_restored(env, person):
     game_window(person).configure(width=200, height=100)
     person.display.sync()
@@ -321,26 +329,23 @@ def test_kill_chord_raises_at_once_and_holds_until_close(own):
     own.reset()
 
 
-def test_display_that_is_not_ours_and_unarmed_is_never_touched(xserver, screen):
-    env = ScreenGameEnv("flash", display=xserver)
+@pytest.mark.parametrize("armed", [None, True])
+def test_display_that_is_not_ours_is_never_touched_unless_armed(armed, xserver, screen):
+    env = ScreenGameEnv("flash", display=xserver, armed=armed)
     env.reset()
     window = game_window(screen)
-    before = screen.root.query_pointer()
-    for action in (FLASH, HOLD_LEFT, [4, 5, 5], FLASH):
-        info = env.step(action)[4]
-        assert info["readings"] == {"flash": 20.0, "bar": 1.0}
-        assert not screen.held()
-    pointer = screen.root.query_pointer()
-    assert (pointer.root_x, pointer.root_y) == (before.root_x, before.root_y)
-    assert screen.display.get_input_focus().focus != window
-    env.close()
-
-
-def test_display_that_is_not_ours_and_armed_is_played_on(xserver):
-    env = ScreenGameEnv("flash", display=xserver, armed=True)
+    raw, before = RawEvents(screen.display), screen.display.get_input_focus().focus
+    readings = [env.step(action)[4]["readings"] for action in (FLASH, HOLD_LEFT, [4, 5, 5], FLASH)]
+    env.pause()
+    env.resume()
     env.reset()
-    assert env.step(FLASH)[4]["readings"]["flash"] > 200
     env.close()
+    assert (raw.count() > 0) == bool(armed)
+    if not armed:
+        assert readings == [{"flash": 20.0, "bar": 1.0}] * 4
+        assert before != window
+    else:
+        assert readings[-1]["bar"] < 1.0
 
 
 def test_two_envs_never_cross(env):

@@ -16,7 +16,7 @@ from Xlib.ext import (
 from hakisa_envs.screen.errors import InputError
 from hakisa_envs.screen.input.client import InputClient
 
-from .helpers import Screen, gone, wait_until
+from .helpers import RawEvents, Screen, gone, wait_until
 
 LEFT, CONTROL, SHIFT, F12 = XK.XK_Left, XK.XK_Control_L, XK.XK_Shift_L, XK.XK_F12
 NAMES = ["Left", "Right", "a", "Control_L", "button1", "button3"]
@@ -202,31 +202,10 @@ def test_no_press_ever_reaches_another_window_while_the_focus_flips(client, xser
 def test_relative_motion_is_felt_at_the_edge_of_the_screen(client, screen):
     client.act([("move", 0, 0), ("move_by", -500, 0)], 1.0)
     assert screen.root.query_pointer().root_x == 0
-    motion = RawMotion(screen.display)
+    raw = RawEvents(screen.display)
     # The pointer has left the window, but the window has the focus still.
     assert client.act([("move_by", -7, 0), ("move_by", -7, 0)], 1.0).pressed == 2
-    assert wait_until(lambda: motion.count() and motion.total == 2)
-
-
-class RawMotion:
-    """Counts what a game that reads XInput2 raw motion would see."""
-
-    def __init__(self, display):
-        self.display, self.total = display, 0
-        xinput.XIQueryVersion(
-            display=display.display,
-            opcode=display.query_extension(xinput.extname).major_opcode,
-            major_version=2,
-            minor_version=2,
-        )
-        display.screen().root.xinput_select_events([(xinput.AllMasterDevices, xinput.RawMotionMask)])
-        display.sync()
-
-    def count(self):
-        self.display.sync()
-        while self.display.pending_events():
-            self.total += getattr(self.display.next_event(), "evtype", None) == xinput.RawMotion
-        return self.total
+    assert wait_until(lambda: raw.count(xinput.RawMotion) == 2)
 
 
 def test_lease_that_nobody_renews_lets_go(client, screen):

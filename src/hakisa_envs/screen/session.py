@@ -64,6 +64,7 @@ class Session:
         self._readers = {reading.name: copy.deepcopy(reading.reader) for reading in profile.readings}
         self._game: Program | None = None
         self._paused = False
+        self._screen = (0, 0)
         self._keeper = Keeper()
         try:
             self.folder = Path(tempfile.mkdtemp(prefix="hakisa-"))
@@ -172,6 +173,9 @@ class Session:
 
     def _look(self) -> View:
         state = self._finder.state()
+        if state.screen != self._screen:
+            self._capture.close()  # mss goes by the size that the screen had when it was opened
+            self._screen = state.screen
         # The size stays what it was at first, so that shapes and the readers' regions hold whatever happens.
         frame = self._capture.grab(self.area.shifted(state.region.left, state.region.top))
         resized = (state.region.width, state.region.height) != (self.area.width, self.area.height)

@@ -23,11 +23,13 @@ class WindowState:
         window: Its X id.
         region: Its client area, in pixels of the whole screen.
         obscured: Something covers part of it, or it is minimised.
+        screen: Width and height of the whole screen, all monitors together.
     """
 
     window: int
     region: Region
     obscured: bool
+    screen: tuple[int, int]
 
 
 class WindowFinder:
@@ -45,6 +47,7 @@ class WindowFinder:
         self._window: Any = None
         self._visible = True
         self._mapped = True
+        self._screen = (0, 0)
 
     def find(self) -> int | None:
         """The id of the largest window on the screen with such a title, None if there is none."""
@@ -88,6 +91,8 @@ class WindowFinder:
                 self._visible = event.state == x.VisibilityUnobscured
             elif event.type in (x.MapNotify, x.UnmapNotify):
                 self._mapped = event.type == x.MapNotify
+            elif event.type == x.ConfigureNotify and event.window != self._window:
+                self._screen = event.width, event.height  # the root: monitors came, went or changed their mode
         try:
             size = self._window.get_geometry()
             origin = size.root.translate_coords(self._window, 0, 0)
@@ -97,7 +102,7 @@ class WindowFinder:
                 "The next reset() starts it again."
             ) from error
         region = Region(origin.x, origin.y, size.width, size.height)
-        return WindowState(self._window.id, region, not (self._visible and self._mapped))
+        return WindowState(self._window.id, region, not (self._visible and self._mapped), self._screen)
 
     def restore(self, width: int, height: int) -> None:
         """Show the window, give it its size back, and move it onto the screen if it sticks out."""
@@ -150,6 +155,10 @@ class WindowFinder:
             self._connection.set_error_handler(lambda *details: None)
             self._utf8 = self._connection.intern_atom("UTF8_STRING")
             self._name = self._connection.intern_atom("_NET_WM_NAME")
+            root = self._connection.screen().root
+            root.change_attributes(event_mask=self._x.StructureNotifyMask)
+            size = root.get_geometry()
+            self._screen = size.width, size.height
 
     def _windows(self, window: Any, depth: int) -> Iterator[Any]:
         with contextlib.suppress(*self._errors):
