@@ -1,6 +1,7 @@
 #!/bin/sh
-# What the tests of live games need besides Python packages: X servers, a window manager and a real game. Where this may, it installs
-# what is missing (root, Debian or Ubuntu); else it says how. It never fails: without them those tests are skipped.
+# What the tests of live games need besides Python packages: X servers, a window manager and a real game. Where this
+# may, it installs what is missing (root, Debian or Ubuntu); else it says how. It never fails: without them those tests
+# are skipped.
 PATH="$PATH:/usr/games:/usr/local/games" # where Debian puts games
 
 missing=""

@@ -62,12 +62,14 @@ class Fault:
     """Something that befalls a trainer which holds keys.
 
     Attributes:
-        strike: Does it to the trainer of a `Stage`.
+        strike: Does it to the trainer of a `Stage`; the time counts from here.
+        prepare: Comes before.
         mend: Undoes what was done to the display or the process.
         fatal: The trainer does not live through it.
     """
 
     strike: Callable[["Stage"], None]
+    prepare: Callable[["Stage"], None] = lambda stage: None
     mend: Callable[["Stage"], None] = lambda stage: None
     fatal: bool = False
 
@@ -102,6 +104,7 @@ class Stage:
     def measure(self, fault, timeout=1.0):
         """Seconds from the fault until everything is up; infinite if something is down after ``timeout``."""
         self.ready()
+        fault.prepare(self)
         start = time.perf_counter()
         fault.strike(self)
         while (down := self.held()) and time.perf_counter() < start + timeout:
@@ -145,27 +148,32 @@ def _tell(word):
     return lambda stage: stage.trainer.tell(word)
 
 
-def _kill_with_a_fork_alive(stage):
-    stage.trainer.tell("fork")
-    assert stage.trainer.answer() == "forked"
-    stage.trainer.process.kill()
+def _tell_and_await(word):
+    def prepare(stage):
+        stage.trainer.tell(word)
+        assert stage.trainer.answer() == word
+
+    return prepare
+
+
+def _killed(stage):
+    stage.person(X.KeyRelease, reversed(CHORD))
+    assert stage.trainer.answer() == "Killed"  # which is what its step raised
 
 
 FAULTS = {
     "trainer SIGKILL": Fault(_send(signal.SIGKILL), fatal=True),
-    "trainer SIGKILL, a fork of it lives": Fault(_kill_with_a_fork_alive, fatal=True),
+    "trainer SIGKILL, a fork of it lives": Fault(_send(signal.SIGKILL), prepare=_tell_and_await("fork"), fatal=True),
     "trainer SIGTERM": Fault(_send(signal.SIGTERM), fatal=True),
-    "trainer SIGSTOP": Fault(_send(signal.SIGSTOP), _send(signal.SIGCONT)),
+    "trainer SIGSTOP": Fault(_send(signal.SIGSTOP), mend=_send(signal.SIGCONT)),
     "input server SIGKILL": Fault(lambda stage: os.kill(stage.trainer.server, signal.SIGKILL)),
     "exception in step": Fault(_tell("exception")),
-    "deadlock in step": Fault(_tell("deadlock")),
+    "deadlock in step": Fault(lambda stage: None, prepare=_tell_and_await("deadlock")),  # says so, then waits for ever
     "close": Fault(_tell("close")),
     "reset": Fault(_tell("reset")),
     "nobody steps": Fault(_tell("idle")),  # the lease expires
     "focus loss": Fault(
-        lambda stage: stage.screen.focus(stage.other), lambda stage: stage.screen.focus(stage.window)
+        lambda stage: stage.screen.focus(stage.other), mend=lambda stage: stage.screen.focus(stage.window)
     ),
-    "kill chord": Fault(
-        lambda stage: stage.person(X.KeyPress, CHORD), lambda stage: stage.person(X.KeyRelease, reversed(CHORD))
-    ),
-}  # fmt: skip
+    "kill chord": Fault(lambda stage: stage.person(X.KeyPress, CHORD), mend=_killed),
+}

@@ -34,6 +34,7 @@ class Trouble:
         if trouble == "exception":
             raise RuntimeError("in a step")
         if trouble == "deadlock":
+            print(trouble, flush=True)
             wait_for_go()
         return 0.0
 
@@ -65,7 +66,7 @@ def play(env):
         # It inherits every descriptor, and must not make its dead parent look alive.
         time.sleep(1000)
     if word == "fork":
-        print("forked", flush=True)
+        print(word, flush=True)
         while True:
             env.step(NOOP)
     if word not in ("go", "deadlock"):
@@ -99,6 +100,7 @@ def main():
         except ReaderError:
             wait_for_go()
         except Killed:
+            print("Killed", flush=True)
             wait_for_go()
             env.close()  # or the next reset would raise it again
 

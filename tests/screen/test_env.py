@@ -20,7 +20,7 @@ from Xlib import XK, X
 from hakisa_envs.errors import UnknownOptionError
 from hakisa_envs.screen.conditions import Condition
 from hakisa_envs.screen.env import ScreenGameEnv
-from hakisa_envs.screen.errors import Killed, ProfileError, ReaderError, ResetError, ScreenError
+from hakisa_envs.screen.errors import InputError, Killed, ProfileError, ReaderError, ResetError, ScreenError
 from hakisa_envs.screen.game import Launch, Reading, Step, Window
 from hakisa_envs.screen.profile import load_profile
 
@@ -246,6 +246,8 @@ def test_focus_that_is_lost_is_told_and_taken_back_by_reset(env, person):
 @pytest.mark.parametrize("fault", ["game killed", "window closed", "server killed", "server stopped", "input stopped"])
 def test_what_breaks_ends_the_episode_in_time_and_reset_repairs_it(own, fault):
     session = own._session
+    own.step(HOLD_LEFT)
+    eye = None if fault.startswith("server") else Screen(session.display.name)
     if fault == "game killed":
         os.kill(session._game.pid, signal.SIGKILL)
         wait_until(lambda: session._game.exit_code() is not None)
@@ -267,6 +269,9 @@ def test_what_breaks_ends_the_episode_in_time_and_reset_repairs_it(own, fault):
     assert (reward, terminated, truncated) == (0.0, False, True)
     assert "reset" in info["failure"]
     assert not info["transition"]
+    if eye is not None:
+        wait_until(lambda: not eye.held(), 1.0)
+        eye.close()
     own.reset()
     assert own.step(FLASH)[4]["failure"] == ""
 
@@ -330,6 +335,20 @@ def test_kill_chord_raises_at_once_and_holds_until_close(own):
 
 
 @pytest.mark.parametrize("armed", [None, True])
+def test_kill_chord_between_the_episodes_is_heard_by_reset():
+    env = ScreenGameEnv(replace(load_profile("flash"), reset=()))  # no script, which would hear it by itself
+    env.reset()
+    person = Screen(env._session.display.name)
+    for keysym in (XK.XK_Control_L, XK.XK_Shift_L, XK.XK_F12):
+        person.display.xtest_fake_input(X.KeyPress, person.keycode(keysym))
+    person.display.sync()
+    wait_until(lambda: env._session.input.report().killed)
+    with pytest.raises(Killed):
+        env.reset()
+    person.close()
+    env.close()
+
+
 def test_display_that_is_not_ours_is_never_touched_unless_armed(armed, xserver, screen):
     env = ScreenGameEnv("flash", display=xserver, armed=armed)
     env.reset()
@@ -382,6 +401,15 @@ def test_game_that_does_not_start_is_explained(launch, match):
     profile = load_profile("flash")
     env = ScreenGameEnv(replace(profile, launch=launch, window=Window(profile.window.title, timeout=0.3)))
     with pytest.raises(ScreenError, match=match):
+        env.reset()
+    env.close()
+
+
+@pytest.mark.parametrize(("key", "fix"), [("A", "'a'"), ("Cyrillic_a", "not on the keyboard layout")])
+def test_key_that_the_layout_lacks_is_named_with_profile_field_and_fix(key, fix):
+    profile = load_profile("flash")
+    env = ScreenGameEnv(replace(profile, actions=replace(profile.actions, keys=(key,)), reset=()))
+    with pytest.raises(InputError, match=f"'flash' in .*{key!r}.*{fix}.*actions.keys"):
         env.reset()
     env.close()
 

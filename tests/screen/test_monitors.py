@@ -91,7 +91,7 @@ def test_mode_that_changes_is_flagged_and_a_larger_one_is_seen_whole_again(env, 
     place(env, person, 400, 100)
     reference = env.step(NOOP)[0]
     change_mode(person, 640, 300)
-    observation, _, _, truncated, info = wait_until(lambda: (s := env.step(HOLD_LEFT))[4]["clipped"] and s)
+    observation, _, _, truncated, _ = wait_until(lambda: (s := env.step(HOLD_LEFT))[4]["clipped"] and s)
     assert not truncated
     assert observation.shape == reference.shape
     assert not observation[-1, :, -20:].any()

@@ -235,7 +235,10 @@ class ScreenGameEnv(gym.Env[NDArray[np.uint8], NDArray[np.int64]], EzPickle):
         try:
             session = self._opened()
             view = session.look()
-            return view, session.read(view.frame.pixels), session.act([], LEAST_LEASE_S)
+            report = session.act([], LEAST_LEASE_S)
+            self._killed |= report.killed  # where there is no script, nobody else asks
+            self._refuse_killed()
+            return view, session.read(view.frame.pixels), report
         except ScreenError as error:
             self._lost(error)
             raise

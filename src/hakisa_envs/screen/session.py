@@ -14,7 +14,7 @@ from pathlib import Path
 
 from hakisa_envs.screen.capture import Capture, Frame
 from hakisa_envs.screen.display import Display, open_display
-from hakisa_envs.screen.errors import ProcessError, ReaderError, WindowError
+from hakisa_envs.screen.errors import InputError, ProcessError, ReaderError, WindowError
 from hakisa_envs.screen.game import GameProfile
 from hakisa_envs.screen.image import Pixels, Region
 from hakisa_envs.screen.input.client import Command, InputClient, Report
@@ -78,7 +78,7 @@ class Session:
             self._finder = WindowFinder(self.display.name, profile.window.title)
             self._launch(self.display)
             self._find_window()
-            self.input.wait_ready()
+            self._await_input()
             self.focus()
         except BaseException:
             self.close()
@@ -222,6 +222,15 @@ class Session:
         self._game = self._keeper.launch(
             [program, *words[1:]], environment=environment, folder=str(home), log=self.folder / "game.log"
         )
+
+    def _await_input(self) -> None:
+        try:
+            self.input.wait_ready()
+        except InputError as error:  # a key that this layout lacks, most of the time
+            raise InputError(
+                f"The profile {self.profile.name!r} in {self.profile.folder} cannot be played on display "
+                f"{self.display.name}: {error} Keys stand in actions.keys, pause.key and the scripts."
+            ) from error
 
     def _find_window(self) -> None:
         wanted = self.profile.window
