@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from Xlib.ext import randr  # noqa: F401 - gives windows their RandR requests
+from Xlib.ext import randr
+from Xlib.protocol import rq
 
 from hakisa_envs.screen.env import ScreenGameEnv
 from hakisa_envs.screen.game import Screen as ScreenSettings
@@ -41,23 +42,25 @@ def place(env, person, x, y):
     wait_until(lambda: env.step(NOOP) and (env._view.window.region.left, env._view.window.region.top) == (x, y))
 
 
+class SetMonitor(rq.Request):
+    """RRSetMonitor; python-xlib 0.33 cannot pack its own."""
+
+    _request = rq.Struct(
+        rq.Card8("opcode"), rq.Opcode(43), rq.RequestLength(), rq.Window("window"),
+        rq.Card32("name"), rq.Bool("primary"), rq.Bool("automatic"), rq.LengthOf("outputs", 2),
+        rq.Int16("x"), rq.Int16("y"), rq.Card16("width"), rq.Card16("height"),
+        rq.Card32("width_mm"), rq.Card32("height_mm"), rq.List("outputs", rq.Card32Obj),
+    )  # fmt: skip
+
+
 def split(person):
     """Make two monitors side by side out of the screen."""
     for name, left in (("WEST", 0), ("EAST", 480)):
-        person.root.xrandr_set_monitor(
-            {
-                "name": person.display.intern_atom(name),
-                "primary": left == 0,
-                "automatic": False,
-                "x": left,
-                "y": 0,
-                "width_in_pixels": 480,
-                "height_in_pixels": 480,
-                "width_in_millimeters": 120,
-                "height_in_millimeters": 120,
-                "crtcs": [],
-            }
-        )
+        SetMonitor(
+            display=person.display.display, opcode=person.display.get_extension_major(randr.extname),
+            window=person.root, name=person.display.intern_atom(name), primary=left == 0, automatic=False,
+            x=left, y=0, width=480, height=480, width_mm=120, height_mm=120, outputs=[],
+        )  # fmt: skip
     person.display.sync()
     shown = [(monitor.x, monitor.width_in_pixels) for monitor in person.root.xrandr_get_monitors().monitors]
     assert {(0, 480), (480, 480)} <= set(shown)

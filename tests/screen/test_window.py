@@ -9,6 +9,7 @@ from Xlib import X
 from Xlib.protocol.event import ClientMessage
 
 from hakisa_envs.screen.env import ScreenGameEnv
+from hakisa_envs.screen.errors import ProcessError
 from hakisa_envs.screen.game import Screen as ScreenSettings
 from hakisa_envs.screen.profile import load_profile
 
@@ -78,6 +79,8 @@ def test_window_that_is_minimised_gets_nothing_and_comes_back(env, person):
     info = env.step(FLASH)[4]
     assert not info["focused"]
     assert info["refused"] == 1
+    assert info["readings"] == {"flash": None, "bar": None}  # not those of what is to be seen there instead
+    assert not info["transition"]
     env.reset()
     info = env.step(FLASH)[4]
     assert info["focused"]
@@ -116,8 +119,18 @@ def test_window_that_is_maximised_is_flagged_and_restored(env, person):
     atoms = [person.display.intern_atom(f"_NET_WM_STATE_MAXIMIZED_{way}") for way in ("VERT", "HORZ")]
     person.ask(person.game, "_NET_WM_STATE", 1, *atoms)
     wait_until(lambda: env.step(NOOP)[4]["resized"])
+    game = env._session._game.pid
     env.reset()
     assert not env.step(NOOP)[4]["resized"]
+    assert env._session._game.pid == game  # it need not be started anew
+
+
+def test_window_manager_that_does_not_start_is_explained():
+    profile = load_profile("flash")
+    env = ScreenGameEnv(replace(profile, screen=ScreenSettings((640, 480), "false")))
+    with pytest.raises(ProcessError, match="'false' did not start"):
+        env.reset()
+    env.close()
 
 
 def test_window_that_is_closed_by_its_button_ends_the_episode_and_is_started_again(env, person):

@@ -52,8 +52,9 @@ class ScreenGameEnv(gym.Env[NDArray[np.uint8], NDArray[np.int64]], EzPickle):
 
     **Info** of a step: ``t_act_ns`` and ``t_obs_ns`` (`time.monotonic_ns`), ``frame_age_ms``, ``dt_ms`` since the
     last frame (a pause does not count), ``late_ms``, ``missed`` deadlines, ``transition`` (False where dt is over
-    twice the period), ``duplicate``, ``unchanged_s``, ``black``, ``clipped``, ``obscured``, ``resized``, ``focused``,
-    ``held``, ``refused``, ``dropped``, ``released``, ``input_restarts``, ``readings``, ``reward_parts``, ``failure``.
+    twice the period, or the window is minimised and has no readings), ``duplicate``, ``unchanged_s``, ``black``,
+    ``clipped``, ``obscured``, ``resized``, ``focused``, ``held``, ``refused``, ``dropped``, ``released``,
+    ``input_restarts``, ``readings``, ``reward_parts``, ``failure``.
 
     Args:
         game: The name of a profile that ships (``"flash"``, ``"lbreakout2"``), the path of a TOML file, or a
@@ -181,7 +182,7 @@ class ScreenGameEnv(gym.Env[NDArray[np.uint8], NDArray[np.int64]], EzPickle):
                 self._refuse_killed()
             tick = self._clock.wait()
             view = session.look()
-            readings = session.read(view.frame.pixels)
+            readings = session.read(view)
         except (CaptureError, InputError, WindowError) as error:
             return self._failed(error)
         except BaseException:
@@ -238,7 +239,7 @@ class ScreenGameEnv(gym.Env[NDArray[np.uint8], NDArray[np.int64]], EzPickle):
             report = session.act([], LEAST_LEASE_S)
             self._killed |= report.killed  # where there is no script, nobody else asks
             self._refuse_killed()
-            return view, session.read(view.frame.pixels), report
+            return view, session.read(view), report
         except ScreenError as error:
             self._lost(error)
             raise
@@ -292,7 +293,7 @@ class ScreenGameEnv(gym.Env[NDArray[np.uint8], NDArray[np.int64]], EzPickle):
             "dt_ms": self._dt_ns / 1e6,
             "late_ms": late_ms,
             "missed": missed,
-            "transition": self._dt_ns <= 2 * self._clock.period_ns,
+            "transition": self._dt_ns <= 2 * self._clock.period_ns and view.window.shown,
             "duplicate": False,
             "unchanged_s": (frame.t_grab_ns - self._changed_ns) / 1e9,
             "black": is_black(self._stack[-self._channels :]),

@@ -16,7 +16,7 @@ from hakisa_envs.screen.capture import Capture, Frame
 from hakisa_envs.screen.display import Display, open_display
 from hakisa_envs.screen.errors import InputError, ProcessError, ReaderError, WindowError
 from hakisa_envs.screen.game import GameProfile
-from hakisa_envs.screen.image import Pixels, Region
+from hakisa_envs.screen.image import Region
 from hakisa_envs.screen.input.client import Command, InputClient, Report
 from hakisa_envs.screen.processes import Keeper, Program
 from hakisa_envs.screen.window import WindowFinder, WindowState
@@ -93,16 +93,18 @@ class Session:
         """
         return self._thread.call(self._look, self.timeout)
 
-    def read(self, pixels: Pixels) -> dict[str, float | None]:
-        """What the readers make of a grab.
+    def read(self, view: View) -> dict[str, float | None]:
+        """What the readers make of a grab; no readings while the window is minimised or hidden.
 
         Raises:
             ReaderError: If one raises.
         """
-        readings = {}
+        readings: dict[str, float | None] = dict.fromkeys(self._readers)
+        if not view.window.shown:
+            return readings
         for name, reader in self._readers.items():
             try:
-                readings[name] = reader.read(pixels)
+                readings[name] = reader.read(view.frame.pixels)
             except Exception as error:
                 raise ReaderError(
                     f"The reader of {name!r} in the profile {self.profile.name!r} raised {error!r}."
@@ -195,8 +197,7 @@ class Session:
 
     def _launch(self, display: Display) -> None:
         if self.profile.screen.window_manager and display.owned:
-            words = [self.profile.screen.window_manager]
-            self._keeper.launch(words, environment={**os.environ, "DISPLAY": display.name}, log=self.folder / "wm.log")
+            self._launch_manager(self.profile.screen.window_manager)
         launch = self.profile.launch
         if not launch.command:
             return
@@ -222,6 +223,17 @@ class Session:
         self._game = self._keeper.launch(
             [program, *words[1:]], environment=environment, folder=str(home), log=self.folder / "game.log"
         )
+
+    def _launch_manager(self, name: str) -> None:
+        """Start the window manager, and wait until it is there: one that comes later moves the game's window about."""
+        environment = {**os.environ, "DISPLAY": self.display.name}
+        manager = self._keeper.launch([name], environment=environment, log=self.folder / "wm.log")
+        deadline = time.monotonic() + self.profile.window.timeout
+        while not self._thread.call(self._finder.is_managed, self.timeout):
+            if manager.exit_code() is not None or time.monotonic() > deadline:
+                words = (self.folder / "wm.log").read_text(errors="replace")[-500:].strip()
+                raise ProcessError(f"The window manager {name!r} did not start. It said: {words or 'nothing'}")
+            time.sleep(0.005)
 
     def _await_input(self) -> None:
         try:
