@@ -4,6 +4,9 @@ import math
 
 import pytest
 
+from hakisa_envs.screen.display import open_display
+from hakisa_envs.screen.processes import Keeper
+
 from .faults import FAULTS, Stage
 
 LIMIT_S = 1.0  # on a busy machine too; benchmarks/screen_faults.py measures against a quarter of that
@@ -17,10 +20,13 @@ def stage(xserver):
 
 
 @pytest.fixture
-def unguarded(xserver):
-    stage = Stage(xserver, guard=False)
+def unguarded():
+    """On a display of its own: a guarded trainer beside it would let go of the same keys."""
+    keeper = Keeper()
+    stage = Stage(open_display("xvfb", (640, 480), keeper).name, guard=False)
     yield stage
     stage.close()
+    keeper.close()
 
 
 @pytest.mark.parametrize("repetition", range(5))

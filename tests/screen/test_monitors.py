@@ -57,7 +57,7 @@ def split(person):
     """Make two monitors side by side out of the screen."""
     for name, left in (("WEST", 0), ("EAST", 480)):
         SetMonitor(
-            display=person.display.display, opcode=person.display.get_extension_major(randr.extname),
+            display=person.display.display, opcode=person.display.display.get_extension_major(randr.extname),
             window=person.root, name=person.display.intern_atom(name), primary=left == 0, automatic=False,
             x=left, y=0, width=480, height=480, width_mm=120, height_mm=120, outputs=[],
         )  # fmt: skip
@@ -94,8 +94,9 @@ def test_mode_that_changes_is_flagged_and_a_larger_one_is_seen_whole_again(env, 
     place(env, person, 400, 100)
     reference = env.step(NOOP)[0]
     change_mode(person, 640, 300)
-    observation, _, _, truncated, _ = wait_until(lambda: (s := env.step(HOLD_LEFT))[4]["clipped"] and s)
+    observation, _, _, truncated, info = wait_until(lambda: (s := env.step(HOLD_LEFT))[4]["clipped"] and s)
     assert not truncated
+    assert info["readings"] == {"flash": None, "bar": None}  # both reach beyond what is left of the screen
     assert observation.shape == reference.shape
     assert not observation[-1, :, -20:].any()
     pointer = person.root.query_pointer()

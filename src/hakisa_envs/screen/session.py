@@ -37,6 +37,13 @@ class View:
     window: WindowState
     resized: bool
 
+    def shows(self, region: Region) -> bool:
+        """True if this part of the client area can be seen: not minimised, not off the screen."""
+        if not self.frame.clipped:
+            return self.window.shown
+        visible = self.frame.visible
+        return self.window.shown and visible is not None and region.intersect(visible) == region
+
 
 class Session:
     """Opens a game, and closes all of it; used by one thread.
@@ -94,15 +101,15 @@ class Session:
         return self._thread.call(self._look, self.timeout)
 
     def read(self, view: View) -> dict[str, float | None]:
-        """What the readers make of a grab; no readings while the window is minimised or hidden.
+        """What the readers make of a grab; no reading of what lies off the screen, nor while the window is hidden.
 
         Raises:
             ReaderError: If one raises.
         """
         readings: dict[str, float | None] = dict.fromkeys(self._readers)
-        if not view.window.shown:
-            return readings
         for name, reader in self._readers.items():
+            if not view.shows(getattr(reader, "region", None) or self.area):
+                continue
             try:
                 readings[name] = reader.read(view.frame.pixels)
             except Exception as error:
