@@ -171,7 +171,7 @@ FAULTS = {
     "deadlock in step": Fault(lambda stage: None, prepare=_tell_and_await("deadlock")),  # says so, then waits for ever
     "close": Fault(_tell("close")),
     "reset": Fault(_tell("reset")),
-    "nobody steps": Fault(_tell("idle")),  # the lease expires
+    "nobody steps": Fault(lambda stage: None, prepare=_tell_and_await("idle")),  # the lease expires
     "focus loss": Fault(
         lambda stage: stage.screen.focus(stage.other), mend=lambda stage: stage.screen.focus(stage.window)
     ),

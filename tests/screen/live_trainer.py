@@ -62,6 +62,8 @@ def play(env):
         env.step(NOOP)
     elif word in ("close", "reset"):
         getattr(env, word)()
+    elif word == "idle":
+        print(word, flush=True)
     elif word == "fork" and os.fork() == 0:
         # It inherits every descriptor, and must not make its dead parent look alive.
         time.sleep(1000)

@@ -146,8 +146,10 @@ class WindowFinder:
         probe = self._connection.screen().root.create_window(0, 0, 1, 1, 0, self._x.CopyFromParent)
         probe.map()
         deadline = time.monotonic() + 0.1
-        while not (shown := probe.get_attributes().map_state == self._x.IsViewable) and time.monotonic() < deadline:
+        shown = False
+        while not shown and time.monotonic() < deadline:
             time.sleep(0.002)
+            shown = bool(probe.get_attributes().map_state == self._x.IsViewable)
         probe.destroy()
         self._connection.sync()
         return shown
