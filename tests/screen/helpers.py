@@ -6,6 +6,7 @@ import time
 
 from Xlib import X
 from Xlib.display import Display
+from Xlib.ext import xinput
 
 
 def wait_until(condition, timeout=5.0, message="the condition never held"):
@@ -84,3 +85,29 @@ class Screen:
     def close(self):
         with contextlib.suppress(Exception):
             self.display.close()
+
+
+class RawEvents:
+    """Counts, by their kind, the keys, buttons and motion that any device, XTest's too, sends to a display.
+
+    It is what a game that reads XInput2 raw events would see, wherever the pointer and the focus are.
+    """
+
+    KINDS = (xinput.RawKeyPress, xinput.RawKeyRelease, xinput.RawButtonPress, xinput.RawButtonRelease, xinput.RawMotion)
+
+    def __init__(self, display):
+        self.display, self.counts = display, dict.fromkeys(self.KINDS, 0)
+        opcode = display.query_extension(xinput.extname).major_opcode
+        xinput.XIQueryVersion(display=display.display, opcode=opcode, major_version=2, minor_version=2)
+        mask = sum(1 << kind for kind in self.KINDS)
+        display.screen().root.xinput_select_events([(xinput.AllMasterDevices, mask)])
+        display.sync()
+
+    def count(self, *kinds):
+        """How many have arrived by now, of these kinds or of all."""
+        self.display.sync()
+        while self.display.pending_events():
+            kind = getattr(self.display.next_event(), "evtype", None)
+            if kind in self.counts:
+                self.counts[kind] += 1
+        return sum(self.counts[kind] for kind in kinds or self.KINDS)

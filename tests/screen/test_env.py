@@ -4,9 +4,6 @@ import copy
 import os
 import pickle
 import signal
-import subprocess
-import sys
-import textwrap
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -20,11 +17,11 @@ from Xlib import XK, X
 from hakisa_envs.errors import UnknownOptionError
 from hakisa_envs.screen.conditions import Condition
 from hakisa_envs.screen.env import ScreenGameEnv
-from hakisa_envs.screen.errors import Killed, ProfileError, ReaderError, ResetError, ScreenError
+from hakisa_envs.screen.errors import InputError, Killed, ProfileError, ReaderError, ResetError, ScreenError
 from hakisa_envs.screen.game import Launch, Reading, Step, Window
 from hakisa_envs.screen.profile import load_profile
 
-from .helpers import Screen, gone, open_fds, wait_until
+from .helpers import RawEvents, Screen, open_fds, wait_until
 
 NOOP, FLASH, LEFT, HOLD_LEFT, RELEASE_LEFT = [0, 0, 0], [1, 0, 0], [1, 1, 0], [2, 1, 0], [3, 1, 0]
 
@@ -187,6 +184,10 @@ def test_window_that_is_moved_covered_or_half_off_screen(env, person):
     cover = person.window(0, 0, 30, 30, override=True)
     wait_until(lambda: env.step(NOOP)[4]["obscured"])
     cover.destroy()
+    window.configure(x=0, y=-60)
+    person.display.sync()
+    info = env.step(NOOP)[4]
+    assert info["readings"] == {"flash": None, "bar": 1.0}  # of the bar all is on the screen
     window.configure(x=-100, y=-60)
     person.display.sync()
     observation, _, _, truncated, info = env.step(NOOP)
@@ -196,6 +197,14 @@ def test_window_that_is_moved_covered_or_half_off_screen(env, person):
     env.reset()
     assert not env.step(NOOP)[4]["clipped"]
     assert np.array_equal(env.step(NOOP)[0], reference)
+
+
+def test_picture_that_is_black_is_flagged(env, person):
+    assert not env.step(NOOP)[4]["black"]
+    cover = person.window(0, 0, 320, 240, colour=0, override=True)
+    wait_until(lambda: env.step(NOOP)[4]["black"])
+    cover.destroy()
+    person.display.sync()
 
 
 def test_window_that_is_resized_is_flagged_and_restored(env, person):
@@ -238,6 +247,8 @@ def test_focus_that_is_lost_is_told_and_taken_back_by_reset(env, person):
 @pytest.mark.parametrize("fault", ["game killed", "window closed", "server killed", "server stopped", "input stopped"])
 def test_what_breaks_ends_the_episode_in_time_and_reset_repairs_it(own, fault):
     session = own._session
+    own.step(HOLD_LEFT)
+    eye = None if fault.startswith("server") else Screen(session.display.name)
     if fault == "game killed":
         os.kill(session._game.pid, signal.SIGKILL)
         wait_until(lambda: session._game.exit_code() is not None)
@@ -259,6 +270,9 @@ def test_what_breaks_ends_the_episode_in_time_and_reset_repairs_it(own, fault):
     assert (reward, terminated, truncated) == (0.0, False, True)
     assert "reset" in info["failure"]
     assert not info["transition"]
+    if eye is not None:
+        wait_until(lambda: not eye.held(), 1.0)
+        eye.close()
     own.reset()
     assert own.step(FLASH)[4]["failure"] == ""
 
@@ -321,26 +335,37 @@ def test_kill_chord_raises_at_once_and_holds_until_close(own):
     own.reset()
 
 
-def test_display_that_is_not_ours_and_unarmed_is_never_touched(xserver, screen):
-    env = ScreenGameEnv("flash", display=xserver)
+def test_kill_chord_between_the_episodes_is_heard_by_reset():
+    env = ScreenGameEnv(replace(load_profile("flash"), reset=()))  # no script, which would hear it by itself
+    env.reset()
+    person = Screen(env._session.display.name)
+    for keysym in (XK.XK_Control_L, XK.XK_Shift_L, XK.XK_F12):
+        person.display.xtest_fake_input(X.KeyPress, person.keycode(keysym))
+    person.display.sync()
+    wait_until(lambda: env._session.input.report().killed)
+    with pytest.raises(Killed):
+        env.reset()
+    person.close()
+    env.close()
+
+
+@pytest.mark.parametrize("armed", [None, True])
+def test_display_that_is_not_ours_is_never_touched_unless_armed(armed, xserver, screen):
+    env = ScreenGameEnv("flash", display=xserver, armed=armed)
     env.reset()
     window = game_window(screen)
-    before = screen.root.query_pointer()
-    for action in (FLASH, HOLD_LEFT, [4, 5, 5], FLASH):
-        info = env.step(action)[4]
-        assert info["readings"] == {"flash": 20.0, "bar": 1.0}
-        assert not screen.held()
-    pointer = screen.root.query_pointer()
-    assert (pointer.root_x, pointer.root_y) == (before.root_x, before.root_y)
-    assert screen.display.get_input_focus().focus != window
-    env.close()
-
-
-def test_display_that_is_not_ours_and_armed_is_played_on(xserver):
-    env = ScreenGameEnv("flash", display=xserver, armed=True)
+    raw, before = RawEvents(screen.display), screen.display.get_input_focus().focus
+    readings = [env.step(action)[4]["readings"] for action in (FLASH, HOLD_LEFT, [4, 5, 5], FLASH)]
+    env.pause()
+    env.resume()
     env.reset()
-    assert env.step(FLASH)[4]["readings"]["flash"] > 200
     env.close()
+    assert (raw.count() > 0) == bool(armed)
+    if not armed:
+        assert readings == [{"flash": 20.0, "bar": 1.0}] * 4
+        assert before != window
+    else:
+        assert readings[-1]["bar"] < 1.0
 
 
 def test_two_envs_never_cross(env):
@@ -377,6 +402,15 @@ def test_game_that_does_not_start_is_explained(launch, match):
     profile = load_profile("flash")
     env = ScreenGameEnv(replace(profile, launch=launch, window=Window(profile.window.title, timeout=0.3)))
     with pytest.raises(ScreenError, match=match):
+        env.reset()
+    env.close()
+
+
+@pytest.mark.parametrize(("key", "fix"), [("A", "'a'"), ("eacute", "not on the keyboard layout")])
+def test_key_that_the_layout_lacks_is_named_with_profile_field_and_fix(key, fix):
+    profile = load_profile("flash")
+    env = ScreenGameEnv(replace(profile, actions=replace(profile.actions, keys=(key,)), reset=()))
+    with pytest.raises(InputError, match=f"'flash' in .*{key!r}.*{fix}.*actions.keys"):
         env.reset()
     env.close()
 
@@ -418,55 +452,3 @@ def test_repeated_open_and_close_leaks_nothing():
     before = open_fds(), threading.active_count()
     one_round()
     assert (open_fds(), threading.active_count()) == before
-
-
-def test_everything_is_gone_two_seconds_after_the_trainer_was_killed():
-    source = textwrap.dedent(
-        """
-        import time
-        from hakisa_envs.screen.env import ScreenGameEnv
-        env = ScreenGameEnv("flash")
-        env.reset()
-        env.step([2, 1, 0])
-        s = env._session
-        print(s.display.server.pid, s._game.pid, s.input.pid, s._keeper.pid, s.folder, flush=True)
-        time.sleep(1000)
-        """
-    )
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    trainer = subprocess.Popen([sys.executable, "-c", source], stdout=subprocess.PIPE, text=True, env=environment)
-    *pids, folder = trainer.stdout.readline().split()
-    trainer.kill()
-    trainer.wait()
-    trainer.stdout.close()
-    wait_until(lambda: all(gone(int(pid)) for pid in pids) and not os.path.exists(folder), 2.0)
-
-
-@pytest.mark.parametrize("method", ["spawn", "forkserver", "fork"])
-@pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")
-def test_env_works_in_child_processes(method):
-    import multiprocessing
-
-    context = multiprocessing.get_context(method)
-    queue = context.SimpleQueue()
-    child = context.Process(target=_play, args=(queue,))
-    child.start()
-    assert queue.get() > 200
-    child.join(10)
-    assert child.exitcode == 0
-
-
-def _play(queue):
-    env = ScreenGameEnv("flash")
-    env.reset()
-    queue.put(wait_until(lambda: (f := env.step(FLASH)[4]["readings"]["flash"]) > 200 and f))
-    env.close()
-
-
-def test_fork_of_the_trainer_does_not_take_the_game_away(env):
-    child = os.fork()
-    if child == 0:
-        env._session.close()
-        os._exit(0)
-    os.waitpid(child, 0)
-    assert env.step(NOOP)[4]["failure"] == ""

@@ -1,6 +1,7 @@
 """The input server on a real X server: where presses go, and when everything is let go."""
 
 import os
+import shutil
 import signal
 import threading
 import time
@@ -13,10 +14,13 @@ from Xlib.ext import (
     xtest,  # noqa: F401 - so that the test's own client can play the person at the keyboard
 )
 
+from hakisa_envs.screen.display import _start
 from hakisa_envs.screen.errors import InputError
 from hakisa_envs.screen.input.client import InputClient
+from hakisa_envs.screen.input.devices import XTestDevice
+from hakisa_envs.screen.processes import Keeper
 
-from .helpers import Screen, gone, wait_until
+from .helpers import RawEvents, Screen, gone, wait_until
 
 LEFT, CONTROL, SHIFT, F12 = XK.XK_Left, XK.XK_Control_L, XK.XK_Shift_L, XK.XK_F12
 NAMES = ["Left", "Right", "a", "Control_L", "button1", "button3"]
@@ -162,71 +166,133 @@ def test_everything_is_released_when_the_window_loses_the_focus(client, screen, 
     other.destroy()
 
 
-def test_no_press_ever_reaches_another_window_while_the_focus_flips(client, xserver, screen, window):
-    """Presses against a focus that flips all the time, and a popup that comes and goes under the pointer."""
-    other = screen.window(350, 100, 50, 50, title="other")
-    popup = screen.window(100, 100, 60, 60, title="popup", override=True)
-    stop = threading.Event()
+class Flipper:
+    """A person who flips the focus and opens and closes a popup under the pointer, all the time, until told to stop."""
 
-    def flip():
-        person = Screen(xserver)
-        theirs = [person.display.create_resource_object("window", w.id) for w in (window, other, popup)]
+    def __init__(self, name, window, other, popup):
+        self.stop = threading.Event()
+        self.thread = threading.Thread(target=self.flip, args=(name, window.id, other.id, popup.id))
+
+    def flip(self, name, *ids):
+        person = Screen(name)
+        window, other, popup = (person.display.create_resource_object("window", number) for number in ids)
         random = np.random.default_rng(0)
-        while not stop.wait(random.uniform(0.0, 0.004)):
-            person.focus(theirs[random.integers(2)])
-            (theirs[2].map if random.integers(2) else theirs[2].unmap)()
+        while not self.stop.wait(random.uniform(0.0, 0.004)):
+            person.focus((window, other)[random.integers(2)])
+            (popup.map if random.integers(2) else popup.unmap)()
             person.display.sync()
         person.close()
 
-    flipper = threading.Thread(target=flip)
-    flipper.start()
+    def __enter__(self):
+        self.thread.start()
+
+    def __exit__(self, *details):
+        self.stop.set()
+        self.thread.join()
+
+
+@pytest.fixture
+def others(screen, window):
+    """Another program's window, and a popup over the game's."""
+    other = screen.window(350, 100, 50, 50, title="other")
+    popup = screen.window(100, 100, 60, 60, title="popup", override=True)
+    yield other, popup
+    popup.destroy()
+    other.destroy()
+
+
+def hits(screen):
+    """Where presses of keys and buttons went: window ids and kinds."""
+    return [(e.window.id, e.type) for e in screen.events() if e.type in (X.KeyPress, X.ButtonPress)]
+
+
+def test_no_press_ever_reaches_another_window_while_the_focus_flips(client, xserver, screen, window, others):
     screen.events()
     pressed = refused = 0
-    try:
-        for _ in range(1000):
+    with Flipper(xserver, window, *others):
+        for _ in range(500):
             report = client.act([("hold", "Left"), ("move", 20, 20), ("hold", "button1"), ("wheel", 1)], 1.0)
             pressed, refused = pressed + report.pressed, refused + report.refused
             client.release_all()
-    finally:
-        stop.set()
-        flipper.join()
-    went = [(e.window.id, e.type) for e in screen.events() if e.type in (X.KeyPress, X.ButtonPress)]
+    went = hits(screen)
     assert {where for where, _ in went} == {window.id}
     assert {kind for _, kind in went} == {X.KeyPress, X.ButtonPress}
-    assert pressed > 100
-    assert refused > 100
-    popup.destroy()
-    other.destroy()
+    assert pressed > 50
+    assert refused > 50
+
+
+def test_ten_thousand_presses_against_a_flipping_focus_never_miss_the_window(xserver, screen, window, others):
+    """The device by itself: so many in a few seconds, and every press is let go of again at once."""
+    device = XTestDevice(xserver, ["Left", "button1"])
+    device.set_target(window.id)
+    screen.display.xtest_fake_input(X.MotionNotify, 0, x=120, y=120)  # under the popup
+    screen.events()
+    done = {name: [0, 0] for name in device.contacts}
+    went = []
+    with Flipper(xserver, window, *others):
+        for k in range(10_000):
+            contact = device.contacts[("Left", "button1")[k % 2]]
+            allowed = device.press(contact)
+            done[contact.name][allowed] += 1
+            if allowed:
+                device.release(contact)
+            if k % 500 == 0:
+                went += hits(screen)
+    device.close()
+    went += hits(screen)
+    assert not screen.held()
+    assert {where for where, _ in went} == {window.id}
+    assert len(went) == done["Left"][True] + done["button1"][True]
+    assert all(count > 500 for counts in done.values() for count in counts)
+
+
+@pytest.fixture
+def fast_repeat():
+    """A display on which a held key repeats 100 times a second after a tenth of one."""
+    keeper = Keeper()
+    argv = [shutil.which("Xvfb"), "-screen", "0", "640x480x24", "-noreset", "-ardelay", "100", "-arinterval", "10"]
+    yield Screen(_start(argv, keeper, None, 10.0).name)
+    keeper.close()
+
+
+@pytest.mark.parametrize("guarded", [True, False])
+def test_key_held_for_long_does_not_repeat_into_the_next_window(guarded, fast_repeat):
+    screen = fast_repeat
+    window = screen.window(100, 100, 200, 150, title="game")
+    other = screen.window(350, 100, 50, 50, title="other")
+    screen.focus(window)
+    client = InputClient(screen.display.get_display_name(), ["Left"])
+    client.start()
+    client.wait_ready()
+    client.set_target(window.id)
+    code = screen.keycode(LEFT)
+    if not guarded:  # the negative control: pressed by any other program, it does repeat
+        screen.display.xtest_fake_input(X.KeyPress, code)
+    end = time.monotonic() + 1.2
+    while guarded and time.monotonic() < end:
+        assert client.act([("hold", "Left")], 1.0).held == ("Left",)
+    screen.events()
+    screen.focus(other)
+    if guarded:
+        wait_until(lambda: code not in screen.held(), 1.0)
+        end = time.monotonic() + 0.3
+        while time.monotonic() < end:
+            assert hits(screen) == []
+    else:
+        repeats = []
+        wait_until(lambda: repeats.extend(hits(screen)) or repeats.count((other.id, X.KeyPress)) > 5)
+        screen.display.xtest_fake_input(X.KeyRelease, code)
+    client.close()
+    screen.close()
 
 
 def test_relative_motion_is_felt_at_the_edge_of_the_screen(client, screen):
     client.act([("move", 0, 0), ("move_by", -500, 0)], 1.0)
     assert screen.root.query_pointer().root_x == 0
-    motion = RawMotion(screen.display)
+    raw = RawEvents(screen.display)
     # The pointer has left the window, but the window has the focus still.
     assert client.act([("move_by", -7, 0), ("move_by", -7, 0)], 1.0).pressed == 2
-    assert wait_until(lambda: motion.count() and motion.total == 2)
-
-
-class RawMotion:
-    """Counts what a game that reads XInput2 raw motion would see."""
-
-    def __init__(self, display):
-        self.display, self.total = display, 0
-        xinput.XIQueryVersion(
-            display=display.display,
-            opcode=display.query_extension(xinput.extname).major_opcode,
-            major_version=2,
-            minor_version=2,
-        )
-        display.screen().root.xinput_select_events([(xinput.AllMasterDevices, xinput.RawMotionMask)])
-        display.sync()
-
-    def count(self):
-        self.display.sync()
-        while self.display.pending_events():
-            self.total += getattr(self.display.next_event(), "evtype", None) == xinput.RawMotion
-        return self.total
+    assert wait_until(lambda: raw.count(xinput.RawMotion) == 2)
 
 
 def test_lease_that_nobody_renews_lets_go(client, screen):

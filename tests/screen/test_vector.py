@@ -282,6 +282,7 @@ def test_live_games_side_by_side_never_cross_and_a_killed_one_is_replaced():
     os.kill(pid, signal.SIGKILL)
     truncated, infos = envs.step([FLASH, HOLD_LEFT])[3:]
     assert truncated.tolist() == [False, True]
+    assert not infos["transition"][1]
     envs.reset(options={"reset_mask": np.array([False, True])})
     assert envs.step([FLASH, FLASH])[4]["readings"]["flash"][1] > 100
     envs.close()

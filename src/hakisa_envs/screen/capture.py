@@ -21,13 +21,19 @@ class Frame:
         pixels: uint8 ``[height, width, 4]``, BGRA; nobody else writes to it. Outside the screen it is 0.
         t_grab_ns: When the grab began (`time.monotonic_ns`); what is shown is at least this new.
         grab_ns: How long it took.
-        clipped: True if part of the region lay outside the screen.
+        visible: The part of it that lay on the screen, in its own coordinates; None if nothing did.
     """
 
     pixels: Pixels
     t_grab_ns: int
     grab_ns: int
-    clipped: bool
+    visible: Region | None
+
+    @property
+    def clipped(self) -> bool:
+        """True if part of the region lay outside the screen."""
+        height, width = self.pixels.shape[:2]
+        return self.visible != Region(0, 0, width, height)
 
 
 class Capture:
@@ -86,4 +92,5 @@ class Capture:
             pixels = np.asarray(self._mss.grab(monitor))  # mss fills a fresh buffer on every grab
             if part != region:
                 pixels = pad(pixels, part, region)
-        return Frame(pixels, start, time.monotonic_ns() - start, clipped=part != region)
+        visible = None if part is None else part.shifted(-region.left, -region.top)
+        return Frame(pixels, start, time.monotonic_ns() - start, visible)

@@ -53,9 +53,9 @@ class ScreenGameEnv(gym.Env[NDArray[np.uint8], NDArray[np.int64]], EzPickle):
 
     **Info** of a step: ``t_act_ns`` and ``t_obs_ns`` (`time.monotonic_ns`), ``frame_age_ms``, ``dt_ms`` since the
     last frame (a pause does not count), ``wait_ms`` for the deadline, ``late_ms``, ``missed`` deadlines,
-    ``transition`` (False where dt is over twice the period), ``duplicate``, ``unchanged_s``, ``black``, ``clipped``,
-    ``obscured``, ``resized``, ``focused``, ``held``, ``refused``, ``dropped``, ``released``, ``input_restarts``,
-    ``readings``, ``reward_parts``, ``failure``.
+    ``transition`` (False where dt is over twice the period, or the window is minimised and has no readings),
+    ``duplicate``, ``unchanged_s``, ``black``, ``clipped``, ``obscured``, ``resized``, ``focused``, ``held``,
+    ``refused``, ``dropped``, ``released``, ``input_restarts``, ``readings``, ``reward_parts``, ``failure``.
 
     Args:
         game: The name of a profile that ships (``"flash"``, ``"lbreakout2"``), the path of a TOML file, or a
@@ -195,7 +195,7 @@ class ScreenGameEnv(gym.Env[NDArray[np.uint8], NDArray[np.int64]], EzPickle):
                 self._refuse_killed()
             tick = self._clock.wait()
             view = session.look()
-            readings = session.read(view.frame.pixels)
+            readings = session.read(view)
         except (CaptureError, InputError, WindowError) as error:
             return self._failed(error)
         except BaseException:
@@ -252,7 +252,10 @@ class ScreenGameEnv(gym.Env[NDArray[np.uint8], NDArray[np.int64]], EzPickle):
         try:
             session = self._opened()
             view = session.look()
-            return view, session.read(view.frame.pixels), session.act([], LEAST_LEASE_S)
+            report = session.act([], LEAST_LEASE_S)
+            self._killed |= report.killed  # where there is no script, nobody else asks
+            self._refuse_killed()
+            return view, session.read(view), report
         except ScreenError as error:
             self._lost(error)
             raise
@@ -307,7 +310,7 @@ class ScreenGameEnv(gym.Env[NDArray[np.uint8], NDArray[np.int64]], EzPickle):
             "wait_ms": tick.waited_ns / 1e6,
             "late_ms": tick.late_ns / 1e6,
             "missed": tick.missed,
-            "transition": self._dt_ns <= 2 * self._clock.period_ns,
+            "transition": self._dt_ns <= 2 * self._clock.period_ns and view.window.shown,
             "duplicate": False,
             "unchanged_s": (frame.t_grab_ns - self._changed_ns) / 1e9,
             "black": is_black(self._stack[-self._channels :]),

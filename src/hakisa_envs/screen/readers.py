@@ -33,7 +33,10 @@ Mask = NDArray[np.bool_]
 
 
 class Reader(Protocol):
-    """Anything that reads a number off a picture."""
+    """Anything that reads a number off a picture.
+
+    It is asked only while its ``region`` can be seen: all of the client area if it has no such attribute.
+    """
 
     def read(self, pixels: Pixels) -> float | None:
         """Read a BGRA picture ``[height, width, 4]`` of the whole client area; None is "no reading"."""

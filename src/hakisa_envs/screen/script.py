@@ -89,8 +89,9 @@ class ScriptRunner:
                 raise Killed("Ctrl+Shift+F12 was pressed during the reset script.")
 
     def _read(self) -> dict[str, float | None]:
-        self._pixels = self._session.look().frame.pixels
-        readings = self._session.read(self._pixels)
+        view = self._session.look()
+        self._pixels = view.frame.pixels
+        readings = self._session.read(view)
         self._last.update({name: value for name, value in readings.items() if value is not None})
         return readings
 

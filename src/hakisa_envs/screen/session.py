@@ -14,9 +14,9 @@ from pathlib import Path
 
 from hakisa_envs.screen.capture import Capture, Frame
 from hakisa_envs.screen.display import Display, open_display
-from hakisa_envs.screen.errors import ProcessError, ReaderError, WindowError
+from hakisa_envs.screen.errors import InputError, ProcessError, ReaderError, WindowError
 from hakisa_envs.screen.game import GameProfile
-from hakisa_envs.screen.image import Pixels, Region
+from hakisa_envs.screen.image import Region
 from hakisa_envs.screen.input.client import Command, InputClient, Report
 from hakisa_envs.screen.processes import Keeper, Program
 from hakisa_envs.screen.window import WindowFinder, WindowState
@@ -36,6 +36,13 @@ class View:
     frame: Frame
     window: WindowState
     resized: bool
+
+    def shows(self, region: Region) -> bool:
+        """True if this part of the client area can be seen: not minimised, not off the screen."""
+        if not self.frame.clipped:
+            return self.window.shown
+        visible = self.frame.visible
+        return self.window.shown and visible is not None and region.intersect(visible) == region
 
 
 class Session:
@@ -64,6 +71,7 @@ class Session:
         self._readers = {reading.name: copy.deepcopy(reading.reader) for reading in profile.readings}
         self._game: Program | None = None
         self._paused = False
+        self._screen = (0, 0)
         self._keeper = Keeper()
         try:
             self.folder = Path(tempfile.mkdtemp(prefix="hakisa-"))
@@ -77,7 +85,7 @@ class Session:
             self._finder = WindowFinder(self.display.name, profile.window.title)
             self._launch(self.display)
             self._find_window()
-            self.input.wait_ready()
+            self._await_input()
             self.focus()
         except BaseException:
             self.close()
@@ -92,16 +100,18 @@ class Session:
         """
         return self._thread.call(self._look, self.timeout)
 
-    def read(self, pixels: Pixels) -> dict[str, float | None]:
-        """What the readers make of a grab.
+    def read(self, view: View) -> dict[str, float | None]:
+        """What the readers make of a grab; no reading of what lies off the screen, nor while the window is hidden.
 
         Raises:
             ReaderError: If one raises.
         """
-        readings = {}
+        readings: dict[str, float | None] = dict.fromkeys(self._readers)
         for name, reader in self._readers.items():
+            if not view.shows(getattr(reader, "region", None) or self.area):
+                continue
             try:
-                readings[name] = reader.read(pixels)
+                readings[name] = reader.read(view.frame.pixels)
             except Exception as error:
                 raise ReaderError(
                     f"The reader of {name!r} in the profile {self.profile.name!r} raised {error!r}."
@@ -172,6 +182,9 @@ class Session:
 
     def _look(self) -> View:
         state = self._finder.state()
+        if state.screen != self._screen:
+            self._capture.close()  # mss goes by the size that the screen had when it was opened
+            self._screen = state.screen
         # The size stays what it was at first, so that shapes and the readers' regions hold whatever happens.
         frame = self._capture.grab(self.area.shifted(state.region.left, state.region.top))
         resized = (state.region.width, state.region.height) != (self.area.width, self.area.height)
@@ -191,8 +204,7 @@ class Session:
 
     def _launch(self, display: Display) -> None:
         if self.profile.screen.window_manager and display.owned:
-            words = [self.profile.screen.window_manager]
-            self._keeper.launch(words, environment={**os.environ, "DISPLAY": display.name}, log=self.folder / "wm.log")
+            self._launch_manager(self.profile.screen.window_manager)
         launch = self.profile.launch
         if not launch.command:
             return
@@ -218,6 +230,26 @@ class Session:
         self._game = self._keeper.launch(
             [program, *words[1:]], environment=environment, folder=str(home), log=self.folder / "game.log"
         )
+
+    def _launch_manager(self, name: str) -> None:
+        """Start the window manager, and wait until it is there: one that comes later moves the game's window about."""
+        environment = {**os.environ, "DISPLAY": self.display.name}
+        manager = self._keeper.launch([name], environment=environment, log=self.folder / "wm.log")
+        deadline = time.monotonic() + self.profile.window.timeout
+        while not self._thread.call(self._finder.is_managed, self.timeout):
+            if manager.exit_code() is not None or time.monotonic() > deadline:
+                words = (self.folder / "wm.log").read_text(errors="replace")[-500:].strip()
+                raise ProcessError(f"The window manager {name!r} did not start. It said: {words or 'nothing'}")
+            time.sleep(0.005)
+
+    def _await_input(self) -> None:
+        try:
+            self.input.wait_ready()
+        except InputError as error:  # a key that this layout lacks, most of the time
+            raise InputError(
+                f"The profile {self.profile.name!r} in {self.profile.folder} cannot be played on display "
+                f"{self.display.name}: {error} Keys stand in actions.keys, pause.key and the scripts."
+            ) from error
 
     def _find_window(self) -> None:
         wanted = self.profile.window

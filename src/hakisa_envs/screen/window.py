@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -23,11 +24,15 @@ class WindowState:
         window: Its X id.
         region: Its client area, in pixels of the whole screen.
         obscured: Something covers part of it, or it is minimised.
+        shown: False if it is minimised or hidden, so that what can be grabbed there is not the window.
+        screen: Width and height of the whole screen, all monitors together.
     """
 
     window: int
     region: Region
     obscured: bool
+    shown: bool
+    screen: tuple[int, int]
 
 
 class WindowFinder:
@@ -45,6 +50,7 @@ class WindowFinder:
         self._window: Any = None
         self._visible = True
         self._mapped = True
+        self._screen = (0, 0)
 
     def find(self) -> int | None:
         """The id of the largest window on the screen with such a title, None if there is none."""
@@ -88,6 +94,8 @@ class WindowFinder:
                 self._visible = event.state == x.VisibilityUnobscured
             elif event.type in (x.MapNotify, x.UnmapNotify):
                 self._mapped = event.type == x.MapNotify
+            elif event.type == x.ConfigureNotify and event.window != self._window:
+                self._screen = event.width, event.height  # the root: monitors came, went or changed their mode
         try:
             size = self._window.get_geometry()
             origin = size.root.translate_coords(self._window, 0, 0)
@@ -97,7 +105,7 @@ class WindowFinder:
                 "The next reset() starts it again."
             ) from error
         region = Region(origin.x, origin.y, size.width, size.height)
-        return WindowState(self._window.id, region, not (self._visible and self._mapped))
+        return WindowState(self._window.id, region, not (self._visible and self._mapped), self._mapped, self._screen)
 
     def restore(self, width: int, height: int) -> None:
         """Show the window, give it its size back, and move it onto the screen if it sticks out."""
@@ -106,6 +114,8 @@ class WindowFinder:
             self._window.map()
             region = self.state().region
             if (region.width, region.height) != (width, height):
+                states = [self._atom(f"_NET_WM_STATE_MAXIMIZED_{way}") for way in ("VERT", "HORZ")]
+                self._ask_manager("_NET_WM_STATE", 0, *states)  # 0: no longer
                 self._window.configure(width=width, height=height)
             fits = width <= root.width and height <= root.height
             inside = 0 <= region.left <= root.width - width and 0 <= region.top <= root.height - height
@@ -115,21 +125,34 @@ class WindowFinder:
 
     def focus(self) -> None:
         """Show the window, put it in front and give it the focus, through the window manager if there is one."""
-        x, root = self._x, self._connection.screen().root
-        active = self._connection.intern_atom("_NET_ACTIVE_WINDOW")
-        supported = root.get_full_property(self._connection.intern_atom("_NET_SUPPORTED"), x.AnyPropertyType)
-        if supported is not None and active in supported.value:
-            protocol = import_extra("Xlib.protocol.event", extra="screen", needed_by="a live game")
-            # Source 2, a pager: window managers ignore a program that pushes itself forward.
-            event = protocol.ClientMessage(window=self._window, client_type=active, data=(32, [2, 0, 0, 0, 0]))
-            root.send_event(event, event_mask=x.SubstructureRedirectMask | x.SubstructureNotifyMask)
-        else:
+        x = self._x
+        # Source 2, a pager: window managers ignore a program that pushes itself forward.
+        if not self._ask_manager("_NET_ACTIVE_WINDOW", 2):
             with contextlib.suppress(*self._errors):  # not viewable yet
                 self._window.map()
                 self._window.configure(stack_mode=x.Above)
                 self._connection.sync()
                 self._connection.set_input_focus(self._window, x.RevertToPointerRoot, x.CurrentTime)
         self._connection.sync()
+
+    def is_managed(self) -> bool:
+        """True once a window manager is at work: it shows a window of ours that asks to be shown.
+
+        A property on the root says earlier that there is one, but what asks while openbox still starts it forgets.
+        """
+        self._open()
+        if self._property("_NET_SUPPORTING_WM_CHECK") is None:
+            return False
+        probe = self._connection.screen().root.create_window(0, 0, 1, 1, 0, self._x.CopyFromParent)
+        probe.map()
+        deadline = time.monotonic() + 0.1
+        shown = False
+        while not shown and time.monotonic() < deadline:
+            time.sleep(0.002)
+            shown = bool(probe.get_attributes().map_state == self._x.IsViewable)
+        probe.destroy()
+        self._connection.sync()
+        return shown
 
     def close(self) -> None:
         """Close the connection; may be called twice, and the server may be gone."""
@@ -150,6 +173,29 @@ class WindowFinder:
             self._connection.set_error_handler(lambda *details: None)
             self._utf8 = self._connection.intern_atom("UTF8_STRING")
             self._name = self._connection.intern_atom("_NET_WM_NAME")
+            root = self._connection.screen().root
+            root.change_attributes(event_mask=self._x.StructureNotifyMask)
+            size = root.get_geometry()
+            self._screen = size.width, size.height
+
+    def _atom(self, name: str) -> int:
+        number: int = self._connection.intern_atom(name)
+        return number
+
+    def _property(self, name: str) -> Any:
+        return self._connection.screen().root.get_full_property(self._atom(name), self._x.AnyPropertyType)
+
+    def _ask_manager(self, request: str, *data: int) -> bool:
+        """Ask the window manager for something; False if there is none that knows of it."""
+        supported = self._property("_NET_SUPPORTED")
+        if supported is None or self._atom(request) not in supported.value:
+            return False
+        protocol = import_extra("Xlib.protocol.event", extra="screen", needed_by="a live game")
+        words = [*data, 0, 0, 0, 0, 0][:5]
+        event = protocol.ClientMessage(window=self._window, client_type=self._atom(request), data=(32, words))
+        mask = self._x.SubstructureRedirectMask | self._x.SubstructureNotifyMask
+        self._connection.screen().root.send_event(event, event_mask=mask)
+        return True
 
     def _windows(self, window: Any, depth: int) -> Iterator[Any]:
         with contextlib.suppress(*self._errors):

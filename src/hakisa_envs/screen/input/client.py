@@ -146,6 +146,8 @@ class InputClient:
             self._socket.close()
             self._socket = None
         if self._process is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGCONT)  # one that was stopped lets go only once it goes on
             try:
                 self._process.wait(timeout=2)
             except subprocess.TimeoutExpired:

@@ -46,7 +46,7 @@ class InputServer:
     def __init__(self, trainer: int, connection: socket.socket, config: dict[str, Any]) -> None:
         self.trainer = trainer
         self.connection = connection
-        self.guard: bool = config["guard"]  # False in one test only, which shows what the guard is good for
+        self.guard: bool = config["guard"]  # False in tests only, which show what the guard is good for
         self.device: XTestDevice | DryRunDevice
         self.chord: KillChord | None = None
         if config["display"] is None:
@@ -85,7 +85,8 @@ class InputServer:
         now = time.monotonic_ns()
         if self.chord is not None and self.chord.heard():
             self.killed = True
-            self.release_all("kill chord", now)
+            if self.guard:
+                self.release_all("kill chord", now)
         held = self.presses.held()
         if held and self.guard:
             if now >= self.lease:
@@ -95,7 +96,7 @@ class InputServer:
                 if any(name not in BUTTONS for name in held) and not self.device.focused():
                     self.release_all("focus lost", now)
         # Last of all: what is read above, together with an answer, wakes no select() any more.
-        if self.device.watch():
+        if self.device.watch() and self.guard:
             self.release_all("focus lost", now)
         due = self.presses.advance(now)
         times = [] if due is None else [due]
