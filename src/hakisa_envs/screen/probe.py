@@ -93,8 +93,8 @@ class LatencyProbe:
     def parts(self) -> None:
         """Do each part of a step by itself, once. The game must run: after a `step`."""
         session = self._session()
-        window = session.look().window.region
-        place = session.area.shifted(window.left, window.top)
+        view = session.look()
+        place = session.area.shifted(view.window.region.left, view.window.region.top)
         capture = self._capture = self._capture or Capture(session.display.name)
         if "grab" not in self.times:
             capture.grab(place)  # opens the connection
@@ -103,7 +103,7 @@ class LatencyProbe:
         seen = (shown.region or session.area).of(frame)
         self._timed("shrink", lambda: to_observation(seen, shown.size, shown.grey))
         if self._env.profile.readings:
-            self._timed("readers", lambda: session.read(frame))
+            self._timed("readers", lambda: session.read(view))
         self._timed("input round trip", session.input.report)
 
     def press(self) -> None:
@@ -153,7 +153,7 @@ class LatencyProbe:
         return self._env.session
 
     def _reading(self, view: View, name: str) -> float | None:
-        return self._session().read(view.frame.pixels)[name]
+        return self._session().read(view)[name]
 
     def _timed(self, name: str, function: Callable[[], T]) -> T:
         start = time.perf_counter()
