@@ -1,4 +1,4 @@
-"""Trainers for any Gymnasium env: PPO, A2C, REINFORCE, DQN and PQN on one loop."""
+"""Trainers for any Gymnasium env: PPO, A2C, REINFORCE, DQN, PQN and GA on one loop."""
 
 from __future__ import annotations
 
@@ -7,12 +7,14 @@ from typing import Any
 __all__ = [
     "A2C",
     "DQN",
+    "GA",
     "PPO",
     "PQN",
     "REINFORCE",
     "A2CConfig",
     "Agent",
     "DQNConfig",
+    "GAConfig",
     "PPOConfig",
     "PQNConfig",
     "REINFORCEConfig",
@@ -26,11 +28,13 @@ _HOME = {
     "REINFORCE": "agent",
     "DQN": "agent",
     "PQN": "agent",
+    "GA": "agent",
     "PPOConfig": "learners.ppo",
     "A2CConfig": "learners.ppo",
     "REINFORCEConfig": "learners.ppo",
     "DQNConfig": "learners.dqn",
     "PQNConfig": "learners.pqn",
+    "GAConfig": "learners.ga",
     "register": "learners.registry",
 }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -303,9 +304,16 @@ class Agent:
             self.envs.close()
 
     def _build_trainer(self) -> Trainer:
-        trainer = Trainer(self.learner, self.envs, seed=self.seed, device=self.device)
+        again = functools.partial(make_envs, self._env, self.envs.num_envs, self._env_options, self._vectorization)
+        trainer = Trainer(
+            self.learner,
+            self.envs,
+            seed=self.seed,
+            device=self.device,
+            make_envs=again if self._owns_envs else None,
+        )
         if self._loaded is not None:
-            columns = len(self._loaded["collector"]["start"])
+            columns = len(self._loaded["buffer"]["age"])
             if columns != self.envs.num_envs:
                 raise ConfigError(
                     f"the run has {columns} envs and this env has {self.envs.num_envs}; to go on with it pass a vector "
@@ -399,6 +407,12 @@ class DQN(Agent):
     """Deep Q-learning from a replay buffer; see :class:`hakisa_algos.learners.dqn.DQNConfig`."""
 
     algorithm = "dqn"
+
+
+class GA(Agent):
+    """Genetic algorithm; see :class:`hakisa_algos.learners.ga.GAConfig`."""
+
+    algorithm = "ga"
 
 
 class PQN(Agent):

@@ -134,7 +134,7 @@ def test_totals_of_episodes_do_not_depend_on_the_ring(capacity):
         length += row["valid"]
         for env in np.flatnonzero(row["terminated"] | row["truncated"]):
             if row["valid"][env]:
-                expected.append(Episode(int(env), int(env), total[env], int(length[env])))
+                expected.append(Episode(int(env), int(env), total[env], int(length[env]), total[env]))
             total[env] = length[env] = 0
     assert expected
     assert buffer.episodes() == expected
@@ -200,4 +200,4 @@ def test_an_episode_that_a_broken_row_ended_leaves_nothing_to_the_next():
     for reward, over, valid in [(100.0, no, yes), (0.0, yes, no), (1.0, yes, yes)]:
         buffer.observe(np.zeros((1, 2), np.float32), over)
         buffer.add(np.zeros(1), np.array([reward]), over, no, valid, 0, {}, {})
-    assert buffer.episodes() == [Episode(env=0, seat=0, total=1.0, length=1)]
+    assert buffer.episodes() == [Episode(env=0, seat=0, total=1.0, length=1, discounted=1.0)]

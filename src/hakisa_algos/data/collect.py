@@ -15,8 +15,9 @@ from gymnasium.vector import SyncVectorEnv, VectorEnv
 from hakisa_algos.data.action_log import ActionLog
 from hakisa_algos.data.rollout import RolloutBuffer
 from hakisa_algos.data.vectorize import ResetMode, episodes_per_seed, is_deterministic, reset_columns, reset_mode
+from hakisa_algos.errors import ConfigError
 from hakisa_algos.policy.observations import RawObservation, map_observation, pick, same_observation, to_tensors
-from hakisa_algos.policy.policy import Policy
+from hakisa_algos.policy.policy import Policy, Seated
 
 logger = logging.getLogger(__name__)
 
@@ -38,7 +39,12 @@ class Episodes:
     n: int
 
 
-Need = Rows | Episodes
+@dataclass(frozen=True)
+class Games:
+    """Collect until a :class:`Seated` policy has played all games that it has."""
+
+
+Need = Rows | Episodes | Games
 
 
 def episode_seed(run_seed: int, column: int, episode: int) -> int:
@@ -80,8 +86,12 @@ class Collector:
         self.nanoseconds = {"env": 0, "act": 0}
         n = envs.num_envs
         self._mode = reset_mode(envs)
-        self._replayable = self._mode is ResetMode.MASKED and is_deterministic(envs)
         self._state = policy.initial_state(n)
+        self._seated = policy if isinstance(policy, Seated) else None
+        if self._seated:
+            check_seedable(envs)
+        # Players of games are not stopped in the middle of one.
+        self._replayable = self._mode is ResetMode.MASKED and is_deterministic(envs) and not self._seated
         self._episode = np.zeros(n, np.int64)
         self._start = np.ones(n, bool)
         self._done = np.zeros(n, bool)
@@ -98,6 +108,11 @@ class Collector:
             self._reset_all()
         buffer = self.buffer
         buffer.initial_state = {name: tensor.clone() for name, tensor in self._state.items()}
+        if isinstance(need, Games):
+            assert self._seated
+            while (self._seated.games(self._state) >= 0).any():
+                self._step()
+            return
         first, ended = buffer.rows, len(buffer.finished)
         last = first + (need.n if isinstance(need, Rows) else buffer.capacity)
         while buffer.rows < last:
@@ -108,17 +123,18 @@ class Collector:
 
     def pause(self) -> None:
         """Holds games that run in real time, while the learner thinks; other envs do not notice."""
-        self._call("pause")
+        call_envs(self.envs, "pause")
 
     def resume(self) -> None:
         """Ends :meth:`pause`."""
-        self._call("resume")
+        call_envs(self.envs, "resume")
+
+    def close(self) -> None:
+        """Nothing to do: the envs belong to whoever made them."""
 
     def _step(self) -> None:
         began = time.perf_counter_ns()
         policy = self.policy
-        if np.count_nonzero(self._start):  # a tenth of what any() takes
-            self._state = policy.begin(torch.from_numpy(self._start).to(self.device), self._state)
         tensors = to_tensors(self._observation, self.device)
         decision = policy.act(tensors, self._state, self.explore, self.generator)
         self._state = decision.state
@@ -127,11 +143,15 @@ class Collector:
         self.nanoseconds["act"] += acted - began
 
         raw, reward, terminated, truncated, infos = self.envs.step(action)
-        truncated = truncated & ~terminated
-        done = terminated | truncated
-        valid = _transitions(infos, len(done))
+        valid = _transitions(infos, len(reward))
         if self._mode is ResetMode.NEXT_STEP:
             valid &= ~self._done
+        if self._seated:
+            valid &= self._seated.games(self._state) >= 0
+            self._state, spent = self._seated.count(self._state, valid)
+            truncated = truncated | spent
+        truncated = truncated & ~terminated
+        done = terminated | truncated
         final = self._final_observations(raw, infos, truncated) if np.count_nonzero(truncated) else {}
         self.buffer.add(action, reward, terminated, truncated, valid, policy.version, decision.extras, final)
         if self._replayable:
@@ -140,9 +160,11 @@ class Collector:
             start, self._done = self._done, done
         else:
             start = done
-            if self._mode is ResetMode.MASKED and np.count_nonzero(done):
-                self._episode += done
-                raw = self._reset(done, done & (self._episode % self._episodes_per_seed == 0))
+        if np.count_nonzero(start):  # a tenth of what any() takes
+            self._begin(start)
+            if self._mode is ResetMode.MASKED:
+                self._episode += start
+                raw = self._reset(start, start & (self._episode % self._episodes_per_seed == 0))
         self._see(raw, start)
         self.nanoseconds["env"] += time.perf_counter_ns() - acted
 
@@ -153,6 +175,7 @@ class Collector:
 
     def _reset_all(self) -> None:
         everyone = np.ones(self.envs.num_envs, bool)
+        self._begin(everyone)
         if self._mode is ResetMode.MASKED:
             raw = self._reset(everyone, everyone)
         else:
@@ -160,7 +183,13 @@ class Collector:
             raw, _ = self.envs.reset(seed=episode_seed(self.seed, 0, int(self._episode[0])))
         self._see(raw, everyone)
 
+    def _begin(self, mask: np.ndarray) -> None:
+        # Before the reset, whose seed is that of the game which a seated policy begins.
+        self._state = self.policy.begin(torch.from_numpy(mask).to(self.device), self._state)
+
     def _reset(self, mask: np.ndarray, seeded: np.ndarray) -> RawObservation:
+        if self._seated:
+            return reset_columns(self.envs, mask, self._seated.seeds(self._state))
         for column in np.flatnonzero(seeded):
             self._seed[column] = episode_seed(self.seed, int(column), int(self._episode[column]))
         self._seeded[seeded] = len(self._actions)
@@ -188,13 +217,6 @@ class Collector:
         elif oldest:
             self._actions.drop(oldest)
             self._seeded -= oldest
-
-    def _call(self, name: str) -> None:
-        envs = self.envs
-        if hasattr(envs, name):
-            getattr(envs, name)()
-        elif isinstance(envs, SyncVectorEnv) and hasattr(envs.envs[0].unwrapped, name):
-            envs.call(name)
 
     def state(self) -> dict[str, Any]:
         """What a resumed run needs, the running episodes as their seeds and actions."""
@@ -255,6 +277,29 @@ class Collector:
                 raw = reset_columns(self.envs, ended, self._seeds(~everyone))
         self._observation = self.policy.observation.encode(raw)
         return same_observation(self._observation, state["observation"])
+
+
+def check_seedable(envs: VectorEnv[Any, Any, Any]) -> None:
+    """Refuses envs whose episodes the collector cannot begin with seeds of its choice.
+
+    Raises:
+        ConfigError: it says who begins them, and what to use instead.
+    """
+    mode = reset_mode(envs)
+    if mode is not ResetMode.MASKED:
+        raise ConfigError(
+            f"the episodes of {type(envs).__name__} cannot be given seeds: they are begun by {mode.value}. Players "
+            "would be compared by different games; pass an env id, a callable that makes an env, or a vector env that "
+            'takes reset(seed=[...], options={"reset_mask": ...}) and declares metadata["masked_reset"] = True'
+        )
+
+
+def call_envs(envs: VectorEnv[Any, Any, Any], name: str) -> None:
+    """Calls a method of a vector env, or of the single envs in it, where they have it."""
+    if hasattr(envs, name):
+        getattr(envs, name)()
+    elif isinstance(envs, SyncVectorEnv) and hasattr(envs.envs[0].unwrapped, name):
+        envs.call(name)
 
 
 def _transitions(infos: Mapping[str, Any], num_envs: int) -> np.ndarray:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,12 +26,14 @@ class Episode:
         seat: who played it: the individual of a population, or the column.
         total: undiscounted sum of raw rewards.
         length: transitions.
+        discounted: the same sum, the reward of transition t times ``discount ** t`` of the buffer.
     """
 
     env: int
     seat: int
     total: float
     length: int
+    discounted: float
 
 
 class RolloutBuffer:
@@ -47,6 +49,7 @@ class RolloutBuffer:
         observation: the layout of observations.
         stack: the env's declaration of stacked frames, which are then stored once.
         keep_observations: False stores none (a genetic algorithm learns from returns alone).
+        discount: of the discounted returns of episodes.
 
     Attributes:
         rows: rows committed since the start.
@@ -60,9 +63,11 @@ class RolloutBuffer:
         observation: ObservationLayout,
         stack: FrameStack | None = None,
         keep_observations: bool = True,
+        discount: float = 1.0,
     ) -> None:
         self.capacity = capacity
         self.num_envs = num_envs
+        self.discount = discount
         self.rows = 0
         self.finished: deque[Episode] = deque()
         self.initial_state: State = {}
@@ -83,6 +88,7 @@ class RolloutBuffer:
         self._restored = 0  # rows before this one did not come with the checkpoint
         self._age = np.zeros(num_envs, np.int32)
         self._total = np.zeros(num_envs)
+        self._discounted = np.zeros(num_envs)
         self._length = np.zeros(num_envs, np.int64)
 
     @property
@@ -195,6 +201,12 @@ class RolloutBuffer:
         self.finished.clear()
         return taken
 
+    def count_elsewhere(self, rows: int, episodes: Iterable[Episode]) -> None:
+        """Counts what other buffers of as many columns have seen: rows, which cannot be read here, and episodes."""
+        self.rows += rows
+        self._restored = self.rows
+        self.finished.extend(episodes)
+
     def close_episodes(self, final: Any) -> None:
         """Marks running episodes as truncated after the last committed row, because their env cannot go on.
 
@@ -209,7 +221,7 @@ class RolloutBuffer:
             for env in np.flatnonzero(running):
                 key = (self.rows - 1) * self.num_envs + int(env)
                 self._final[key] = map_observation(np.array, pick(final, int(env)))
-        self._total[:] = 0
+        self._total[:] = self._discounted[:] = 0
         self._length[:] = 0
 
     def state(self, rows: int) -> dict[str, Any]:
@@ -227,6 +239,7 @@ class RolloutBuffer:
             "final": {str(k): v for k, v in self._final.items() if k >= first},
             "age": self._age.copy(),
             "total": self._total.copy(),
+            "discounted": self._discounted.copy(),
             "length": self._length.copy(),
         }
 
@@ -243,6 +256,7 @@ class RolloutBuffer:
             stored.data[index] = state["observations"][key or "observation"]
         self._final = {int(k): v for k, v in state["final"].items()}
         self._age[:], self._total[:], self._length[:] = state["age"], state["total"], state["length"]
+        self._discounted[:] = state["discounted"]
 
     def _allocate(self, name: str, like: np.ndarray) -> None:
         column = torch.zeros((self._ring, *like.shape), dtype=torch.from_numpy(np.zeros((), like.dtype)).dtype)
@@ -258,13 +272,15 @@ class RolloutBuffer:
 
     def _count(self, reward: np.ndarray, done: np.ndarray, valid: np.ndarray, seat: Any) -> None:
         np.add(self._total, reward, out=self._total, where=valid)
+        np.add(self._discounted, reward * self.discount**self._length, out=self._discounted, where=valid)
         self._length += valid
         for env in np.flatnonzero(done):
             # An episode that a broken row ended is nobody's result.
             if valid[env]:
                 who = int(env if seat is None else seat[env])
-                self.finished.append(Episode(int(env), who, float(self._total[env]), int(self._length[env])))
-            self._total[env] = 0
+                total, discounted = float(self._total[env]), float(self._discounted[env])
+                self.finished.append(Episode(int(env), who, total, int(self._length[env]), discounted))
+            self._total[env] = self._discounted[env] = 0
             self._length[env] = 0
 
 

@@ -18,6 +18,10 @@ from hakisa_algos.policy.policy import Policy
 class Learner(Protocol):
     """Owns a policy and what trains it.
 
+    One that does not learn from steps of its policy in the trainer's envs has a method besides, ``make_collector(envs,
+    buffer, make_envs)``: it returns what then collects, with the face of
+    :class:`hakisa_algos.data.collect.Collector`; ``need`` is whatever that one takes.
+
     A class that has these members is an algorithm: registered under a name (see
     :mod:`hakisa_algos.learners.registry`) it works in ``Agent``, the command line and the benchmarks.
 

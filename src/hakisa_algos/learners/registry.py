@@ -22,6 +22,7 @@ _BUILT_IN = {
     "reinforce": "hakisa_algos.learners.ppo:REINFORCE",
     "dqn": "hakisa_algos.learners.dqn:DQN",
     "pqn": "hakisa_algos.learners.pqn:PQN",
+    "ga": "hakisa_algos.learners.ga:GA",
 }
 _registered: dict[str, type[Learner]] = {}
 

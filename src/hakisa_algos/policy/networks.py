@@ -79,7 +79,7 @@ class MLP(nn.Module):
 
     def forward(self, observation: Tensor) -> Tensor:
         """``[batch, *shape]`` -> ``[batch, features]``."""
-        features: Tensor = self.layers(_flattened(observation))
+        features: Tensor = self.layers(flattened(observation))
         return features
 
 
@@ -103,14 +103,15 @@ class MLPPair(nn.Module):
 
     def forward(self, observation: Tensor) -> tuple[Tensor, Tensor]:
         """``[batch, *shape]`` -> twice ``[batch, features]``."""
-        features = _flattened(observation).expand(2, -1, -1)
+        features = flattened(observation).expand(2, -1, -1)
         for weight, bias in self._layers:
             features = self.activation(torch.baddbmm(bias, features, weight))
         first, second = features.unbind()
         return first, second
 
 
-def _flattened(observation: Tensor) -> Tensor:
+def flattened(observation: Tensor) -> Tensor:
+    """``[batch, *shape]`` -> float32 ``[batch, entries]``; bytes are scaled to 0..1."""
     flat = observation.reshape(len(observation), -1).float()
     # Bytes that a normaliser has scaled are bytes no more.
     return flat * (1 / 255) if observation.dtype == torch.uint8 else flat

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
+import numpy as np
 import torch
 from gymnasium import spaces
 from torch import Tensor, nn
@@ -51,6 +52,20 @@ class Policy(Protocol):
 
     def begin(self, mask: Tensor, state: State) -> State:
         """The state with the columns in the bool ``mask`` ``[n]`` made ready for the first step of an episode."""
+
+
+@runtime_checkable
+class Seated(Policy, Protocol):
+    """A policy of many players who take the columns in turn: each has a game to play, and then leaves its seat."""
+
+    def games(self, state: State) -> np.ndarray:
+        """The game that is played in each column, int ``[n]``; -1 where nobody sits any more."""
+
+    def seeds(self, state: State) -> list[int | None]:
+        """The seed of each column's next episode; None where it does not matter."""
+
+    def count(self, state: State, valid: np.ndarray) -> tuple[State, np.ndarray]:
+        """The state after one more transition of the columns ``valid``, and the bool mask of games that end with it."""
 
 
 class ActorCritic(nn.Module):

@@ -70,6 +70,7 @@ class Trainer:
             the best stretch, at half the learning rate), or ``"off"``.
         window: episodes that the means of return and length are over.
         identity: stored in every checkpoint: what is needed to build the same run again.
+        make_envs: makes the same envs again, for learners that play in several processes.
 
     Attributes:
         buffer: what was collected.
@@ -95,6 +96,7 @@ class Trainer:
         collapse: CollapseAction = "warn",
         window: int = 100,
         identity: Mapping[str, Any] | None = None,
+        make_envs: Callable[[], VectorEnv[Any, Any, Any]] | None = None,
     ) -> None:
         check_collapse(collapse)
         self.learner = learner
@@ -117,7 +119,12 @@ class Trainer:
             FrameStack.of(envs.metadata, layout.raw_space, layout.space),
             learner.keep_observations,
         )
-        self.collector = Collector(envs, learner.policy, self.buffer, seed, device)
+        make_collector = getattr(learner, "make_collector", None)
+        self.collector: Collector = (
+            make_collector(envs, self.buffer, make_envs)
+            if make_collector
+            else Collector(envs, learner.policy, self.buffer, seed, device)
+        )
         self.statistics = EpisodeStatistics(window)
         target_kl = getattr(learner.config, "target_kl", None)
         self._detector = CollapseDetector(CollapseConfig(**({"target_kl": target_kl} if target_kl else {})))
@@ -150,6 +157,8 @@ class Trainer:
                     raise
                 self.stopped_by = type(error).__name__
                 self._notice(f"{self.stopped_by}: {error}")
+            finally:
+                self.collector.close()
             self._save_once()
 
     def _loop(self, signals: StopSignals) -> None:
