@@ -29,8 +29,9 @@ def result(out, name):
 def test_every_algorithm_and_the_random_player_stand_in_the_table(finished):
     lines = (finished / "table.txt").read_text().splitlines()
     assert lines[0] == "Hakisa/Press-v0 (return)"
-    assert {line.split()[0] for line in lines[2:]} == {"ppo", "dqn", RANDOM}
-    assert lines[-1].split()[0] == RANDOM  # beaten after a few hundred steps
+    ranks = [line.split()[0] for line in lines[2:]]
+    assert sorted(ranks) == ["dqn", "ppo", RANDOM]
+    assert ranks.index("ppo") < ranks.index(RANDOM)  # beaten after a few hundred steps
     written = json.loads((finished / "scores.json").read_text())
     assert set(written["scores"]["Hakisa/Press-v0"]) == {"ppo", "dqn", RANDOM}
 

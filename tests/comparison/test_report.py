@@ -59,7 +59,7 @@ def test_the_switch_and_the_cursor_work(report, browser):
     browser.evaluate("document.getElementById('by-steps').click()")
     said = browser.evaluate(
         """(() => { const svg = document.querySelector('.chart svg'), box = svg.getBoundingClientRect();
-            const at = {clientX: box.left + box.width / 2, clientY: box.top + 9};
+            const at = {clientX: box.left + box.width / 4, clientY: box.top + 9};
             svg.dispatchEvent(new PointerEvent('pointermove', at));
             return document.querySelector('.tip').textContent; })()"""
     )
