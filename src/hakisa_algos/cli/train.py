@@ -17,7 +17,7 @@ from hakisa_algos.cli.options import RunOptions, key_values, parse
 from hakisa_algos.cli.session import report, run_config, train
 from hakisa_algos.cli.text import bold
 from hakisa_algos.data.vectorize import Vectorization, make_envs
-from hakisa_algos.errors import ConfigError
+from hakisa_algos.errors import ConfigError, did_you_mean
 from hakisa_algos.learners.registry import algorithms, find_algorithm
 from hakisa_algos.training.run_folder import RunFolder, default_run_path
 
@@ -32,6 +32,8 @@ class TrainArguments(Generic[Config]):
     """Env id: CartPole-v1, Hakisa/Pong-v0, or package:Id to import the package that registers it."""
     config: Config
     """Hyperparameters; what is not given is what the algorithm recommends for the env's observations."""
+    preset: str | None = None
+    """Named hyperparameters to start from, where the algorithm has some; ga has small, hakisa and uber."""
     env_options: tuple[str, ...] = ()
     """Keyword arguments of the env, as key=value: frame_size=42 sticky=0.25"""
     seed: int = 0
@@ -81,8 +83,10 @@ def run(arguments: Sequence[str]) -> int:
 
 def _parse(name: str, arguments: list[str]) -> TrainArguments[Any]:
     learner = find_algorithm(name)
-    env, pairs, vectorization = _env_of(arguments)
-    if env is None:
+    env, pairs, vectorization, preset = _first_of(arguments)
+    if preset is not None:
+        default, whose = _preset(name, learner, preset), f"the preset {preset}"
+    elif env is None:
         default, whose = learner.config_class(), "vectors; name an --env to see those for it"
     else:
         default, whose = learner.default_config(_space(env, key_values(pairs), vectorization)), env
@@ -95,17 +99,25 @@ def _parse(name: str, arguments: list[str]) -> TrainArguments[Any]:
     )
 
 
-def _env_of(arguments: list[str]) -> tuple[str | None, list[str], Any]:
-    """The env must be known before the rest is read: the defaults depend on what it shows."""
+def _preset(name: str, learner: Any, preset: str) -> Any:
+    presets = getattr(learner, "presets", {})
+    if preset not in presets:
+        raise ConfigError(f"{name} has no preset {preset!r}.{did_you_mean(preset, presets)}")
+    return presets[preset]
+
+
+def _first_of(arguments: list[str]) -> tuple[str | None, list[str], Any, str | None]:
+    """What must be known before the rest is read: the defaults depend on the preset, or on what the env shows."""
     early = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
     early.add_argument("--env")
     early.add_argument("--env-options", "--env_options", nargs="*", default=[])
     early.add_argument("--vectorization", default="auto")
+    early.add_argument("--preset")
     try:
         found, _ = early.parse_known_args(arguments)
     except argparse.ArgumentError:  # the full parser words it
-        return None, [], "auto"
-    return found.env, found.env_options, found.vectorization
+        return None, [], "auto", None
+    return found.env, found.env_options, found.vectorization, found.preset
 
 
 def _space(env: str, options: dict[str, Any], vectorization: Vectorization) -> spaces.Space[Any]:
