@@ -102,7 +102,7 @@ def test_what_cannot_be_replayed_is_closed_as_truncated_with_a_warning(form, mak
     rollout = second.buffer.rollout(9)
     assert rollout.column("truncated")[-1].all()
     assert not rollout.column("truncated")[:-1].any()
-    np.testing.assert_array_equal(rollout.final_observations(), first._observation)
+    np.testing.assert_array_equal(rollout.final_observations(), first.observation)
     second.collect(Rows(5))
     begun = second.buffer.rollout(5)
     assert begun.column("valid").all()

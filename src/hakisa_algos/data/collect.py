@@ -77,8 +77,7 @@ class Collector:
         explore: act as in training; False is the policy's best.
 
     Attributes:
-        nanoseconds: time spent since the start in ``"env"``, stepping the envs and storing the rows, and in ``"act"``.
-        stepping: nanoseconds of them in the envs themselves.
+        nanoseconds: time spent since the start in ``"env"``, the envs themselves, and in ``"act"``.
         observation: the newest ones, encoded, each array ``[num_envs, ...]``; None before the first reset.
     """
 
@@ -99,7 +98,6 @@ class Collector:
         self.explore = explore
         self.generator = torch.Generator(self.device).manual_seed(seed)
         self.nanoseconds = {"env": 0, "act": 0}
-        self.stepping = 0
         n = envs.num_envs
         self._mode = reset_mode(envs)
         self._real_time = bool(envs.metadata.get("real_time"))
@@ -162,7 +160,7 @@ class Collector:
         self.nanoseconds["act"] += acted - began
 
         raw, reward, terminated, truncated, infos = self.envs.step(action)
-        self.stepping += time.perf_counter_ns() - acted
+        self.nanoseconds["env"] += time.perf_counter_ns() - acted
         valid = _transitions(infos, len(reward))
         if self._mode is ResetMode.NEXT_STEP:
             valid &= ~self._done
@@ -191,7 +189,6 @@ class Collector:
         if not self._seated and np.count_nonzero(start):  # a tenth of what any() takes
             self._begin(start & ~self._resetting)
         self._see(raw, start)
-        self.nanoseconds["env"] += time.perf_counter_ns() - acted
 
     def _see(self, raw: RawObservation, start: np.ndarray) -> None:
         self.observation = self.policy.observation.encode(raw)
@@ -221,7 +218,7 @@ class Collector:
         seeds = self._seated.seeds(self._state) if self._seated else self._seeds(seeded)
         began = time.perf_counter_ns()
         raw, infos = reset_columns(self.envs, mask, seeds, self._overlap)
-        self.stepping += time.perf_counter_ns() - began
+        self.nanoseconds["env"] += time.perf_counter_ns() - began
         if self._overlap:
             self._resetting |= mask & _told(infos, "resetting", len(mask))
         return raw
@@ -332,8 +329,9 @@ def call_envs(envs: VectorEnv[Any, Any, Any], name: str) -> None:
             getattr(own, name)()
             return
     # Asked first: a call of what an env does not have ends the process of an AsyncVectorEnv's column.
-    if hasattr(envs, "call") and all(envs.call("has_wrapper_attr", name)):
-        envs.call(name)
+    inner: Any = envs.unwrapped
+    if hasattr(inner, "call") and all(inner.call("has_wrapper_attr", name)):
+        inner.call(name)
 
 
 def _transitions(infos: Mapping[str, Any], num_envs: int) -> np.ndarray:

@@ -169,7 +169,7 @@ class Trainer:
 
     def _loop(self, signals: StopSignals) -> None:
         began, first = time.perf_counter(), self.step
-        spent, stepping = dict(self.collector.nanoseconds), self.collector.stepping
+        spent = dict(self.collector.nanoseconds)
         self._update_seconds, gradient_steps, updates = 0.0, 0.0, 0
         while self.step < self.learner.config.total_steps and not self.stopped_by:
             before = self.step
@@ -181,7 +181,8 @@ class Trainer:
             if updates == _BOUND_AFTER:
                 self._bound = self._measure_bound()
             if self._bound:
-                env, rows = (self.collector.stepping - stepping) / 1e9, (self.step - first) // self.envs.num_envs
+                rows = (self.step - first) // self.envs.num_envs
+                env = metrics["time/env_share"] * elapsed
                 metrics["time/bound_share"] = self._bound.share(elapsed, env, rows, gradient_steps)
             if self._passed(before, self.evaluate_every):
                 metrics |= self._evaluate()
