@@ -56,7 +56,7 @@ def test_compiled_and_plain_agree(case, caplog):
         compiled.collect()
         for name in ("action", "reward", "terminated"):
             assert torch.equal(plain.buffer._columns[name], compiled.buffer._columns[name])
-        for name in ("log_prob", "value"):
+        for name in {"log_prob", "value"} & set(plain.buffer._columns):
             torch.testing.assert_close(
                 compiled.buffer._columns[name], plain.buffer._columns[name], rtol=0, atol=2e-2 if half else 2e-5
             )

@@ -109,12 +109,29 @@ def test_an_update_that_stops_before_its_first_step_changes_nothing():
     loop.step()
     before = {k: v.clone() for k, v in loop.learner.policy.state_dict().items()}
     loop.collect()
-    log_prob = loop.buffer._columns["log_prob"]
-    log_prob += 0.5  # as if another policy had acted
+    judge = loop.learner.policy.judge
+    loop.learner.policy.judge = lambda *seen: (found := judge(*seen)) | {"log_prob": found["log_prob"] + 0.5}
     metrics = loop.learner.update(loop.buffer)
     assert metrics["train/gradient_steps"] == 0
     assert metrics["train/stopped_by_kl"] == 1
     assert all(torch.equal(v, before[k]) for k, v in loop.learner.policy.state_dict().items())
+
+
+@pytest.mark.parametrize("env", ["CartPole-v1", "Hakisa/Press-v0"])
+def test_what_is_judged_later_is_what_was_thought_when_acting(env):
+    """The same actions, and the same update, as when the critic is asked at every step."""
+    later, at_once = (make_loop(env, n_steps=64, minibatch_size=32, normalize_observation=True) for _ in range(2))
+    policy = at_once.learner.policy
+    assert policy.values_later
+    policy.values_later, policy._explore = False, policy._draw
+    for _ in range(3):
+        later.collect()
+        at_once.collect()
+        assert "value" not in later.buffer._columns
+        assert torch.equal(later.buffer._columns["action"], at_once.buffer._columns["action"])
+        expected, found = (loop.learner.update(loop.buffer) for loop in (at_once, later))
+        for name, value in expected.items():
+            assert found[name] == pytest.approx(value, rel=1e-4, abs=1e-6), name
 
 
 def test_without_a_target_every_minibatch_is_a_step():

@@ -8,6 +8,7 @@ from gymnasium import spaces
 from hakisa_algos.data.collect import Collector
 from hakisa_algos.data.rollout import RolloutBuffer
 from hakisa_algos.learners.ppo import PPO, PPOConfig
+from hakisa_algos.policy.networks import MLP
 from hakisa_algos.policy.normalizer import RunningNormalizer
 from hakisa_algos.policy.policy import ActorCritic
 from tests.helpers.counting import counting_envs
@@ -102,6 +103,7 @@ def test_the_statistics_move_after_the_update_only_and_by_real_rows_only(form):
         num_envs=3,
         seed=0,
         device=torch.device("cpu"),
+        network=lambda space: MLP(space, (16,), "tanh"),  # one trunk: what was thought when acting is stored
     )
     buffer = RolloutBuffer(16, 3, learner.policy.observation)
     collector = Collector(envs, learner.policy, buffer)

@@ -272,7 +272,9 @@ class RolloutBuffer:
 
     def _count(self, reward: np.ndarray, done: np.ndarray, valid: np.ndarray, seat: Any) -> None:
         np.add(self._total, reward, out=self._total, where=valid)
-        np.add(self._discounted, reward * self.discount**self._length, out=self._discounted, where=valid)
+        if self.discount != 1:
+            reward = reward * self.discount**self._length
+        np.add(self._discounted, reward, out=self._discounted, where=valid)
         self._length += valid
         for env in np.flatnonzero(done):
             # An episode that a broken row ended is nobody's result.
@@ -307,6 +309,7 @@ class Rollout:
         self._rows = torch.arange(first, first + length + 1) % buffer._ring
         self._position = (self._rows.unsqueeze(1) * self.num_envs + torch.arange(self.num_envs)).view(-1)
         self._age = buffer._columns["age"].view(-1)
+        self._later: dict[str, Tensor] = {}
 
     def __len__(self) -> int:
         """Rows times envs, reset rows included."""
@@ -314,11 +317,21 @@ class Rollout:
 
     def column(self, name: str) -> Tensor:
         """A copy of the column ``[length, num_envs, ...]``: action, reward, terminated, truncated, valid, ..."""
+        if name in self._later:
+            return self._later[name]
         return self._buffer._columns[name].index_select(0, self._rows[:-1])
+
+    def add_column(self, name: str, entries: Tensor) -> None:
+        """Adds what was not known when the rows were stored, one entry per flat position, to this window only."""
+        self._later[name] = entries.view(self.length, self.num_envs, *entries.shape[1:])
 
     def observation(self, index: Tensor) -> Observation:
         """Observations at flat positions ``[batch]``."""
         return self._read(self._position[index])
+
+    def observations(self) -> Observation:
+        """Observations at all flat positions."""
+        return self._read(self._position[: len(self)])
 
     def next_observation(self) -> Observation:
         """The observations after the last row, ``[num_envs, ...]``; where an episode ended, the next one's first."""

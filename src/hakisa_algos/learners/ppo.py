@@ -298,6 +298,10 @@ class PPO(OnPolicy):
         return loss, terms
 
     def _batch(self, rollout: Rollout) -> Batch:
+        if self.policy.values_later:
+            action = rollout.column("action").flatten(0, 1).to(self.device)
+            for name, entries in self.policy.judge(self._to_device(rollout.observations()), action).items():
+                rollout.add_column(name, entries.cpu())
         config, o = self.config, self._outcome(rollout)
         with np.errstate(invalid="ignore"):  # an infinite reward is found, and said, after the update
             advantage = generalized_advantages(

@@ -165,12 +165,18 @@ class ActionHeads(nn.Module):
 
     def distribution(self, logits: Tensor) -> ActionDistribution:
         """Distribution from flat logits ``[batch, sum(sizes)]``, segment after segment."""
+        return ActionDistribution(self, torch.log_softmax(self._segments(logits), -1))
+
+    def choose(self, features: Tensor, noise: Tensor) -> Tensor:
+        """The actions that :meth:`ActionDistribution.draw` draws, without the work that their probability takes."""
+        logits = nn.functional.linear(features.float(), self.linear.weight, self.linear.bias)
+        return self.assemble(_race(self._segments(logits), noise))
+
+    def _segments(self, logits: Tensor) -> Tensor:
         if self._padded:
             # Index one past the end picks the padding.
-            logits = nn.functional.pad(logits, (0, 1), value=_NEVER)[:, self._pad_index]
-        else:
-            logits = logits.view(len(logits), -1, self._widest)
-        return ActionDistribution(self, torch.log_softmax(logits, -1))
+            return nn.functional.pad(logits, (0, 1), value=_NEVER)[:, self._pad_index]
+        return logits.view(len(logits), -1, self._widest)
 
     def noise(self, batch: int, generator: torch.Generator | None = None) -> Tensor:
         """What decides a batch of draws, ``[batch, segments, widest]``."""
@@ -184,6 +190,13 @@ class ActionHeads(nn.Module):
     def decode(self, choice: Tensor) -> Tensor:
         """Zero-based integers ``[batch, heads]`` as env actions ``[batch, *shape]``."""
         return (choice + self.start).view(len(choice), *self.layout.shape)
+
+    def assemble(self, choice: Tensor) -> Tensor:
+        """The choice of every segment ``[batch, segments]`` as env actions ``[batch, *shape]``."""
+        if self.layout.conditional:
+            segment = self.segment[choice[:, 0]]
+            choice = nn.functional.pad(choice, (0, 1)).gather(1, segment)
+        return self.decode(choice)
 
 
 class ActionDistribution:
@@ -204,13 +217,12 @@ class ActionDistribution:
 
     def draw(self, noise: Tensor) -> tuple[Tensor, Tensor]:
         """What :meth:`sample` draws with ``noise`` from :meth:`ActionHeads.noise`, and its log-probability."""
-        # argmax of p / Exp(1) is a draw from p (the exponential race), with no loop over segments.
-        index = (self.log_probs.exp() / noise).argmax(-1)
-        return self._assemble(index), self._joint_log_prob(index)
+        index = _race(self.log_probs, noise)
+        return self.heads.assemble(index), self._joint_log_prob(index)
 
     def mode(self) -> Tensor:
         """The most likely command, then its most likely arguments, ``[batch, *shape]``."""
-        return self._assemble(self.log_probs.argmax(-1))
+        return self.heads.assemble(self.log_probs.argmax(-1))
 
     def log_prob(self, action: Tensor) -> Tensor:
         """Log-probability of env actions ``[batch, *shape]`` -> ``[batch]``.
@@ -257,11 +269,10 @@ class ActionDistribution:
             return table
         return self.log_probs[:, 0, : len(table)].exp() @ table
 
-    def _assemble(self, choice: Tensor) -> Tensor:
-        if self.heads.layout.conditional:
-            segment = self.heads.segment[choice[:, 0]]
-            choice = nn.functional.pad(choice, (0, 1)).gather(1, segment)
-        return self.heads.decode(choice)
+
+def _race(logits: Tensor, noise: Tensor) -> Tensor:
+    """A draw from the softmax of ``[batch, segments, widest]``: the exponential race, with no loop over segments."""
+    return (logits - noise.log()).argmax(-1)
 
 
 def _pad_index(layout: ActionLayout) -> Tensor:

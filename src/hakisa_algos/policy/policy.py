@@ -80,6 +80,10 @@ class ActorCritic(nn.Module):
         normalize_observation: scale observations by their running mean and variance, pictures pixel by pixel.
         bf16: run the network (never heads, losses or softmax) in bfloat16.
         compile: compile what acts while exploring.
+
+    Attributes:
+        values_later: acting asks the actor alone, because actor and critic are networks of their own: one
+            :meth:`judge` of a whole rollout costs far less than the critic in every step.
     """
 
     def __init__(
@@ -113,7 +117,9 @@ class ActorCritic(nn.Module):
             self.trunk, self.value_trunk = MLPPair(self.trunk, self.value_trunk), None
         self.heads = ActionHeads(ActionLayout.of(action_space), features)
         self.value_head = orthogonal(nn.Linear(features, 1), gain=1.0)
-        self._explore: Callable[..., tuple[Tensor, Tensor, Tensor]] = Compiled(self._draw) if compile else self._draw
+        self.values_later = isinstance(self.trunk, MLPPair)
+        explore = self._choose if self.values_later else self._draw
+        self._explore: Callable[..., tuple[Tensor, ...]] = Compiled(explore) if compile else explore
         self.normalizer = ObservationNormalizer(space) if normalize_observation else None
 
     def forward(self, observation: Observation) -> tuple[ActionDistribution, Tensor]:
@@ -131,16 +137,30 @@ class ActorCritic(nn.Module):
 
     @torch.inference_mode()
     def act(self, observation: Observation, state: State, explore: bool, generator: torch.Generator | None) -> Decision:
-        """See :class:`Policy`; stores ``log_prob`` and ``value``."""
+        """See :class:`Policy`; stores ``log_prob`` and ``value``, unless ``values_later``."""
         if not explore:
             return Decision(self(observation)[0].mode(), {}, state)
         first = next(iter(observation.values())) if isinstance(observation, dict) else observation
-        action, log_prob, value = self._explore(observation, self.heads.noise(len(first), generator))
-        return Decision(action, {"log_prob": log_prob, "value": value}, state)
+        action, *extras = self._explore(observation, self.heads.noise(len(first), generator))
+        return Decision(action, dict(zip(("log_prob", "value"), extras, strict=False)), state)
 
-    def _draw(self, observation: Observation, noise: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def _draw(self, observation: Observation, noise: Tensor) -> tuple[Tensor, ...]:
         distribution, value = self(observation)
         return *distribution.draw(noise), value
+
+    def _choose(self, observation: Observation, noise: Tensor) -> tuple[Tensor, ...]:
+        assert isinstance(self.trunk, MLPPair)
+        with torch.autocast(self.heads.head.device.type, torch.bfloat16) if self.bf16 else nullcontext():
+            if self.normalizer is not None:
+                observation = self.normalizer(observation)
+            features = self.trunk.first(observation)
+        return (self.heads.choose(features, noise),)
+
+    @torch.inference_mode()
+    def judge(self, observation: Observation, action: Tensor) -> dict[str, Tensor]:
+        """``log_prob`` of actions ``[batch, *shape]`` and ``value`` of observations, each ``[batch]``."""
+        distribution, value = self(observation)
+        return {"log_prob": distribution.log_prob(action), "value": value}
 
     @torch.inference_mode()
     def value(self, observation: Observation) -> Tensor:
