@@ -156,7 +156,7 @@ class Hakisa:
 
         seen = to_tensors(policy.observation.encode(raw), self.agent.device)
         repeats = 5 if pixels else 50
-        bare = measure_bound(policy, seen, MINIBATCH, repeats)
+        bare = measure_bound(self.agent.learner, seen, MINIBATCH, repeats)
         seconds = {"env": timed(step_env, 20 * repeats), "forward": bare.forward, "train": bare.train}
         envs.close()
         return seconds

@@ -9,8 +9,10 @@ import torch
 from gymnasium import spaces
 from torch import nn
 
+from hakisa_algos import Agent
 from hakisa_algos.errors import NonFiniteError
 from hakisa_algos.learners.ppo import A2C, PPO
+from tests.helpers.counting import CountingEnv
 from tests.helpers.learning import assert_same, make_loop
 
 
@@ -123,3 +125,18 @@ def test_pictures_are_not_copied_into_the_error():
     with pytest.raises(NonFiniteError) as caught:
         loop.learner.update(loop.buffer)
     assert "observation" not in caught.value.arrays
+
+
+@pytest.mark.parametrize("algorithm", ["ppo", "a2c", "pqn"])
+def test_a_rollout_without_a_single_transition_is_passed_over(algorithm):
+    """A window that stays minimised gives such rows; the run must outlast it."""
+
+    class Hidden(CountingEnv):
+        def step(self, action):
+            *step, info = super().step(action)
+            return *step, info | {"transition": False}
+
+    agent = Agent(Hidden(), algorithm=algorithm, seed=1)
+    before = {name: tensor.clone() for name, tensor in agent.policy.state_dict().items()}
+    agent.learn(3 * agent.config.n_steps)
+    assert all(torch.equal(tensor, before[name]) for name, tensor in agent.policy.state_dict().items())

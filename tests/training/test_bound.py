@@ -19,13 +19,14 @@ def test_the_share_adds_up_the_parts():
     "env", ["CartPole-v1", "Hakisa/Press-v0", "Hakisa/Pong-v0"], ids=["vector", "conditional", "pictures"]
 )
 def test_measuring_changes_neither_weights_nor_generators(agent, env):
-    policy = agent(env, seed=3).policy
+    learner = agent(env, seed=3).learner
+    policy = learner.policy
     space = policy.observation.space
     seen = torch.from_numpy(np.stack([space.sample() for _ in range(3)]))
     before = {name: tensor.clone() for name, tensor in policy.state_dict().items()}
     gradients = [None if w.grad is None else w.grad.clone() for w in policy.parameters()]
     random = torch.get_rng_state()
-    bound = measure_bound(policy, seen, 8, repeats=2)
+    bound = measure_bound(learner, seen, 8, repeats=2)
     assert min(bound.forward, bound.train) > 0
     assert all(torch.equal(tensor, before[name]) for name, tensor in policy.state_dict().items())
     for weight, gradient in zip(policy.parameters(), gradients, strict=True):

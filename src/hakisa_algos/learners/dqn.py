@@ -29,7 +29,7 @@ from hakisa_algos.learners.schedules import Shape, anneal
 from hakisa_algos.learners.validation import check_config
 from hakisa_algos.policy.memory import keep_freed_memory
 from hakisa_algos.policy.networks import NetworkFactory
-from hakisa_algos.policy.normalizer import ObservationNormalizer
+from hakisa_algos.policy.observations import Observation
 from hakisa_algos.policy.precision import Precision, has_pictures, resolve_bf16
 from hakisa_algos.policy.q_network import QNetwork
 
@@ -237,16 +237,20 @@ class DQN:
     def update(self, buffer: RolloutBuffer) -> dict[str, float]:
         """Gradient steps on drawn batches, once enough is stored."""
         config = self.config
+        if config.demonstration_share and self._demonstrations is None:
+            raise ConfigError(
+                f"demonstration_share={config.demonstration_share} needs demonstrations: give them with "
+                "learner.demonstrate(buffer), or set it to 0"
+            )
         progress = buffer.steps / config.total_steps
         if (buffer.rows - buffer.oldest) * self.num_envs < config.learning_starts:
-            return {"rollout/exploration_rate": config.epsilon_start}
+            return {"rollout/exploration_rate": float(self.policy.epsilon)}
         rate = self.learning_rate_scale * anneal(config.learning_rate, config.learning_rate_schedule, progress)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         beta = config.priority_beta + (1 - config.priority_beta) * min(progress, 1.0)
         drawn_before = self.rng.bit_generator.state
-        if self.policy.normalizer is not None and buffer.steps - self._normalized_at >= config.target_every:
-            self._normalize(self.policy.normalizer, buffer)
+        seen = self._statistics_due(buffer)
         if config.gradient_steps > 1:
             self._snapshot.take()
 
@@ -265,6 +269,9 @@ class DQN:
             self.optimizer.step()
             if config.polyak:
                 self._move_target(config.polyak)
+        if self.policy.normalizer is not None and seen is not None:
+            self.policy.normalizer.update(seen)
+            self._normalized_at = buffer.steps
         if config.polyak is None and buffer.steps - self._copied_at >= config.target_every:
             self._move_target(1.0)
             self._copied_at = buffer.steps
@@ -282,15 +289,19 @@ class DQN:
             "rollout/exploration_rate": epsilon,
         }
 
+    def bare_loss(self, observation: Observation) -> Tensor:
+        """As cheap a loss as asks every network that a gradient step asks: what such steps are measured by."""
+        with torch.no_grad():
+            following = self.target(observation)
+            chooser = self.policy(observation) if self.config.double else following
+            target = following.of(chooser.greedy())
+        loss: Tensor = (self.policy(observation).max() - target).square().mean()
+        return loss
+
     def _draw(self, buffer: RolloutBuffer, beta: float) -> tuple[Transitions, int]:
         """A batch, and how many at its end are demonstrations."""
         config = self.config
         demonstrated = round(config.demonstration_share * config.batch_size)
-        if demonstrated and self._demonstrations is None:
-            raise ConfigError(
-                f"demonstration_share={config.demonstration_share} needs demonstrations: give them with "
-                "learner.demonstrate(buffer), or set it to 0"
-            )
         batches = []
         if demonstrated < config.batch_size:
             batches.append(self._sampler.sample(buffer, config.batch_size - demonstrated, self.rng, beta))
@@ -331,7 +342,10 @@ class DQN:
     def _move_target(self, share: float) -> None:
         self._target_weights.vector.lerp_(self._weights.vector, share)
 
-    def _normalize(self, normalizer: ObservationNormalizer, buffer: RolloutBuffer) -> None:
+    def _statistics_due(self, buffer: RolloutBuffer) -> Observation | None:
+        """Drawn observations that the statistics are to take in after this update, now and then."""
+        if self.policy.normalizer is None or buffer.steps - self._normalized_at < self.config.target_every:
+            return None
         drawn_before = self.rng.bit_generator.state
         seen = self._sampler.sample(buffer, _NORMALIZER_ROWS, self.rng).to(self.device).observation
         keyed = seen if isinstance(seen, dict) else {"observation": seen}
@@ -339,8 +353,7 @@ class DQN:
         if wrong:
             self.rng.bit_generator.state = drawn_before
             raise not_finite(self.updates + 1, wrong, keyed)
-        normalizer.update(seen)
-        self._normalized_at = buffer.steps
+        return seen
 
     def _prioritize(self, errors: list[tuple[Tensor, Tensor]]) -> None:
         # Once per update, as in Ape-X, so that a GPU is not waited for within it.

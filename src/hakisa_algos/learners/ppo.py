@@ -228,6 +228,8 @@ class PPO(OnPolicy):
             group["lr"] = rate
         rollout = buffer.rollout(config.n_steps)
         batch = self._batch(rollout)
+        if not len(batch.index):
+            return {"train/gradient_steps": 0.0}
         self._snapshot.take()
         drawn = self.generator.get_state()
 
@@ -266,6 +268,12 @@ class PPO(OnPolicy):
             "train/gradient_steps": steps,
             "train/stopped_by_kl": float(stopped),
         }
+
+    def bare_loss(self, observation: Observation) -> Tensor:
+        """As cheap a loss as asks every network that a gradient step asks: what such steps are measured by."""
+        distribution, value = self.policy(observation)
+        loss: Tensor = distribution.log_prob(distribution.mode()).mean() + value.square().mean()
+        return loss
 
     def _gradient(self, observation: Observation, part: Batch, *numbers: float) -> dict[str, Tensor]:
         loss, terms = self._loss(observation, part, *numbers)

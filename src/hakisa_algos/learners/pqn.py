@@ -21,6 +21,7 @@ from hakisa_algos.learners.rollback import not_finite
 from hakisa_algos.learners.schedules import Shape, anneal
 from hakisa_algos.learners.validation import check_config
 from hakisa_algos.policy.networks import NetworkFactory
+from hakisa_algos.policy.observations import Observation
 from hakisa_algos.policy.precision import Precision, has_pictures, resolve_bf16
 from hakisa_algos.policy.q_network import QNetwork
 
@@ -148,6 +149,8 @@ class PQN(OnPolicy):
             group["lr"] = rate
         rollout = buffer.rollout(config.n_steps)
         index, action, target = self._batch(rollout)
+        if not len(index):
+            return {"train/gradient_steps": 0.0}
         shuffled_before = self.generator.get_state()
         self._snapshot.take()
 
@@ -192,6 +195,11 @@ class PQN(OnPolicy):
             "train/gradient_steps": steps,
             "rollout/exploration_rate": epsilon,
         }
+
+    def bare_loss(self, observation: Observation) -> Tensor:
+        """As cheap a loss as asks every network that a gradient step asks: what such steps are measured by."""
+        loss: Tensor = self.policy(observation).max().square().mean()
+        return loss
 
     def _batch(self, rollout: Rollout) -> tuple[Tensor, Tensor, Tensor]:
         """Positions of the transitions in the rollout, their actions, and the Q(lambda) targets."""

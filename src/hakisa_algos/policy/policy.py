@@ -149,12 +149,15 @@ class ActorCritic(nn.Module):
         return *distribution.draw(noise), value
 
     def _choose(self, observation: Observation, noise: Tensor) -> tuple[Tensor, ...]:
+        return (self.heads.choose(self._actor(observation), noise),)
+
+    def _actor(self, observation: Observation) -> Tensor:
         assert isinstance(self.trunk, MLPPair)
         with torch.autocast(self.heads.head.device.type, torch.bfloat16) if self.bf16 else nullcontext():
             if self.normalizer is not None:
                 observation = self.normalizer(observation)
-            features = self.trunk.first(observation)
-        return (self.heads.choose(features, noise),)
+            assert isinstance(observation, Tensor)
+            return self.trunk.first(observation)
 
     @torch.inference_mode()
     def judge(self, observation: Observation, action: Tensor) -> dict[str, Tensor]:
@@ -168,11 +171,9 @@ class ActorCritic(nn.Module):
         value: Tensor = self(observation)[1]
         return value
 
-    def probe(self, observation: Observation) -> Tensor:
-        """A scalar that hangs on the whole network, as cheap as a loss can be: what gradient steps are measured by."""
-        distribution, value = self(observation)
-        loss: Tensor = distribution.log_prob(distribution.mode()).mean() + value.square().mean()
-        return loss
+    def bare(self, observation: Observation) -> Any:
+        """What acting asks of the network, and nothing round it: what a step in the envs is measured against."""
+        return self.heads.linear(self._actor(observation).float()) if self.values_later else self(observation)
 
     def initial_state(self, n: int) -> State:
         """See :class:`Policy`; a feed-forward net carries nothing."""

@@ -88,11 +88,10 @@ class QNetwork(nn.Module):
         values: QValues = self(observation)
         return values.max()
 
-    def probe(self, observation: Observation) -> Tensor:
-        """A scalar that hangs on the whole network, as cheap as a loss can be: what gradient steps are measured by."""
-        values = self(observation)
-        loss: Tensor = values.max().square().mean()
-        return loss
+    def bare(self, observation: Observation) -> QValues:
+        """What acting asks of the network, and nothing round it: what a step in the envs is measured against."""
+        values: QValues = self(observation)
+        return values
 
     def initial_state(self, n: int) -> State:
         """See :class:`hakisa_algos.policy.policy.Policy`; a feed-forward net carries nothing."""

@@ -147,7 +147,7 @@ class _Worker:
                     self.ready = True
                 else:
                     (self.result,), self.task = message, None
-        except (EOFError, ConnectionResetError):
+        except (EOFError, OSError):
             return False
         return alive
 

@@ -19,8 +19,8 @@ class Bound:
     """Seconds of the parts that no loop round them can save.
 
     Attributes:
-        forward: the network on the observations of all envs.
-        train: a forward, backward and Adam step on one minibatch, with the simplest loss.
+        forward: what acting asks of the network, on the observations of all envs.
+        train: a forward, backward and Adam step on one minibatch, with as cheap a loss as there is.
     """
 
     forward: float
@@ -38,15 +38,16 @@ class Bound:
         return (env + rows * self.forward + gradient_steps * self.train) / elapsed
 
 
-def measure_bound(policy: Any, observation: Observation, minibatch: int, repeats: int = 5) -> Bound:
-    """Times ``policy`` by itself, without changing it.
+def measure_bound(learner: Any, observation: Observation, minibatch: int, repeats: int = 5) -> Bound:
+    """Times the networks of ``learner`` by themselves, without changing them.
 
     Args:
-        policy: an ``nn.Module`` with ``probe(observation)``: a scalar that hangs on the whole network.
+        learner: one with ``bare_loss(observation)``, whose policy has ``bare(observation)``.
         observation: of all envs, each tensor ``[num_envs, ...]``, on the policy's device.
         minibatch: rows of a gradient step.
         repeats: how often each part is timed; the median counts.
     """
+    policy = learner.policy
     weights = [weight for weight in policy.parameters() if weight.requires_grad]
     batch = map_observation(lambda x: _repeated(x, minibatch), observation)
     # In the trainer the weights are one vector, too.
@@ -56,10 +57,10 @@ def measure_bound(policy: Any, observation: Observation, minibatch: int, repeats
 
     def forward() -> None:
         with torch.inference_mode():
-            policy(observation)
+            policy.bare(observation)
 
     def train() -> None:
-        torch.autograd.grad(policy.probe(batch), weights, allow_unused=True)
+        torch.autograd.grad(learner.bare_loss(batch), weights, allow_unused=True)
         optimizer.step()
 
     on_gpu = weights[0].device.type == "cuda"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import math
-import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, Protocol, get_args
@@ -18,18 +17,14 @@ from hakisa_algos.data.columns import FrameStack
 from hakisa_algos.data.rollout import RolloutBuffer
 from hakisa_algos.errors import ConfigError, NonFiniteError
 from hakisa_algos.learners.learner import Learner
-from hakisa_algos.policy.observations import to_tensors
-from hakisa_algos.training.bound import Bound, measure_bound
 from hakisa_algos.training.checkpoint import mark_best, save_checkpoint
 from hakisa_algos.training.collapse import CollapseConfig, CollapseDetector
 from hakisa_algos.training.metrics import Sink
 from hakisa_algos.training.signals import StopSignals
 from hakisa_algos.training.statistics import EpisodeStatistics
+from hakisa_algos.training.stopwatch import Stopwatch
 
 logger = logging.getLogger(__name__)
-
-# Updates after which the bare parts are timed: enough that this costs the run nothing, and that all is warm.
-_BOUND_AFTER = 20
 
 CollapseAction = Literal["warn", "restore", "off"]
 # A callback sees the trainer and the metrics of the last update; returning False stops the run.
@@ -136,8 +131,7 @@ class Trainer:
         self._best_state: dict[str, Any] | None = None
         self._best_evaluation = -math.inf
         self._saved: tuple[Path | None, int] | None = None
-        self._update_seconds = 0.0
-        self._bound: Bound | None = None
+        self._signalled = False
         self.stopped_by: str | None = None
 
     @property
@@ -168,34 +162,21 @@ class Trainer:
             self._save_once()
 
     def _loop(self, signals: StopSignals) -> None:
-        began, first = time.perf_counter(), self.step
-        spent = dict(self.collector.nanoseconds)
-        self._update_seconds, gradient_steps, updates = 0.0, 0.0, 0
+        watch, first = Stopwatch(self.learner, self.collector, self.envs.num_envs), self.step
         while self.step < self.learner.config.total_steps and not self.stopped_by:
             before = self.step
-            metrics = self._iterate()
-            elapsed = time.perf_counter() - began
-            metrics |= self._times(elapsed, self.step - first, spent)
-            gradient_steps += metrics.get("train/gradient_steps", 0.0)
-            updates += 1
-            if updates == _BOUND_AFTER:
-                self._bound = self._measure_bound()
-            if self._bound:
-                rows = (self.step - first) // self.envs.num_envs
-                env = metrics["time/env_share"] * elapsed
-                metrics["time/bound_share"] = self._bound.share(elapsed, env, rows, gradient_steps)
-            if self._passed(before, self.evaluate_every):
-                metrics |= self._evaluate()
-            for sink in self.sinks:
-                sink.write(self.step, metrics)
-            if self.view:
-                self.view.update(self.step, metrics)
-            for callback in self.callbacks:
-                if callback(self, metrics) is False:
-                    self.stopped_by = "callback"
-            self.stopped_by = signals.name or self.stopped_by
-            if self._passed(before, self.checkpoint_every):
-                self._save_once()
+            self.collector.collect(self.learner.need)
+            self.collector.pause()  # until the next collection: a game in real time must not run on unattended
+            try:
+                metrics = self._learn(watch) | watch.metrics(self.step - first)
+                if self._passed(before, self.evaluate_every):
+                    metrics |= self._evaluate()
+                self._tell(metrics)
+                self.stopped_by = signals.name or self.stopped_by
+                if self._passed(before, self.checkpoint_every):
+                    self._save_once()
+            finally:
+                self.collector.resume()
 
     def save(self) -> Path | None:
         """Writes a checkpoint now; never during an update. Rows since the last one do not count when it is resumed."""
@@ -209,26 +190,29 @@ class Trainer:
         if self._saved != (self.checkpoints, self.step):
             self.save()
 
-    def _iterate(self) -> dict[str, float]:
-        self.collector.collect(self.learner.need)
-        self.collector.pause()
+    def _learn(self, watch: Stopwatch) -> dict[str, float]:
         try:
             returns = self._count_episodes()
-            began = time.perf_counter()
-            metrics = self.learner.update(self.buffer)
-            self._update_seconds += time.perf_counter() - began
+            metrics = watch.update(lambda: self.learner.update(self.buffer))
             self.buffer.episodes()
             self._watch(returns, metrics)
         except NonFiniteError as error:
             self._crash(error)
             raise
-        finally:
-            self.collector.resume()
         return {
             "rollout/ep_rew_mean": self.statistics.mean_return,
             "rollout/ep_len_mean": self.statistics.mean_length,
             "rollout/episodes": self.statistics.count,
         } | metrics
+
+    def _tell(self, metrics: Mapping[str, float]) -> None:
+        for sink in self.sinks:
+            sink.write(self.step, metrics)
+        if self.view:
+            self.view.update(self.step, metrics)
+        for callback in self.callbacks:
+            if callback(self, metrics) is False:
+                self.stopped_by = "callback"
 
     def _count_episodes(self) -> list[float]:
         episodes = list(self.buffer.finished)
@@ -243,12 +227,12 @@ class Trainer:
     def _watch(self, returns: list[float], metrics: Mapping[str, float]) -> None:
         if self.collapse == "off":
             return
-        seen = self._detector.observe(
-            returns,
-            metrics.get("train/max_kl", metrics.get("train/approx_kl", math.nan)),
-            metrics.get("train/entropy_fraction", math.nan),
-            metrics.get("train/explained_variance", math.nan),
-        )
+        kl = metrics.get("train/max_kl", metrics.get("train/approx_kl", math.nan))
+        entropy, explained = (metrics.get(f"train/{n}", math.nan) for n in ("entropy_fraction", "explained_variance"))
+        if self.collapse == "restore" and "train/n_updates" in metrics and math.isnan(kl) and not self._signalled:
+            self._signalled = True
+            self._notice("collapse='restore' can do nothing here: this algorithm logs no KL and no entropy")
+        seen = self._detector.observe(returns, kl, entropy, explained)
         if seen is None:
             return
         text = str(seen)
@@ -268,11 +252,7 @@ class Trainer:
     def _evaluate(self) -> Mapping[str, float]:
         if self.evaluation is None:
             return {}
-        self.collector.pause()
-        try:
-            metrics = self.evaluation()
-        finally:
-            self.collector.resume()
+        metrics = self.evaluation()
         mean = metrics.get("eval/mean_reward", -math.inf)
         if mean > self._best_evaluation:
             self._best_evaluation = mean
@@ -283,24 +263,6 @@ class Trainer:
 
     def _passed(self, before: int, every: int) -> bool:
         return every > 0 and before // every != self.step // every
-
-    def _times(self, elapsed: float, steps: int, spent: Mapping[str, int]) -> dict[str, float]:
-        shares = {
-            f"time/{name}_share": (self.collector.nanoseconds[name] - spent[name]) / 1e9 / elapsed for name in spent
-        }
-        return shares | {
-            "time/update_share": self._update_seconds / elapsed,
-            "time/fps": steps / elapsed,
-            "time/elapsed": elapsed,
-        }
-
-    def _measure_bound(self) -> Bound | None:
-        policy, config = self.learner.policy, self.learner.config
-        minibatch = getattr(config, "minibatch_size", None) or getattr(config, "batch_size", None)
-        if minibatch is None or not hasattr(policy, "probe"):
-            return None
-        seen = to_tensors(self.collector.observation, self.collector.device)
-        return measure_bound(policy, seen, min(minibatch, self.learner.capacity * self.envs.num_envs))
 
     def _crash(self, error: NonFiniteError) -> None:
         if self.checkpoints is None:
