@@ -16,7 +16,15 @@ from hakisa_algos.learners.ga import GA as Learner
 from hakisa_algos.learners.ga import HAKISA, PRESETS, SMALL, UBER
 from tests.helpers.counting import CountingEnv, counting_envs
 
-TINY = GAConfig(num_envs=3, population=8, parents=3, candidates=2, validation_episodes=2, hidden_sizes=(4,))
+TINY = GAConfig(
+    num_envs=3,
+    population=8,
+    parents=3,
+    candidates=2,
+    validation_episodes=2,
+    mutation_scale=0.3,
+    hidden_sizes=(4,),
+)
 VECTOR = spaces.Box(-1, 1, (4,), np.float32)
 
 

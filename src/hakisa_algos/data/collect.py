@@ -189,7 +189,7 @@ class Collector:
 
     def _reset(self, mask: np.ndarray, seeded: np.ndarray) -> RawObservation:
         if self._seated:
-            return reset_columns(self.envs, mask, self._seated.seeds(self._state))
+            return reset_columns(self.envs, mask, self._seated.seeds(mask, self._state))
         for column in np.flatnonzero(seeded):
             self._seed[column] = episode_seed(self.seed, int(column), int(self._episode[column]))
         self._seeded[seeded] = len(self._actions)

@@ -122,7 +122,7 @@ class Player:
             self._network,
             [individual for individual, _ in share.games],
             lambda individual: self._genome.weights(share.lineages[individual]),
-            lambda game, episode: _seed((*share.key, share.games[game][1], episode)),
+            lambda game, episode: game_seed((*share.key, share.games[game][1], episode)),
             share.steps,
         )
         buffer = RolloutBuffer(
@@ -217,5 +217,6 @@ class GenerationCollector:
 
 
 @functools.lru_cache(maxsize=4096)  # all individuals play games with the same seeds
-def _seed(key: tuple[int, ...]) -> int:
+def game_seed(key: tuple[int, ...]) -> int:
+    """The seed of an episode: of a generation's key, the number of the game and that of the episode in it."""
     return int(np.random.SeedSequence(key).generate_state(1)[0] >> 1)
