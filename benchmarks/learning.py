@@ -105,6 +105,18 @@ LUNAR = {
 }
 ACROBOT = {"total_steps": 500_000, "num_envs": 16, "n_steps": 256, "gae_lambda": 0.94, "normalize_observation": True}
 
+# A mutation changes about three weights of the linear policy by a lot: each may give one key or cell its place.
+GA_PRESS = {
+    "total_steps": 20_000_000,
+    "num_envs": 128,
+    "population": 256,
+    "candidates": 1,
+    "validation_episodes": 32,
+    "episodes": 4,
+    "mutation_scale": 4.0,
+    "mutation_share": 0.002,
+}
+
 TASKS = {
     "cartpole": Task("CartPole-v1", "ppo", 500, CARTPOLE),
     "cartpole_bf16": Task("CartPole-v1", "ppo", 500, CARTPOLE | {"precision": "bf16"}),
@@ -113,6 +125,8 @@ TASKS = {
     "press_wide": Task(functools.partial(press, **WIDE), "ppo", 0.98 * 32, PRESS),
     "press_wide_plain": Task(functools.partial(press_plain, **WIDE), "ppo", 0.98 * 32, PRESS),
     "lunarlander": Task("LunarLander-v3", "ppo", 242, LUNAR),
+    "ga_cartpole": Task("CartPole-v1", "ga", 500, {"total_steps": 100_000}),
+    "ga_press": Task("Hakisa/Press-v0", "ga", 0.98 * 32, GA_PRESS),
     "acrobot": Task("Acrobot-v1", "ppo", -75, ACROBOT),
 }
 

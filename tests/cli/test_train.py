@@ -118,6 +118,33 @@ def test_defaults_are_those_for_what_the_env_shows():
     assert vectors["config"]["learning_rate"] == PPOConfig().learning_rate
 
 
+GA = ("ga", "--env", "CartPole-v1", "--config.num-envs", "2", "--config.population", "6", "--total-steps", "200")
+
+
+def test_a_genetic_algorithm_is_trained_stopped_and_resumed(capsys):
+    assert main(["train", *GA, "--eval-every", "100", "--eval-episodes", "2", "--run", "ga"]) == 0
+    rows = [json.loads(line) for line in Path("ga/metrics.jsonl").read_text().splitlines()]
+    assert {"train/fitness_max", "train/fitness_mean", "train/diversity"} <= set(rows[0])
+    assert any("eval/mean_reward" in row for row in rows)
+    longer = rows[-1]["step"] + 1
+    assert main(["resume", "ga", "--total-steps", str(longer)]) == 0
+    last = json.loads(Path("ga/metrics.jsonl").read_text().splitlines()[-1])
+    assert last["step"] >= longer
+    assert "train/elite_fitness" in last
+
+
+def test_a_preset_is_where_the_settings_start_from(capsys):
+    assert main(["train", *GA, "--preset", "hakisa", "--config.parents", "3", "--config.survivors", "2"]) == 0
+    config = config_of("runs/ga-CartPole-v1-0")["config"]
+    assert (config["steps_per_individual"], config["population"], config["parents"]) == (1000, 6, 3)
+    assert "ga has no preset 'hakiso'. Did you mean 'hakisa'?" in refused(capsys, *GA, "--preset", "hakiso")
+    assert "ppo has no preset 'small'." in refused(capsys, "ppo", *TINY, "--preset", "small")
+    code, said = ended(capsys, "ga", "--preset", "uber", "--help")
+    assert code == 0
+    assert "the preset uber" in said
+    assert "(default: 1000)" in said
+
+
 def test_help_shows_the_defaults_of_the_env(capsys):
     _, plain = ended(capsys, "ppo", "--help")
     _, pixels = ended(capsys, "ppo", *PIXELS, "--help")

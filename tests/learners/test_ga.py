@@ -14,9 +14,18 @@ from hakisa_algos.data.rollout import Episode, RolloutBuffer
 from hakisa_algos.errors import ConfigError, NonFiniteError
 from hakisa_algos.learners.ga import GA as Learner
 from hakisa_algos.learners.ga import HAKISA, PRESETS, SMALL, UBER
+from hakisa_algos.learners.generation import without_cut
 from tests.helpers.counting import CountingEnv, counting_envs
 
-TINY = GAConfig(num_envs=3, population=8, parents=3, candidates=2, validation_episodes=2, hidden_sizes=(4,))
+TINY = GAConfig(
+    num_envs=3,
+    population=8,
+    parents=3,
+    candidates=2,
+    validation_episodes=2,
+    mutation_scale=0.3,
+    hidden_sizes=(4,),
+)
 VECTOR = spaces.Box(-1, 1, (4,), np.float32)
 
 
@@ -166,12 +175,12 @@ def test_fitness_is_the_mean_over_episodes():
     assert learner._measure(buffer.finished).tolist() == [2.0 * i for i in range(8)]
 
 
-def test_where_steps_are_counted_the_last_episode_does_not_divide():
-    learner = make(dataclasses.replace(TINY, population=3, candidates=1, steps_per_individual=10))
+def test_where_steps_are_counted_the_episode_that_they_cut_does_not_count():
     # Two that ended and one that was cut; one that was cut; one that ended and one that was cut.
     returns = {0: [4.0, 4.0, 2.0], 1: [10.0], 2: [8.0, 2.0]}
     episodes = [Episode(0, i, 0.0, 1, value) for i, values in returns.items() for value in values]
-    assert learner._measure(episodes).tolist() == [5.0, 10.0, 10.0]
+    kept = [(episode.seat, episode.discounted) for episode in without_cut(episodes)]
+    assert kept == [(0, 4.0), (0, 4.0), (1, 10.0), (2, 8.0)]
 
 
 def test_whose_games_all_failed_is_last():

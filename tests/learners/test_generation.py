@@ -14,7 +14,7 @@ from hakisa_algos.learners.lineage import birth
 from tests.helpers.learning import assert_same
 
 CONFIG = GAConfig(
-    total_steps=10_000,
+    total_steps=5_000,
     num_envs=3,
     population=9,
     parents=3,
@@ -46,7 +46,7 @@ def serial():
 
 @pytest.mark.parametrize("workers", [1, 3])
 def test_workers_give_what_this_process_gives(serial, workers):
-    assert serial["learner"]["generation"] >= 3
+    assert serial["learner"]["generation"] >= 2
     assert_same(train(workers=workers), serial)
 
 

@@ -38,9 +38,9 @@ class GAConfig:
     """Env steps of the whole run, all envs together, validation and idle envs included; it ends with a generation."""
     num_envs: int = 8
     """Envs that are stepped together, an individual in each. More are faster, but idle longer at a generation's end."""
-    population: int = 32
+    population: int = 64
     """Individuals of a generation. More find better ones, and take longer."""
-    parents: int = 8
+    parents: int = 4
     """The best so many, the elite among them, have children, each about as many. Fewer press harder."""
     survivors: int = 1
     """The best so many pass on unchanged as well; the first of them is the elite."""
@@ -55,7 +55,7 @@ class GAConfig:
     """Games of each candidate, and of the elite. More mistake luck for skill less often, and take longer."""
     gamma: float = 1.0
     """Discount of the rewards in the fitness. Below 1, early rewards count more."""
-    mutation_scale: float = 0.3
+    mutation_scale: float = 1.0
     """Noise that a mutation adds, relative to each layer's initial weights. More searches wider."""
     mutation_scale_decay: float = 1.0
     """What the scale is multiplied by after each generation. Below 1 the search becomes finer."""
@@ -65,8 +65,8 @@ class GAConfig:
     """What the share is multiplied by after each generation. Below 1 there are fewer mutations each time."""
     network: str = "auto"
     """auto, mlp, nature or small."""
-    hidden_sizes: tuple[int, ...] = (16,)
-    """Widths of an MLP's layers. Narrower is easier to search."""
+    hidden_sizes: tuple[int, ...] = ()
+    """Widths of an MLP's layers; none is a linear policy. Fewer weights are easier to search."""
     activation: str = "relu"
     """tanh or relu, of an MLP."""
     workers: int = 0
@@ -110,6 +110,7 @@ HAKISA = GAConfig(
     steps_per_individual=1_000,
     candidates=1,
     gamma=0.99,
+    mutation_scale=0.3,
     mutation_share_decay=0.5,
     hidden_sizes=(64, 64),
 )
@@ -163,7 +164,8 @@ class GA:
                 activation=config.activation,
             ).to(device)
         self.rng = np.random.Generator(np.random.Philox(seed))
-        self._genome = Genome(self.policy, parents=1)
+        # Made before the elite is published: individuals begin with what the network begins with.
+        self._genome = Genome(self.policy, config.parents + config.survivors)
         self.generation = 0
         self.population: list[Lineage] = [birth(self._new_seed()) for _ in range(config.population)]
         self.elite = self.population[0]
@@ -214,9 +216,8 @@ class GA:
     ) -> GenerationCollector:
         """See :class:`hakisa_algos.learners.learner.Learner`."""
         config = self.config
-        kept = config.parents + config.survivors
         return GenerationCollector(
-            self.policy, envs, buffer, make_envs, parents=kept, workers=config.workers, tasks=config.tasks
+            self.policy, self._genome, envs, buffer, make_envs, workers=config.workers, tasks=config.tasks
         )
 
     def update(self, buffer: RolloutBuffer) -> dict[str, float]:
@@ -228,19 +229,13 @@ class GA:
         return metrics | {"train/n_updates": self.updates}
 
     def _measure(self, episodes: Iterable[Episode]) -> np.ndarray:
-        """Fitness of everyone who played: discounted return per episode.
-
-        Where steps are counted, the episode that they end in is none that has ended: its rewards count, but it does
-        not make the sum be divided by one more.
-        """
+        """Fitness of everyone who played: the mean of their episodes' discounted returns."""
         need = self.need
         total, ended = np.zeros(len(need.lineages)), np.zeros(len(need.lineages))
         for episode in episodes:
             total[episode.seat] += episode.discounted
             ended[episode.seat] += 1
         missing = ended == 0
-        if need.steps is not None:
-            ended -= need.games
         fitness = total / np.maximum(ended, 1)
         if not np.isfinite(fitness).all():
             raise NonFiniteError(

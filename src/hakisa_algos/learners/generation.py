@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
@@ -103,13 +104,13 @@ class Player:
 
     Args:
         network: the shape of all individuals, on its device.
-        parents: see :class:`hakisa_algos.learners.lineage.Genome`.
+        genome: makes their weights.
         envs: to play in, or what makes them.
     """
 
-    def __init__(self, network: GreedyPolicy, parents: int, envs: VectorEnv[Any, Any, Any] | MakeEnvs) -> None:
+    def __init__(self, network: GreedyPolicy, genome: Genome, envs: VectorEnv[Any, Any, Any] | MakeEnvs) -> None:
         self._network = network
-        self._genome = Genome(network, parents)
+        self._genome = genome
         self._given = envs
         self._envs = envs if isinstance(envs, VectorEnv) else None
 
@@ -122,7 +123,7 @@ class Player:
             self._network,
             [individual for individual, _ in share.games],
             lambda individual: self._genome.weights(share.lineages[individual]),
-            lambda game, episode: _seed((*share.key, share.games[game][1], episode)),
+            lambda game, episode: game_seed((*share.key, share.games[game][1], episode)),
             share.steps,
         )
         buffer = RolloutBuffer(
@@ -132,9 +133,12 @@ class Player:
         collector = Collector(self._envs, population, buffer, device=device)
         with torch_threads(1):
             collector.collect(Games())
+        episodes = buffer.episodes()
+        if share.steps is not None:
+            episodes = without_cut(episodes)
         # In the buffer a seat is a game; to others it is the individual.
         individuals = [share.first + individual for individual, _ in share.games]
-        episodes = [dataclasses.replace(episode, seat=individuals[episode.seat]) for episode in buffer.episodes()]
+        episodes = [dataclasses.replace(episode, seat=individuals[episode.seat]) for episode in episodes]
         return Played(buffer.rows, episodes, collector.nanoseconds)
 
     def close(self) -> None:
@@ -144,6 +148,13 @@ class Player:
             self._envs = None
 
 
+def without_cut(episodes: list[Episode]) -> list[Episode]:
+    """Leaves out the last episode of each seat, which its count of steps cut short, unless it is the only one."""
+    last = {episode.seat: index for index, episode in enumerate(episodes)}
+    played = Counter(episode.seat for episode in episodes)
+    return [e for index, e in enumerate(episodes) if index != last[e.seat] or played[e.seat] == 1]
+
+
 class GenerationCollector:
     """Has the face of :class:`hakisa_algos.data.collect.Collector`, for learners whose need is a :class:`Generation`.
 
@@ -151,10 +162,10 @@ class GenerationCollector:
 
     Args:
         network: the shape of all individuals, on its device.
+        genome: makes their weights.
         envs: to play in, unless there are workers.
         buffer: takes the episodes; no rows are kept.
         make_envs: makes the same envs for a worker; can be pickled.
-        parents: see :class:`hakisa_algos.learners.lineage.Genome`.
         workers: processes; 0 plays here.
         tasks: parts of a generation. It alone decides on how many rows a generation takes, so that the number of
             workers changes nothing.
@@ -166,11 +177,11 @@ class GenerationCollector:
     def __init__(
         self,
         network: GreedyPolicy,
+        genome: Genome,
         envs: VectorEnv[Any, Any, Any],
         buffer: RolloutBuffer,
         make_envs: MakeEnvs | None,
         *,
-        parents: int,
         workers: int,
         tasks: int,
     ) -> None:
@@ -185,7 +196,7 @@ class GenerationCollector:
         self._tasks = tasks
         self._processes = max(workers, 1)
         self._pool: Pool = ProcessPool(workers) if workers else SerialPool()
-        self._player = Player(network, parents, make_envs if workers and make_envs else envs)
+        self._player = Player(network, genome, make_envs if workers and make_envs else envs)
         self.nanoseconds = {"env": 0, "act": 0}
 
     def collect(self, need: Generation) -> None:
@@ -217,5 +228,6 @@ class GenerationCollector:
 
 
 @functools.lru_cache(maxsize=4096)  # all individuals play games with the same seeds
-def _seed(key: tuple[int, ...]) -> int:
+def game_seed(key: tuple[int, ...]) -> int:
+    """The seed of an episode: of a generation's key, the number of the game and that of the episode in it."""
     return int(np.random.SeedSequence(key).generate_state(1)[0] >> 1)

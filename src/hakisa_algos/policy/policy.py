@@ -61,8 +61,8 @@ class Seated(Policy, Protocol):
     def games(self, state: State) -> np.ndarray:
         """The game that is played in each column, int ``[n]``; -1 where nobody sits any more."""
 
-    def seeds(self, state: State) -> list[int | None]:
-        """The seed of each column's next episode; None where it does not matter."""
+    def seeds(self, mask: np.ndarray, state: State) -> list[int | None]:
+        """For each column of ``mask`` the seed of the episode that begins; None where it does not matter."""
 
     def count(self, state: State, valid: np.ndarray) -> tuple[State, np.ndarray]:
         """The state after one more transition of the columns ``valid``, and the bool mask of games that end with it."""

@@ -85,10 +85,13 @@ class Population:
         games: np.ndarray = state["seats"][_GAME].numpy()
         return games
 
-    def seeds(self, state: State) -> list[int | None]:
+    def seeds(self, mask: np.ndarray, state: State) -> list[int | None]:
         """See :class:`hakisa_algos.policy.policy.Seated`."""
-        seats = state["seats"][[_GAME, _EPISODE]].T.tolist()
-        return [self._seed(game, episode) if game >= 0 else None for game, episode in seats]
+        seats = state["seats"].numpy()
+        seeds: list[int | None] = [None] * len(mask)
+        for column in np.flatnonzero(mask & (seats[_GAME] >= 0)):
+            seeds[column] = self._seed(int(seats[_GAME, column]), int(seats[_EPISODE, column]))
+        return seeds
 
     def count(self, state: State, valid: np.ndarray) -> tuple[State, np.ndarray]:
         """See :class:`hakisa_algos.policy.policy.Seated`."""
