@@ -15,7 +15,6 @@ import numpy as np
 
 from hakisa_algos.comparison.contestant import Contestant, Interrupted, make_contestant
 from hakisa_algos.comparison.plan import Job
-from hakisa_algos.errors import ConfigError, MissingExtraError, VideoError
 from hakisa_algos.film import film
 from hakisa_algos.training.run_folder import system_info
 
@@ -159,13 +158,8 @@ def _film(contestant: Contestant, job: Job, folder: Path) -> dict[str, Any]:
         return {"missing": "not asked for"}
     try:
         made = film(contestant, folder / VIDEO, seed=_seed(job, _FILM), longest=job.protocol.film_steps)
-    except (ConfigError, MissingExtraError, VideoError, ImportError) as error:
-        return {"missing": str(error)}
-    except Exception as error:
-        # Gymnasium's word for a renderer that is not installed.
-        if type(error).__name__ != "DependencyNotInstalled":
-            raise
-        return {"missing": str(error)}
+    except Exception as error:  # whatever a renderer raises: the training is done, and must not be lost with the film
+        return {"missing": str(error) or type(error).__name__}
     return {"file": VIDEO, "return": made.episode_return, "steps": made.steps, "over": made.over}
 
 

@@ -55,7 +55,7 @@ def write_report(folder: ComparisonFolder, results: Results, errors: Sequence[tu
         data=_json([_chart_data(chart, chance, colours) for _, chart, chance in found]),
         table=score_table(plan, results, ranked, colours),
         reading=escape(_reading(plan)),
-        matrix=pair_table(plan, pairwise(plan, results, plan.algorithms)),
+        matrix=pair_table(plan, results, pairwise(plan, results, plan.algorithms)),
         videos="".join(_videos(folder, results, colours)),
         failures="".join(_failure(job, error) for job, error in errors),
         configs="".join(_configs(plan, results)),

@@ -33,17 +33,17 @@ def score_table(plan: Plan, results: Results, ranked: Sequence[Table], colours: 
     return "".join(_body(plan, results, table, colours) for table in ranked)
 
 
-def pair_table(plan: Plan, found: Mapping[tuple[str, str], Estimate]) -> str:
+def pair_table(plan: Plan, results: Results, found: Mapping[tuple[str, str], Estimate]) -> str:
     """Who scores above whom, each pair over the envs that both played."""
     names = [name for name in plan.algorithms if any(name in pair for pair in found)]
     if len(names) < 3:
         return ""
-    runs = len(plan.seeds)
+    runs = {name: len({seed for algorithm, _, seed in results if algorithm == name}) for name in names}
     head = "".join(f"<th>{escape(name)}</th>" for name in names)
-    rows = "".join(
-        f"<tr><th>{escape(first)}</th>{''.join(_pair(found.get((first, second)), runs) for second in names)}</tr>"
-        for first in names
-    )
+    rows = ""
+    for first in names:
+        cells = (_pair(found.get((first, other)), min(runs[first], runs[other])) for other in names)
+        rows += f"<tr><th>{escape(first)}</th>{''.join(cells)}</tr>"
     return (
         "<h2>Probability that a run of the row scores above one of the column</h2>"
         f'<div class="card scroll"><table class="matrix"><thead><tr><th></th>{head}</tr></thead><tbody>{rows}</tbody>'
