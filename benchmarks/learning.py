@@ -103,7 +103,15 @@ LUNAR = {
     "entropy_schedule": "linear",
     "learning_rate": 1e-3,
 }
-ACROBOT = {"total_steps": 500_000, "num_envs": 16, "n_steps": 256, "gae_lambda": 0.94, "normalize_observation": True}
+ACROBOT = {
+    "total_steps": 1_000_000,
+    "num_envs": 16,
+    "n_steps": 256,
+    "minibatch_size": 64,
+    "gae_lambda": 0.94,
+    "learning_rate": 1e-3,
+    "normalize_observation": True,
+}
 
 # A mutation changes about three weights of the linear policy by a lot: each may give one key or cell its place.
 GA_PRESS = {
