@@ -64,8 +64,10 @@ def one_by_one(generation: Generation) -> tuple[np.ndarray, int]:
             observation, _, terminated, truncated, _ = envs.step(action)
             steps += 1
             over = bool(terminated[0] or truncated[0])
+            if steps == generation.steps:
+                break
             episode += over
-            if steps == generation.steps or (over and generation.steps is None):
+            if over and generation.steps is None:
                 break
         survived[individual] = steps
         ended[individual] = episode

@@ -113,16 +113,18 @@ ACROBOT = {
     "normalize_observation": True,
 }
 
-# A mutation changes about three weights of the linear policy by a lot: each may give one key or cell its place.
+# A mutation changes about five weights of the linear policy by far more than they began with: each may give a key or a
+# cell its place. Many candidates, since most of what helps in one place harms in another that few games show.
 GA_PRESS = {
     "total_steps": 20_000_000,
-    "num_envs": 128,
+    "num_envs": 256,
     "population": 256,
-    "candidates": 1,
-    "validation_episodes": 32,
-    "episodes": 4,
-    "mutation_scale": 4.0,
-    "mutation_share": 0.002,
+    "parents": 2,
+    "episodes": 8,
+    "candidates": 15,
+    "validation_episodes": 16,
+    "mutation_scale": 20.0,
+    "mutation_share": 0.003,
 }
 
 TASKS = {
