@@ -63,7 +63,7 @@ class Toy(gym.Env):
 
 @pytest.fixture
 def envs():
-    envs = ProcessVectorEnv([Toy] * 3, step_timeout=1.0, reset_timeout=5.0)
+    envs = ProcessVectorEnv([Toy] * 3, step_timeout=1.0, reset_timeout=60.0)
     yield envs
     envs.close()
 
