@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,13 +48,22 @@ class OnPolicy:
 
     Args:
         policy: an ``nn.Module`` on ``device`` that acts, and values observations with ``value(observation)``.
+        optimizer: makes the optimizer of the weights, which are one vector.
         config: the algorithm's.
         num_envs: columns of the rollouts.
         seed: of minibatches.
         device: where the policy lives.
     """
 
-    def __init__(self, policy: Any, config: Any, num_envs: int, seed: int, device: torch.device) -> None:
+    def __init__(
+        self,
+        policy: Any,
+        optimizer: Callable[[list[torch.nn.Parameter]], torch.optim.Optimizer],
+        config: Any,
+        num_envs: int,
+        seed: int,
+        device: torch.device,
+    ) -> None:
         if device.type == "cpu":
             keep_freed_memory()
         self.policy = policy
@@ -65,11 +74,8 @@ class OnPolicy:
         self.updates = 0
         self.learning_rate_scale = 1.0
         self._weights = FlatWeights(policy)
-        self.optimizer = self._make_optimizer([self._weights.vector])
+        self.optimizer = optimizer([self._weights.vector])
         self._snapshot = Snapshot(policy, self.optimizer)
-
-    def _make_optimizer(self, weights: list[torch.nn.Parameter]) -> torch.optim.Optimizer:
-        raise NotImplementedError
 
     @property
     def need(self) -> Rows:

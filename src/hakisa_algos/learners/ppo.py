@@ -6,6 +6,7 @@ REINFORCE is A2C with lambda 1 and the return in place of the advantage.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
@@ -13,7 +14,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 import torch
 from gymnasium import spaces
-from torch import Tensor, nn
+from torch import Tensor
 
 from hakisa_algos.data.returns import generalized_advantages
 from hakisa_algos.data.rollout import Rollout, RolloutBuffer
@@ -196,15 +197,12 @@ class PPO(OnPolicy):
                 bf16=resolve_bf16(config.precision, device, observation_space),
                 compile=config.compile,
             ).to(device)
-        super().__init__(policy, config, num_envs, seed, device)
+        adam = functools.partial(torch.optim.Adam, lr=config.learning_rate, eps=1e-5, fused=True)
+        rmsprop = functools.partial(torch.optim.RMSprop, lr=config.learning_rate, alpha=0.99, eps=1e-5)
+        super().__init__(policy, adam if config.optimizer == "adam" else rmsprop, config, num_envs, seed, device)
         self._differentiate: Callable[..., dict[str, Tensor]] = self._gradient
         if config.compile:
             self._differentiate = Compiled(self._gradient)
-
-    def _make_optimizer(self, weights: list[nn.Parameter]) -> torch.optim.Optimizer:
-        if self.config.optimizer == "adam":
-            return torch.optim.Adam(weights, self.config.learning_rate, eps=1e-5, fused=True)
-        return torch.optim.RMSprop(weights, self.config.learning_rate, alpha=0.99, eps=1e-5)
 
     @classmethod
     def default_config(cls, observation_space: spaces.Space[Any]) -> PPOConfig:

@@ -5,13 +5,14 @@ Rollouts as PPO's, Q(lambda) targets, minibatch epochs; layer normalisation keep
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from gymnasium import spaces
-from torch import Tensor, nn
+from torch import Tensor
 
 from hakisa_algos.data.returns import lambda_returns
 from hakisa_algos.data.rollout import Rollout, RolloutBuffer
@@ -120,10 +121,8 @@ class PQN(OnPolicy):
                 bf16=resolve_bf16(config.precision, device, observation_space),
             ).to(device)
         policy.epsilon.fill_(config.epsilon_start)
-        super().__init__(policy, config, num_envs, seed, device)
-
-    def _make_optimizer(self, weights: list[nn.Parameter]) -> torch.optim.Optimizer:
-        return torch.optim.RAdam(weights, self.config.learning_rate)
+        optimizer = functools.partial(torch.optim.RAdam, lr=config.learning_rate)
+        super().__init__(policy, optimizer, config, num_envs, seed, device)
 
     @classmethod
     def default_config(cls, observation_space: spaces.Space[Any]) -> PQNConfig:
