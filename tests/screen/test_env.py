@@ -239,6 +239,8 @@ def test_focus_that_is_lost_is_told_and_taken_back_by_reset(env, person):
     assert "focus lost" in info["released"]
     assert not info["focused"]
     assert info["refused"] == 1
+    assert not info["transition"]
+    assert env.step(NOOP)[4]["refused"] == 0
     other.destroy()
     env.reset()
     assert env.step(NOOP)[4]["focused"]

@@ -53,9 +53,10 @@ class ScreenGameEnv(gym.Env[NDArray[np.uint8], NDArray[np.int64]], EzPickle):
 
     **Info** of a step: ``t_act_ns`` and ``t_obs_ns`` (`time.monotonic_ns`), ``frame_age_ms``, ``dt_ms`` since the
     last frame (a pause does not count), ``wait_ms`` for the deadline, ``late_ms``, ``missed`` deadlines,
-    ``transition`` (False where dt is over twice the period, or the window is minimised and has no readings),
-    ``duplicate``, ``unchanged_s``, ``black``, ``clipped``, ``obscured``, ``resized``, ``focused``, ``held``,
-    ``refused``, ``dropped``, ``released``, ``input_restarts``, ``readings``, ``reward_parts``, ``failure``.
+    ``transition`` (False where dt is over twice the period, the window is minimised and has no readings, or a press
+    was refused because the window had lost the focus or was covered: such a row would teach that the key does
+    nothing), ``duplicate``, ``unchanged_s``, ``black``, ``clipped``, ``obscured``, ``resized``, ``focused``,
+    ``held``, ``refused``, ``dropped``, ``released``, ``input_restarts``, ``readings``, ``reward_parts``, ``failure``.
 
     Args:
         game: The name of a profile that ships (``"flash"``, ``"lbreakout2"``), the path of a TOML file, or a
@@ -302,6 +303,8 @@ class ScreenGameEnv(gym.Env[NDArray[np.uint8], NDArray[np.int64]], EzPickle):
     def _info(self, view: View, report: Report, tick: Tick) -> dict[str, Any]:
         frame = view.frame
         assert self._session is not None
+        in_time = self._dt_ns <= 2 * self._clock.period_ns
+        kept_out = report.refused > 0 and (not report.focused or view.window.obscured)
         return {
             "t_act_ns": report.t_ns,
             "t_obs_ns": frame.t_grab_ns,
@@ -310,7 +313,7 @@ class ScreenGameEnv(gym.Env[NDArray[np.uint8], NDArray[np.int64]], EzPickle):
             "wait_ms": tick.waited_ns / 1e6,
             "late_ms": tick.late_ns / 1e6,
             "missed": tick.missed,
-            "transition": self._dt_ns <= 2 * self._clock.period_ns and view.window.shown,
+            "transition": in_time and view.window.shown and not kept_out,
             "duplicate": False,
             "unchanged_s": (frame.t_grab_ns - self._changed_ns) / 1e9,
             "black": is_black(self._stack[-self._channels :]),
