@@ -127,6 +127,8 @@ GA_PRESS = {
     "mutation_share": 0.003,
 }
 
+POINTS = 10  # evaluations in a run
+
 TASKS = {
     "cartpole": Task("CartPole-v1", "ppo", 500, CARTPOLE),
     "cartpole_bf16": Task("CartPole-v1", "ppo", 500, CARTPOLE | {"precision": "bf16"}),
@@ -148,15 +150,16 @@ def play(name: str, seed: int) -> dict[str, Any]:
     agent = Agent(task.env, config, algorithm=task.algorithm, seed=seed)
     points: list[tuple[int, float]] = []
     reached: dict[str, float] = {}
-    every = config.total_steps // 10
+    every = config.total_steps // POINTS
     began = time.perf_counter()
 
     def watch(trainer: Trainer, metrics: Mapping[str, float]) -> None:
-        if trainer.step < every * (len(points) + 1) and trainer.step < config.total_steps:
+        due = min(trainer.step // every, POINTS) - len(points)  # a generation may be so long that it passes several
+        if due <= 0:
             return
         evaluate = functools.partial(agent.evaluate, deterministic=task.deterministic, num_envs=20)
         mean = evaluate(20, seed=1000 * seed + len(points)).mean
-        points.append((trainer.step, mean))
+        points.extend([(trainer.step, mean)] * due)
         if not reached and mean >= task.goal:
             again = evaluate(100, seed=500_000 + seed).mean
             if again >= task.goal:
