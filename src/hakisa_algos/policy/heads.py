@@ -170,7 +170,7 @@ class ActionHeads(nn.Module):
     def choose(self, features: Tensor, noise: Tensor) -> Tensor:
         """The actions that :meth:`ActionDistribution.draw` draws, without the work that their probability takes."""
         logits = nn.functional.linear(features.float(), self.linear.weight, self.linear.bias)
-        return self.assemble(_race(self._segments(logits), noise))
+        return self.assemble(_race(self._segments(logits).softmax(-1), noise))
 
     def _segments(self, logits: Tensor) -> Tensor:
         if self._padded:
@@ -217,7 +217,7 @@ class ActionDistribution:
 
     def draw(self, noise: Tensor) -> tuple[Tensor, Tensor]:
         """What :meth:`sample` draws with ``noise`` from :meth:`ActionHeads.noise`, and its log-probability."""
-        index = _race(self.log_probs, noise)
+        index = _race(self.log_probs.exp(), noise)
         return self.heads.assemble(index), self._joint_log_prob(index)
 
     def mode(self) -> Tensor:
@@ -270,9 +270,9 @@ class ActionDistribution:
         return self.log_probs[:, 0, : len(table)].exp() @ table
 
 
-def _race(logits: Tensor, noise: Tensor) -> Tensor:
-    """A draw from the softmax of ``[batch, segments, widest]``: the exponential race, with no loop over segments."""
-    return (logits - noise.log()).argmax(-1)
+def _race(probabilities: Tensor, noise: Tensor) -> Tensor:
+    """A draw from each of ``[batch, segments, widest]``: the exponential race, with no loop over segments."""
+    return (probabilities / noise).argmax(-1)
 
 
 def _pad_index(layout: ActionLayout) -> Tensor:
