@@ -6,6 +6,7 @@ import ctypes
 import multiprocessing
 import os
 import select
+import signal
 import threading
 import time
 import traceback
@@ -256,7 +257,11 @@ class ProcessVectorEnv(VectorEnv[NDArray[Any], NDArray[Any], NDArray[Any]]):
         failure = f"The process of column {column} {failure}."
         self._failures.append(time.monotonic())
         if len(self._failures) > FAILURES and self._failures[-1] - self._failures[0] < FAILURE_WINDOW_S:
-            raise WorkerError(f"{failure} It is the fourth such failure within ten minutes.")
+            raise WorkerError(
+                f"{failure} It is the fourth such failure within ten minutes, so it is not replaced again. Look at "
+                "what it printed, run one env by itself, or fewer side by side; one that is only slow needs a longer "
+                "step_timeout or reset_timeout."
+            )
         worker.end(0.0)
         self._workers[column] = self._start(column)
         return _Failure(failure)
@@ -349,7 +354,7 @@ class _Worker:
         if self.connection.poll(0) or self.connection in wait([self.connection, self.process.sentinel], timeout):
             return None
         if not self.process.is_alive():
-            return f"died (exit code {self.process.exitcode})"
+            return self._death()
         return f"did not answer within {timeout:g} s"
 
     def receive(self) -> tuple[str, Any]:
@@ -357,8 +362,15 @@ class _Worker:
             verb, data = self.connection.recv()
         except (EOFError, OSError):
             self.process.join(1.0)
-            return "ended", f"died (exit code {self.process.exitcode})"
+            return "ended", self._death()
         return verb, data
+
+    def _death(self) -> str:
+        code = self.process.exitcode
+        if code is None or code >= 0:
+            return f"died (exit code {code})"
+        memory = ", which the system does where memory runs out" if -code == signal.SIGKILL else ""
+        return f"died (killed by {signal.Signals(-code).name}{memory})"
 
     def say_goodbye(self) -> None:
         self.ask("close", None)
@@ -378,9 +390,7 @@ def _work(
 ) -> None:
     """A process: makes its env and does what it is asked."""
     _die_with(trainer)
-    env = factory()
-    space = env.observation_space
-    rows: NDArray[Any] = np.ndarray((num_envs, *(space.shape or ())), space.dtype, memory)
+    env: gym.Env[Any, Any] | None = None
     try:
         while True:
             verb, data = connection.recv()
@@ -388,6 +398,10 @@ def _work(
                 return
             try:
                 answer: Any = None
+                if env is None:  # made here, so that what it raises is told like any other exception
+                    env = factory()
+                    space = env.observation_space
+                    rows: NDArray[Any] = np.ndarray((num_envs, *(space.shape or ())), space.dtype, memory)
                 if verb == "reset":
                     rows[column], answer = env.reset(seed=data[0], options=data[1])
                 elif verb == "step":
@@ -405,7 +419,8 @@ def _work(
     except (EOFError, OSError):  # the trainer has gone
         return
     finally:
-        env.close()
+        if env is not None:
+            env.close()
 
 
 def _columns(mask: NDArray[np.bool_]) -> list[int]:

@@ -8,6 +8,7 @@ import pytest
 from hakisa_algos.cli import doctor
 from hakisa_algos.cli.main import VERBS, main
 from hakisa_envs.screen.errors import InputError, ProfileError
+from hakisa_envs.vector import WorkerError
 
 
 def python(*arguments):
@@ -37,6 +38,19 @@ def test_every_verb_explains_itself(verb, capsys):
         main([verb, "--help"])
     assert ended.value.code == 0
     assert f"hakisa {verb}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("verb", "kept"), [("train", True), ("doctor", False)])
+def test_processes_that_die_too_often_are_one_line(verb, kept, monkeypatch, capsys):
+    def die(arguments):
+        raise WorkerError("The process of column 0 died.")
+
+    monkeypatch.setattr(f"hakisa_algos.cli.{verb}.run", die)
+    assert main([verb]) == 1
+    said = capsys.readouterr().err
+    assert said.startswith("hakisa: The process of column 0 died.")
+    assert said.count("\n") == 1
+    assert ("hakisa resume" in said) == kept
 
 
 def test_version(capsys):

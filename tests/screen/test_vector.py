@@ -133,8 +133,22 @@ def test_fourth_failure_raises(envs):
     for _ in range(3):
         envs.step([DIE, STEP, STEP])
         envs.reset(options=mask(0))
-    with pytest.raises(WorkerError, match="column 0 died"):
+    with pytest.raises(WorkerError, match=r"column 0 died \(killed by SIGKILL.*memory.*not replaced again.*fewer"):
         envs.step([DIE, STEP, STEP])
+
+
+def test_exception_of_a_factory_is_raised_here_and_counts_as_no_death():
+    def factory():
+        if os.getpid() != trainer:
+            raise ZeroDivisionError("cannot be made here")
+        return Toy()
+
+    trainer = os.getpid()
+    envs = ProcessVectorEnv([factory] * 2)
+    for _ in range(5):
+        with pytest.raises(ZeroDivisionError, match="cannot be made here"):
+            envs.reset()
+    envs.close()
 
 
 def test_exception_of_an_env_is_raised_here_and_the_others_go_on(envs):

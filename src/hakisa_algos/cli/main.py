@@ -73,9 +73,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise
         return _refuse(wording)
     except (RuntimeError, ValueError) as error:
-        if not _of_a_live_game(error):
+        if _of_a_live_game(error):
+            return _refuse(str(error))
+        if not _of_a_process(error):
             raise
-        return _refuse(str(error))
+        kept = " What the run saved last is kept: hakisa resume goes on from there."
+        _refuse(f"{error}{kept if arguments[0] in ('train', 'resume') else ''}")
+        return 1
 
 
 def _run(arguments: list[str]) -> int:
@@ -118,6 +122,13 @@ def _of_a_live_game(error: Exception) -> bool:
     from hakisa_envs.screen.errors import ProfileError, ScreenError
 
     return isinstance(error, ScreenError | ProfileError)
+
+
+def _of_a_process(error: Exception) -> bool:
+    """Whether ``error`` says that the processes of the envs died or hung too often."""
+    from hakisa_envs.vector import WorkerError
+
+    return isinstance(error, WorkerError)
 
 
 def _refuse(message: str) -> int:
