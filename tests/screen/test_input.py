@@ -303,6 +303,14 @@ def test_lease_that_nobody_renews_lets_go(client, screen):
         assert client.report().released == ("lease expired",)
 
 
+@pytest.mark.parametrize("before", [("hold", "Left"), ("tap", "Left", 60_000)])
+def test_last_lease_counts_even_if_one_before_was_longer_and_cuts_a_tap_short(client, screen, before):
+    client.act([before], 60.0)
+    assert client.act([], 0.1).held == ("Left",)
+    wait_until(lambda: not screen.held(), 1.0)
+    assert client.report().released == ("lease expired",)
+
+
 def test_commands_older_than_their_lease_are_dropped(client, screen):
     assert client.act([("tap", "Left")], -0.001).dropped == 1
     assert not screen.held()

@@ -28,7 +28,7 @@ from hakisa_envs.screen.script import ScriptRunner
 from hakisa_envs.screen.session import Session, View
 
 OPTIONS = ("game", "display", "armed", "episode", "rate", "timeout", "render_mode", "untested_platform")
-LEAST_LEASE_S = 0.25
+SPARE_S = 0.15
 FAILURES, FAILURE_WINDOW_S = 3, 600.0
 
 
@@ -40,8 +40,8 @@ class ScreenGameEnv(gym.Env[NDArray[np.uint8], NDArray[np.int64]], EzPickle):
 
     **Action** ``(command, argument 1, argument 2)``, a `ConditionalMultiDiscrete` with the profile's commands;
     `describe` says in words what an action does. It is sent at the start of `step`, only ever to the game's
-    window. Taps last the profile's ``tap_ms``; holds last until they are released, and no longer than
-    ``max(3 / rate, 0.25)`` seconds after the last `step`.
+    window. Taps last the profile's ``tap_ms``; holds last until they are released. Whatever is down goes up
+    `lease` seconds after the last `step` began: 0.18 s at 30 Hz.
 
     **Observation** uint8 ``[stack, height, width]`` grey, or ``[3 * stack, height, width]`` RGB; oldest frame
     first, zeros before the episode. The newest was grabbed at the end of the step, one period after the last.
@@ -190,7 +190,7 @@ class ScreenGameEnv(gym.Env[NDArray[np.uint8], NDArray[np.int64]], EzPickle):
         session = self._session
         try:
             commands = self.action_map.commands(action, self._seen(session.area))
-            report = session.act(commands, max(3 / self.rate, LEAST_LEASE_S))
+            report = session.act(commands, lease(self.rate))
             if report.killed:
                 self._killed, self._playing = True, False
                 self._refuse_killed()
@@ -229,7 +229,7 @@ class ScreenGameEnv(gym.Env[NDArray[np.uint8], NDArray[np.int64]], EzPickle):
 
     def describe(self, action: ArrayLike) -> str:
         """Say in words what an action does, such as ``"press Left for 50 ms"``."""
-        size = self.profile.window.size or self.profile.screen.size
+        size = self.profile.window.size or self.profile.screen_size
         area = Region(0, 0, *size) if self._session is None else self._session.area
         return self.action_map.describe(action, self._seen(area))
 
@@ -253,7 +253,7 @@ class ScreenGameEnv(gym.Env[NDArray[np.uint8], NDArray[np.int64]], EzPickle):
         try:
             session = self._opened()
             view = session.look()
-            report = session.act([], LEAST_LEASE_S)
+            report = session.act([], lease(self.rate))
             self._killed |= report.killed  # where there is no script, nobody else asks
             self._refuse_killed()
             return view, session.read(view), report
@@ -348,6 +348,17 @@ class ScreenGameEnv(gym.Env[NDArray[np.uint8], NDArray[np.int64]], EzPickle):
     def _refuse_killed(self) -> None:
         if self._killed:
             raise Killed("Ctrl+Shift+F12 was pressed: everything is released. Only after close() does reset() go on.")
+
+
+def lease(rate: float) -> float:
+    """Seconds that keys stay down after the beginning of a step, unless the next one begins.
+
+    Only `step` renews it: a thread of its own would go on in a trainer that hangs. Longer, a hung or stopped trainer
+    keeps its keys for longer; shorter, keys come up where a machine is just slow. So a step may be 0.15 s late, and at
+    low rates a period, which is as late as a row may be that counts as a transition. From 10 Hz on that is a quarter
+    of a second at most.
+    """
+    return 1 / rate + max(1 / rate, SPARE_S)
 
 
 def _refuse_untested_platform() -> None:

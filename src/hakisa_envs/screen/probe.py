@@ -122,7 +122,7 @@ class LatencyProbe:
             raise ReaderError(f"The probe needs {target.reading!r}, and the screen shows no reading of it.")
         hold_ms = self._env.profile.actions.tap_ms
         asked = time.monotonic_ns()
-        report = session.act([("tap", target.key, hold_ms)], ANSWER_S)
+        report = session.act([("tap", target.key, hold_ms)], ANSWER_S + hold_ms / 1e3)
         if report.killed:
             raise Killed("Ctrl+Shift+F12 was pressed.")
         if report.refused:

@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -119,7 +120,7 @@ class InputClient:
             self._socket.settimeout(self.timeout)
         reply: dict[str, Any] = json.loads(data) if data else {"error": "The input server ended at once."}
         if "error" in reply:
-            raise InputError(reply["error"])
+            raise InputError(reply["error"], reply.get("key", ""))
         self.pid = reply["ready"]
 
     def set_target(self, window: int) -> Report:
@@ -151,9 +152,9 @@ class InputClient:
             try:
                 self._process.wait(timeout=2)
             except subprocess.TimeoutExpired:
-                with contextlib.suppress(ProcessLookupError):
-                    os.killpg(self._process.pid, signal.SIGKILL)
-                self._process.wait()
+                # It waits for an X server that is stopped. Killed, it would leave its keys down when that goes on;
+                # alone, it lets go of them then, or ends with the server.
+                threading.Thread(target=self._process.wait, name="hakisa-input-end", daemon=True).start()
             self._process = None
 
     def _request(self, request: dict[str, Any]) -> Report:

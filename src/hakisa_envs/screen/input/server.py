@@ -128,7 +128,7 @@ class InputServer:
             if now > request["expires"]:
                 self.presses.counts.dropped += len(request["commands"])
             elif not self.killed:
-                self.lease = max(self.lease, request["expires"])
+                self.lease = request["expires"]  # the last word counts: a script's may be longer than a step's
                 for command in request["commands"]:
                     self.act(command, now, request["expires"])
         elif operation == "release":
@@ -168,7 +168,6 @@ class InputServer:
         elif verb == "tap":
             hold = round(arguments[1] * 1e6) if len(arguments) > 1 else TAP_NS
             presses.tap(arguments[0], now, hold, expires)
-            self.lease = max(self.lease, now + hold)  # a tap ends by its own clock
         elif verb == "hold":
             presses.hold(arguments[0], now)
         elif verb == "release":
@@ -191,7 +190,8 @@ def work(trainer: int, connection: socket.socket, config: dict[str, Any], parent
         InputServer(trainer, connection, config).serve()
     except Exception as error:  # told to the trainer, which raises it: a key that is not there, a display that is gone
         with contextlib.suppress(OSError):
-            connection.send(json.dumps({"error": str(error) or repr(error)}).encode(), socket.MSG_DONTWAIT)
+            words = {"error": str(error) or repr(error), "key": getattr(error, "key", "")}
+            connection.send(json.dumps(words).encode(), socket.MSG_DONTWAIT)
         raise SystemExit(1) from None
 
 
