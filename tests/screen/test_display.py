@@ -71,6 +71,15 @@ def test_current_display_is_refused_under_wayland_and_without_display(keeper, mo
         open_display("current", (64, 64), keeper)
 
 
+@pytest.mark.parametrize("name", [":7", ":7.0"])
+def test_desktop_under_wayland_is_refused_by_its_name_too(keeper, monkeypatch, name):
+    monkeypatch.setenv("WAYLAND_DISPLAY", "wayland-0")
+    monkeypatch.setenv("DISPLAY", ":7")
+    with pytest.raises(DisplayError, match="nested"):
+        open_display(name, (64, 64), keeper)
+    assert open_display(":77", (64, 64), keeper).name == ":77"  # somebody's Xvfb is none of Wayland's business
+
+
 def test_missing_server_names_the_package(keeper, monkeypatch):
     monkeypatch.setenv("PATH", "")
     with pytest.raises(DisplayError, match="apt-get install xvfb"):

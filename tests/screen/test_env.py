@@ -4,6 +4,7 @@ import copy
 import os
 import pickle
 import signal
+import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -16,12 +17,16 @@ from Xlib import XK, X
 
 from hakisa_envs.errors import UnknownOptionError
 from hakisa_envs.screen.conditions import Condition
+from hakisa_envs.screen.display import open_display
 from hakisa_envs.screen.env import ScreenGameEnv
 from hakisa_envs.screen.errors import InputError, Killed, ProfileError, ReaderError, ResetError, ScreenError
 from hakisa_envs.screen.game import Launch, Reading, Step, Window
+from hakisa_envs.screen.image import Region
+from hakisa_envs.screen.processes import Keeper
 from hakisa_envs.screen.profile import load_profile
+from hakisa_envs.screen.readers import Brightness
 
-from .helpers import RawEvents, Screen, open_fds, wait_until
+from .helpers import RawEvents, Screen, gone, open_fds, wait_until
 
 NOOP, FLASH, LEFT, HOLD_LEFT, RELEASE_LEFT = [0, 0, 0], [1, 0, 0], [1, 1, 0], [2, 1, 0], [3, 1, 0]
 
@@ -279,6 +284,27 @@ def test_what_breaks_ends_the_episode_in_time_and_reset_repairs_it(own, fault):
     assert own.step(FLASH)[4]["failure"] == ""
 
 
+def test_keys_go_up_as_soon_as_a_stopped_x_server_that_is_not_ours_goes_on():
+    keeper = Keeper()
+    display = open_display("xvfb", (640, 480), keeper)
+    env = ScreenGameEnv("flash", display=display.name, armed=True, timeout=0.5)
+    env.reset()
+    person = Screen(display.name)
+    env.step(HOLD_LEFT)
+    assert person.held()
+    server = env.session.input.pid
+    os.kill(display.server.pid, signal.SIGSTOP)
+    assert env.step(NOOP)[3]
+    os.kill(display.server.pid, signal.SIGCONT)
+    wait_until(lambda: not person.held(), 1.0)
+    wait_until(lambda: gone(server), 1.0)
+    env.reset()
+    assert env.step(HOLD_LEFT)[4]["held"] == ("Left",)
+    person.close()
+    env.close()
+    keeper.close()
+
+
 def test_game_that_hangs_is_flagged(own):
     own._session._game.pause()
     wait_until(lambda: own.step(FLASH)[4]["unchanged_s"] > 0.15)
@@ -307,7 +333,7 @@ class Thrower:
         return 0.0
 
 
-def test_reader_that_throws_surfaces_with_its_cause_and_nothing_stays_down():
+def test_reader_that_throws_surfaces_with_its_cause_nothing_stays_down_and_reset_recovers():
     profile = load_profile("flash")
     env = ScreenGameEnv(replace(profile, readings=(*profile.readings, Reading("mine", Thrower())), reset=()))
     env.reset()
@@ -317,6 +343,8 @@ def test_reader_that_throws_surfaces_with_its_cause_and_nothing_stays_down():
     assert isinstance(caught.value.__cause__, ZeroDivisionError)
     wait_until(lambda: not person.held(), 1.0)
     person.close()
+    assert env.reset()[1]["readings"]["mine"] == 0.0
+    assert env.step(FLASH)[4]["failure"] == ""
     env.close()
 
 
@@ -408,12 +436,42 @@ def test_game_that_does_not_start_is_explained(launch, match):
     env.close()
 
 
-@pytest.mark.parametrize(("key", "fix"), [("A", "'a'"), ("eacute", "not on the keyboard layout")])
+@pytest.mark.parametrize(("key", "fix"), [("exclam", "'1'"), ("eacute", "not on the keyboard layout")])
 def test_key_that_the_layout_lacks_is_named_with_profile_field_and_fix(key, fix):
     profile = load_profile("flash")
-    env = ScreenGameEnv(replace(profile, actions=replace(profile.actions, keys=(key,)), reset=()))
-    with pytest.raises(InputError, match=f"'flash' in .*{key!r}.*{fix}.*actions.keys"):
+    script = (*profile.reset, Step(do="press", key=key))
+    env = ScreenGameEnv(replace(profile, actions=replace(profile.actions, keys=("space", key)), reset=script))
+    fields = rf"actions\.keys\[1\] = '{key}': reset\[2\]\.key = '{key}': "
+    with pytest.raises(InputError, match=f"'flash' in .*{fields}.*{fix}"):
         env.reset()
+    env.close()
+
+
+def test_region_outside_a_window_whose_size_the_profile_leaves_open_is_named_by_reset():
+    profile = load_profile("flash")
+    far = Reading("far", Brightness(Region(300, 0, 21, 10)))
+    profile = replace(profile, window=Window(profile.window.title), readings=(*profile.readings, far))
+    env = ScreenGameEnv(profile)
+    with pytest.raises(ProfileError, match=r"reading\.far\.region = \[300, 0, 21, 10\] must lie inside.* 320 x 240"):
+        env.reset()
+    env.close()
+
+
+@pytest.mark.parametrize("where", ["beside the profile", "in its folder"])
+def test_game_is_found_by_a_profile_with_a_relative_path_and_runs_where_it_wants(where, tmp_path, monkeypatch):
+    """As in docs/your-own-game.md: the shell stands in the profile's folder, the game runs in another."""
+    monkeypatch.chdir(tmp_path)
+    flash = Path(sys.modules[ScreenGameEnv.__module__].__file__).with_name("games") / "flash.py"
+    (tmp_path / "data").mkdir()
+    (tmp_path / "play").write_text(f'#!/bin/sh\npwd > "{tmp_path}/ran_in"\nexec {sys.executable} {flash}\n')
+    (tmp_path / "play").chmod(0o755)
+    command = {"beside the profile": "./play", "in its folder": "{profile}/play"}[where]
+    folder = 'folder = "data"' if where == "in its folder" else ""
+    (tmp_path / "mine.toml").write_text(f'[launch]\ncommand = ["{command}"]\n{folder}\n[window]\ntitle = "flash"\n')
+    env = ScreenGameEnv("mine.toml")
+    env.reset()
+    ran_in = Path((tmp_path / "ran_in").read_text().strip())
+    assert ran_in == (tmp_path / "data" if folder else env.session.folder / "home")
     env.close()
 
 

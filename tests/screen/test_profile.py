@@ -27,6 +27,14 @@ kind = "brightness"
 """
 
 
+LAMPS = """kind = "lamps"
+lit_low = [9, 9, 9]
+lit_high = [9, 9, 9]
+unlit_low = [0, 0, 0]
+unlit_high = [0, 0, 0]
+"""
+
+
 def profile(tmp_path, more="", base=BASE):
     return parse_profile(tomllib.loads(base + more), tmp_path / "game.toml")
 
@@ -47,6 +55,15 @@ def test_file_is_loaded_and_named_in_errors(tmp_path):
         load_profile(tmp_path / "other.toml")
 
 
+def test_window_alone_is_a_profile_whose_agent_looks_on(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.toml").write_text('[window]\ntitle = "Game"\nsize = [800, 600]\n')
+    game = load_profile("mine.toml")
+    assert ActionMap(game).describe([0, 0, 0], AREA) == "do nothing"
+    assert game.screen_size == (800, 600)
+    assert game.folder == tmp_path  # absolute, for the game runs in another folder
+
+
 @pytest.mark.parametrize(
     ("more", "match"),
     [
@@ -54,14 +71,16 @@ def test_file_is_loaded_and_named_in_errors(tmp_path):
         ('[probe]\nkey = "a"\nreading = "score"\n', r"probe\.change is missing"),
         ('[probe]\nkey = "a"\nreading = "scor"\nchange = 1\n', r"probe\.reading = 'scor' is no reading.*'score'"),
         ('[probe]\nkey = "a"\nreading = "score"\nchange = 0\n', r"probe\.change = 0\.0 must lie between"),
-        ('[probe]\nkey = ""\nreading = "score"\nchange = 1\n', "There is no key ''"),
-        ('[probe]\nkey = "Super_L"\nreading = "score"\nchange = 1\n', "must not be pressed"),
+        ('[probe]\nkey = ""\nreading = "score"\nchange = 1\n', r"probe\.key = '': There is no key ''"),
+        ('[probe]\nkey = "Super_L"\nreading = "score"\nchange = 1\n', r"probe\.key = 'Super_L'.*must not be pressed"),
         ("[observation]\nsiez = [84, 84]\n", "did you mean 'size'"),
         ("[observation]\nsize = [84]\n", r"observation\.size = \[84\] must be a list of 2"),
         ("[observation]\ngrey = 1\n", "must be of type bool, not int"),
         ("[observation]\nstack = 0\n", r"observation\.stack = 0 must lie between"),
-        ("[observation]\nregion = [1900, 0, 100, 100]\n", "inside the window, 1920 x 1080"),
+        ("[observation]\nregion = [1900, 0, 100, 100]\n", r"observation\.region.*inside the window, 1920 x 1080"),
         ('[reading.x]\nkind = "black"\nregion = [0, 1079, 2, 2]\n', r"reading\.x\.region.*inside the window"),
+        (f"[reading.x]\n{LAMPS}places = [[0, 0, 9, 9], [1915, 0, 9, 9]]\n", r"reading\.x\.places\[1\].*inside the win"),
+        ("[screen]\nsize = [1280, 720]\n", r"screen\.size = \[1280, 720\] must be as large as the window, 1920 x 1080"),
         ('[reading.x]\nknd = "black"\n', "needs a kind"),
         ('[[reward]]\nreading = "scoer"\n', "did you mean 'score'"),
         ('[[reward]]\nreading = "score"\non = "risee"\n', "did you mean 'rise'"),
@@ -69,12 +88,19 @@ def test_file_is_loaded_and_named_in_errors(tmp_path):
         ('[[end]]\nwhen = "livs < 1"\n', "did you mean 'lives'"),
         ('[[end]]\nwhen = "lives is gone"\n', "no condition"),
         ('[[end]]\nwhen = "lives < 1"\nepisode = "life"\n', "no sort of episode"),
+        ('[[end]]\nwhen = "lives < 1"\nsteps = 0\n', r"end\[0\]\.steps = 0 must lie between 1"),
+        ('[[reward]]\nreading = "score"\nweight = nan\n', r"reward\[0\]\.weight = nan must lie between"),
+        ('[[reward]]\nreading = "score"\nmost = -1.0\n', r"reward\[0\]\.most = -1\.0 must lie between"),
         ('[[reset]]\ndo = "pres"\n', "did you mean 'press'"),
         ('[[reset]]\ndo = "press"\n', "a key to press"),
         ('[[reset]]\ndo = "wait"\n', "seconds"),
         ('[[reset]]\ndo = "click"\nplace = [1920, 0]\n', "inside the window"),
-        ('[[reset]]\ndo = "press"\nkey = "Super_L"\n', "must not be pressed"),
-        ('[[reset]]\ndo = "press"\nkey = "Retrun"\n', "did you mean 'Return'"),
+        ('[[reset]]\ndo = "press"\nkey = "a"\ntimeout = -1\n', r"reset\[0\]\.timeout = -1\.0 must lie between 0"),
+        ('[[reset]]\ndo = "press"\nkey = "a"\nhold_ms = -1\n', r"reset\[0\]\.hold_ms = -1\.0 must lie between 0"),
+        ('[[reset]]\ndo = "press"\nkey = "Super_L"\n', r"reset\[0\]\.key = 'Super_L'.*must not be pressed"),
+        ('[[start]]\ndo = "look"\n[[start]]\ndo = "press"\nkey = "Retrun"\n', r"start\[1\]\.key = 'Retrun'.*'Return'"),
+        ('[[reset]]\ndo = "press"\nkey = "Q"\n', r"reset\[0\]\.key = 'Q'.*without it, 'q', and hold 'Shift_L'"),
+        ('[[reset]]\ndo = "press"\nkey = ","\n', r"reset\[0\]\.key = ','.*did you mean 'comma'"),
         ('[pause]\nhow = "key"\n', "pause.key"),
         ('[pause]\nhow = "stop"\n', "launches itself"),
         ('[launch]\nenvironment = {A = 1}\n', "quotes"),
@@ -91,10 +117,14 @@ def test_mistakes_are_named_with_file_field_and_fix(tmp_path, more, match):
     ("old", "new", "match"),
     [
         ('title = "Game"', 'title = "("', "regular expression"),
+        ("size = [1920, 1080]", "size = [0, 1080]", r"window\.size\[0\] = 0 must lie between 1"),
+        ("size = [1920, 1080]", "timeout = 0", r"window\.timeout = 0\.0 must lie between"),
         ('[window]\ntitle = "Game"\nsize = [1920, 1080]', "", "window is missing"),
-        ('"Left"', '"Letf"', "did you mean 'Left'"),
+        ('"Left"', '"Letf"', r"actions\.keys\[0\] = 'Letf'.*did you mean 'Left'"),
+        ('"a", "space"', '"a", "A"', r"actions\.keys\[2\] = 'A'.*on every layout together with Shift.*'a'"),
         ('"Left"', '"F12"', "kill chord"),
-        ('keys = ["Left", "a", "space"]', "keys = []", "lists none"),
+        ('keys = ["Left", "a", "space"]', "keys = []", r"'tap' needs keys, but actions\.keys = \[\]"),
+        (BASE[BASE.index("commands = [") : BASE.index("keys =")], 'commands = ["noop"]\n', "none of the commands.*tap"),
         ('"noop", ', '"noop", "noop", ', "none twice"),
         ('"wheel"', '"whel"', "did you mean 'wheel'"),
         ("grid = [1920, 1080]", "grid = [1921, 1080]", "one place per pixel"),

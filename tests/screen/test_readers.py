@@ -1,4 +1,8 @@
 import copy
+import os
+import pickle
+import subprocess
+import sys
 
 import cv2
 import numpy as np
@@ -139,7 +143,21 @@ def test_python_function_gets_rgb_and_may_have_no_reading(tmp_path, monkeypatch)
     assert reader.read(canvas(colour=RED)) == 200.0
 
 
+def test_python_function_stands_beside_the_profile_and_survives_pickling(tmp_path):
+    (tmp_path / "beside_the_profile.py").write_text("def width(rgb):\n    return rgb.shape[1]\n")
+    builder = TableBuilder(tmp_path / "game.toml")
+    reader = make_reader("python", {"function": "beside_the_profile:width"}, builder, "reading.x")
+    assert reader.read(canvas()) == 60.0
+    script = "import pickle, sys; print(pickle.loads(bytes.fromhex(sys.argv[1])).folder)"
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p != str(tmp_path))}
+    command = [sys.executable, "-c", script, pickle.dumps(reader).hex()]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == str(tmp_path)
+    assert copy.deepcopy(reader).read(canvas()) == 60.0
+
+
 REGION = {"region": [0, 0, 4, 4]}
+LAMP = {"places": [[0, 0, 4, 4]], "lit_low": [9, 9, 9], "lit_high": [9, 9, 9]}
 
 
 @pytest.mark.parametrize(
@@ -151,16 +169,25 @@ REGION = {"region": [0, 0, 4, 4]}
         ("bar", {"region": [0, 0, 0, 4], "low": [0, 0, 0], "high": [1, 1, 1]}, "region"),
         ("bar", {"region": [0, 0, 4], "low": [0, 0, 0], "high": [1, 1, 1]}, "list of 4"),
         ("bar", REGION | {"low": [0, 0, 0], "high": [1, 1, 1], "grows": "rigth"}, "did you mean 'right'"),
+        ("bar", REGION | {"low": [0, 0, 0], "high": [1, 256, 1]}, r"high = \[1, 256, 1\] must lie between 0 and 255"),
+        ("colour", REGION | {"low": [0, 9, 0], "high": [1, 8, 1]}, r"no part of low above that of high"),
+        ("lamps", LAMP | {"unlit_low": [5, 0, 0], "unlit_high": [4, 0, 0]}, r"unlit_low = \[5, 0, 0\]"),
+        ("lamps", LAMP | {"places": [], "unlit_low": [0, 0, 0], "unlit_high": [4, 0, 0]}, "at least one lamp"),
+        ("brightness", {"every": 0}, "every = 0 must be at least 1"),
         ("template", {"picture": "missing.png"}, "does not exist"),
+        ("template", {"picture": "picture.png", "least": 1.5}, r"least = 1\.5 must be"),
         ("template", {"picture": "flat.png"}, "one colour"),
         ("template", {"picture": "digits.txt"}, "no image"),
         ("digits", REGION | {"cell": 4, "low": [0, 0, 0], "high": [1, 1, 1], "digits": "digits.txt"}, "wide"),
         ("python", {"function": "no_such_module:f"}, "no_such_module"),
         ("python", {"function": "math:no_such"}, "no_such"),
         ("python", {"function": "math:pi"}, "not callable"),
+        ("python", {"function": "raises_at_import:f"}, "ZeroDivisionError"),
     ],
 )
 def test_wrong_options_name_the_field(kind, options, match, tmp_path, digits):
     cv2.imwrite(str(tmp_path / "flat.png"), np.full((4, 4, 3), 7, np.uint8))
+    cv2.imwrite(str(tmp_path / "picture.png"), np.arange(48, dtype=np.uint8).reshape(4, 4, 3))
+    (tmp_path / "raises_at_import.py").write_text("1 / 0\n")
     with pytest.raises(ProfileError, match=match):
         make_reader(kind, options, TableBuilder(tmp_path / "game.toml"), "reading.x")

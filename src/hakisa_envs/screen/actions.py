@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from hakisa_envs.screen.input.keys import denied_reason, keysym
+from hakisa_envs.screen.errors import InputError
+from hakisa_envs.screen.input.keys import keysym
 from hakisa_envs.spaces import ConditionalMultiDiscrete
 
 if TYPE_CHECKING:
@@ -30,31 +31,32 @@ class ActionMap:
         names: Every key and button that may be pressed, by scripts and the probe too.
 
     Raises:
-        InputError: If a key is unknown or must not be pressed.
-        ValueError: If the commands need keys, buttons, steps or a grid that the profile does not give.
+        ValueError: If a key is unknown or must not be pressed, or the commands need keys, buttons, steps or a grid that
+            the profile does not give. The message begins with the field.
     """
 
     def __init__(self, profile: GameProfile) -> None:
         self.actions = actions = profile.actions
-        if not actions.commands or len(set(actions.commands)) < len(actions.commands):
-            raise ValueError(f"commands={list(actions.commands)} must name at least one command, and none twice.")
-        for key in actions.keys:
-            keysym(key)
+        commands = list(actions.commands)
+        if not commands or len(set(commands)) < len(commands):
+            raise ValueError(f"actions.commands = {commands} must name at least one command, and none twice.")
+        if actions.keys and not set(commands) & set(KEY_COMMANDS):
+            raise ValueError(
+                f"actions.keys = {list(actions.keys)} are pressed by none of the commands {commands}; add one of "
+                f"{', '.join(KEY_COMMANDS)}."
+            )
         size = profile.window.size
         if min(actions.grid) < 1 or (size and (actions.grid[0] > size[0] or actions.grid[1] > size[1])):
-            raise ValueError(f"grid={list(actions.grid)} must be at least 1 and at most one place per pixel.")
+            raise ValueError(f"actions.grid = {list(actions.grid)} must be at least 1, at most one place per pixel.")
         self.sizes = [self._sizes(command) for command in actions.commands]
         counts = np.maximum(np.max(self.sizes, axis=0), 1)
         self.space = ConditionalMultiDiscrete([len(actions.commands), *counts.tolist()], self.sizes)
-        scripted = [step for script in (profile.start, profile.reset) for step in script]
-        keys = {*actions.keys, *(step.key for step in scripted), profile.pause.key} - {""}
-        if profile.probe is not None:
-            keys.add(profile.probe.key)
-        for key in keys:
-            if (reason := denied_reason(key)) is not None:
-                raise ValueError(f"The key {key!r} must not be pressed: {reason}.")
-            keysym(key)
-        self.names = sorted({*keys, *BUTTON.values()})
+        for where, key in profile.key_fields():
+            try:
+                keysym(key)
+            except InputError as error:
+                raise ValueError(f"{where} = {key!r}: {error}") from error
+        self.names = sorted({key for _, key in profile.key_fields()} | set(BUTTON.values()))
 
     def _sizes(self, command: str) -> tuple[int, int]:
         actions = self.actions
@@ -70,7 +72,7 @@ class ActionMap:
             return actions.grid if command in PLACE_COMMANDS else (0, 0)
         if choices[0] == 0:
             needs = "keys" if command in KEY_COMMANDS else "buttons" if command in BUTTON_COMMANDS else "steps"
-            raise ValueError(f"The command {command!r} needs {needs}, and the profile lists none.")
+            raise ValueError(f"actions.commands: {command!r} needs {needs}, but actions.{needs} = [] lists none.")
         return choices
 
     def commands(self, action: ArrayLike, area: Region) -> list[tuple[Any, ...]]:

@@ -75,6 +75,8 @@ def open_display(
         if not os.environ.get("DISPLAY"):
             raise DisplayError("display='current' needs DISPLAY, which is not set. Use display='xvfb'.")
         kind = os.environ["DISPLAY"]
+    elif kind.partition(".")[0] == os.environ.get("DISPLAY", "").partition(".")[0]:
+        _refuse_wayland()  # the desktop's own, by its name
     return Display(kind, owned=False)
 
 

@@ -28,7 +28,15 @@ class WindowError(ScreenError):
 
 
 class InputError(ScreenError):
-    """The input server did not answer, died, or was asked for something it must not do."""
+    """The input server did not answer, died, or was asked for something it must not do.
+
+    Attributes:
+        key: The key that cannot be pressed, if it is one.
+    """
+
+    def __init__(self, message: str, key: str = "") -> None:
+        super().__init__(message)
+        self.key = key
 
 
 class ResetError(ScreenError):

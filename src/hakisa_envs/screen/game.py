@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -34,16 +34,20 @@ class Launch:
     """How the game is started. With an empty ``command`` it is not: its window must be there already.
 
     Attributes:
-        command: Program and arguments. ``{python}`` is this Python, ``{profile}`` the profile's folder.
+        command: Program and arguments. ``{python}`` is this Python, ``{profile}`` the profile's folder, where a program
+            such as ``./game`` is looked for too.
         search: Folders in which the program is looked for after PATH (Debian keeps games in one that root lacks).
         environment: Variables to set. HOME, unless given, is an empty folder of the game's own.
         files: Files to write before the start, path below that HOME -> content (written as Latin-1).
+        folder: Where it runs, for games that look for their data there; relative to the profile's folder. Default:
+            that HOME.
     """
 
     command: tuple[str, ...] = ()
     search: tuple[str, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
     files: Mapping[str, str] = field(default_factory=dict)
+    folder: str = ""
 
 
 @dataclass(frozen=True)
@@ -66,11 +70,11 @@ class Screen:
     """The X display that is started for the game.
 
     Attributes:
-        size: Its width and height.
+        size: Its width and height. Default: those of the window if it has a given size, else 1280 x 720.
         window_manager: Program to run in it, such as ``"openbox"``; most games need none.
     """
 
-    size: tuple[int, int] = (1280, 720)
+    size: tuple[int, int] | None = None
     window_manager: str = ""
 
 
@@ -96,7 +100,7 @@ class Actions:
     """What the agent can do.
 
     Attributes:
-        commands: Those it may choose from, in the order of the first head.
+        commands: Those it may choose from, in the order of the first head. Default: only to look.
         keys: Keys for tap, hold, hold_only and release, by their X names.
         buttons: Mouse buttons for button_tap, button_hold and button_release.
         grid: Columns and rows of places for move and clicks over what the agent sees; one per pixel is allowed.
@@ -105,7 +109,7 @@ class Actions:
         tap_ms: How long a tap lasts.
     """
 
-    commands: tuple[Command, ...] = ("noop", "tap")
+    commands: tuple[Command, ...] = ("noop",)
     keys: tuple[str, ...] = ()
     buttons: tuple[Literal["left", "middle", "right"], ...] = ("left", "right")
     grid: tuple[int, int] = (32, 18)
@@ -225,7 +229,7 @@ class GameProfile:
 
     Attributes:
         name: Its name.
-        folder: Where its templates lie: the folder of its TOML file.
+        folder: Where its templates lie: the folder of its TOML file, absolute.
         episodes: The sorts of episodes that it has, the default first; empty if there is but one.
         start: Script after a launch.
         reset: Script before every episode.
@@ -247,3 +251,36 @@ class GameProfile:
     reset: tuple[Step, ...] = ()
     pause: Pause = Pause()
     probe: ProbeTarget | None = None
+
+    @property
+    def screen_size(self) -> tuple[int, int]:
+        """Width and height of a display that is started for it."""
+        return self.screen.size or self.window.size or (1280, 720)
+
+    def key_fields(self) -> Iterator[tuple[str, str]]:
+        """Every key that may be pressed, with the field that it stands in."""
+        yield from ((f"actions.keys[{i}]", key) for i, key in enumerate(self.actions.keys))
+        for name, script in (("start", self.start), ("reset", self.reset)):
+            yield from ((f"{name}[{i}].key", step.key) for i, step in enumerate(script) if step.key)
+        if self.pause.key:
+            yield "pause.key", self.pause.key
+        if self.probe is not None:
+            yield "probe.key", self.probe.key
+
+    def outside(self, width: int, height: int) -> tuple[str, Region] | None:
+        """A region that does not lie in a client area of this size, with its field; None if all do."""
+        area = Region(0, 0, width, height)
+        return next(
+            ((where, region) for where, region in self.region_fields() if region.intersect(area) != region), None
+        )
+
+    def region_fields(self) -> Iterator[tuple[str, Region]]:
+        """Every part of the client area that is looked at, with the field that it stands in."""
+        if self.observation.region is not None:
+            yield "observation.region", self.observation.region
+        for reading in self.readings:
+            region = getattr(reading.reader, "region", None)
+            if region is not None:
+                yield f"reading.{reading.name}.region", region
+            for i, place in enumerate(getattr(reading.reader, "places", ())):
+                yield f"reading.{reading.name}.places[{i}]", place

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from hakisa_envs.screen import game as parts
-from hakisa_envs.screen.errors import InputError, ProfileError
+from hakisa_envs.screen.errors import ProfileError
 from hakisa_envs.screen.game import GameProfile
 from hakisa_envs.screen.readers import make_reader
 from hakisa_envs.screen.tables import TableBuilder, nearest
@@ -86,7 +86,7 @@ def parse_profile(table: Mapping[str, Any], path: Path) -> GameProfile:
         entries = builder.value(table.get(key, []), list, key)
         name = {"reward": "rewards", "end": "ends"}.get(key, key)
         values[name] = tuple(builder.table(item, entry, f"{key}[{i}]") for i, item in enumerate(entries))
-    profile = GameProfile(folder=path.parent, **values)
+    profile = GameProfile(folder=path.parent.absolute(), **values)
     _check(profile, builder)
     return profile
 
@@ -126,7 +126,7 @@ def _check(profile: GameProfile, builder: TableBuilder) -> None:
     for where, step in scripts:
         if (step.do == "press") != bool(step.key) or (step.do == "click") != (step.place is not None):
             raise builder.error(where, None, "must have a key to press or a place to click, as its do says", "")
-        if step.do == "wait" and step.seconds <= 0:
+        if step.do == "wait" and step.seconds == 0:
             raise builder.error(f"{where}.seconds", step.seconds, "must be more than 0", "")
     _check_numbers(profile, builder)
     try:
@@ -135,8 +135,15 @@ def _check(profile: GameProfile, builder: TableBuilder) -> None:
         raise builder.error("window.title", profile.window.title, f"is no regular expression: {error}", "") from error
     try:
         ActionMap(profile)
-    except (ValueError, InputError) as error:
-        raise ProfileError(f"{builder.path}: actions: {error}") from error
+    except ValueError as error:
+        raise ProfileError(f"{builder.path}: {error}") from error
+
+
+def _script_numbers(name: str, script: tuple[parts.Step, ...]) -> Iterable[tuple[str, float, float, float]]:
+    for i, step in enumerate(script):
+        for field, value in (("hold_ms", step.hold_ms), ("seconds", step.seconds), ("timeout", step.timeout)):
+            yield f"{name}[{i}].{field}", value, 0.0, 60_000.0 if field == "hold_ms" else 3600.0
+        yield f"{name}[{i}].again", step.again, 0.0, 3600.0
 
 
 def _check_numbers(profile: GameProfile, builder: TableBuilder) -> None:
@@ -147,19 +154,25 @@ def _check_numbers(profile: GameProfile, builder: TableBuilder) -> None:
         ("observation.stack", observation.stack, 1, 64),
         ("observation.size[0]", observation.size[0], 1, 4096),
         ("observation.size[1]", observation.size[1], 1, 4096),
-        ("screen.size[0]", profile.screen.size[0], 1, 16384),
-        ("screen.size[1]", profile.screen.size[1], 1, 16384),
+        *((f"screen.size[{i}]", side, 1, 16384) for i, side in enumerate(profile.screen.size or ())),
+        *((f"window.size[{i}]", side, 1, 16384) for i, side in enumerate(profile.window.size or ())),
+        ("window.timeout", profile.window.timeout, 0.01, 3600.0),
         *([] if profile.probe is None else [("probe.change", profile.probe.change, 1e-9, 1e9)]),
+        *((f"end[{i}].steps", end.steps, 1, 1_000_000) for i, end in enumerate(profile.ends)),
+        *((f"reward[{i}].weight", reward.weight, -1e9, 1e9) for i, reward in enumerate(profile.rewards)),
+        *((f"reward[{i}].most", reward.most, 0.0, float("inf")) for i, reward in enumerate(profile.rewards)),
+        *(number for name in ("start", "reset") for number in _script_numbers(name, getattr(profile, name))),
     ]:
         if not low <= value <= high:
-            raise builder.error(where, value, f"must lie between {low} and {high}", "")
+            raise builder.error(where, value, f"must lie between {low:g} and {high:g}", "")
     size = profile.window.size
-    regions = [("observation", observation.region)]
-    regions += [(f"reading.{reading.name}", getattr(reading.reader, "region", None)) for reading in profile.readings]
-    for where, region in regions:
-        if region and size and (region.left + region.width > size[0] or region.top + region.height > size[1]):
-            given = [region.left, region.top, region.width, region.height]
-            raise builder.error(f"{where}.region", given, f"must lie inside the window, {size[0]} x {size[1]}", "")
+    if size and (size[0] > profile.screen_size[0] or size[1] > profile.screen_size[1]):
+        given = list(profile.screen_size)
+        raise builder.error("screen.size", given, f"must be as large as the window, {size[0]} x {size[1]}", "")
+    if size and (outside := profile.outside(*size)):
+        where, region = outside
+        given = [region.left, region.top, region.width, region.height]
+        raise builder.error(where, given, f"must lie inside the window, {size[0]} x {size[1]}", "")
     for name in ("start", "reset"):
         for i, step in enumerate(getattr(profile, name)):
             if step.place and size and not (0 <= step.place[0] < size[0] and 0 <= step.place[1] < size[1]):

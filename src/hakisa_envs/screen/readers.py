@@ -14,6 +14,7 @@ Regions are left, top, width, height in the window's client area, colours red, g
 from __future__ import annotations
 
 import importlib
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -51,6 +52,20 @@ def in_range(pixels: Pixels, low: Colour, high: Colour) -> Mask:
     return found
 
 
+def check_range(low: Colour, high: Colour, names: str = "{}") -> None:
+    """Refuse colours that no pixel can have.
+
+    Raises:
+        ValueError: If they do not hold 0 <= low <= high <= 255.
+    """
+    if not all(0 <= least <= most <= 255 for least, most in zip(low, high, strict=True)):
+        low_name, high_name = names.format("low"), names.format("high")
+        raise ValueError(
+            f"{low_name} = {list(low)} and {high_name} = {list(high)} must lie between 0 and 255, and no part of "
+            f"{low_name} above that of {high_name}"
+        )
+
+
 @dataclass(frozen=True)
 class Digits:
     """A whole number, right aligned in cells of one width, compared with pictures of the digits.
@@ -72,6 +87,7 @@ class Digits:
     different: int = 10
 
     def __post_init__(self) -> None:
+        check_range(self.low, self.high)
         if not 1 <= self.cell <= self.region.width:
             raise ValueError(f"cell={self.cell} must be at least 1 and at most the region's width, {self.region.width}")
         for digit, picture in self._pictures.items():
@@ -126,6 +142,9 @@ class Bar:
     high: Colour
     grows: Literal["right", "left", "up", "down"] = "right"
 
+    def __post_init__(self) -> None:
+        check_range(self.low, self.high)
+
     def read(self, pixels: Pixels) -> float | None:
         """The share that is filled."""
         mask = in_range(self.region.of(pixels), self.low, self.high)
@@ -152,6 +171,12 @@ class Lamps:
     lit_high: Colour
     unlit_low: Colour
     unlit_high: Colour
+
+    def __post_init__(self) -> None:
+        if not self.places:
+            raise ValueError("places = [] must name at least one lamp")
+        check_range(self.lit_low, self.lit_high, "lit_{}")
+        check_range(self.unlit_low, self.unlit_high, "unlit_{}")
 
     def read(self, pixels: Pixels) -> float | None:
         """The number of lit lamps."""
@@ -180,6 +205,8 @@ class Template:
     least: float = 0.95
 
     def __post_init__(self) -> None:
+        if not 0 < self.least <= 1:
+            raise ValueError(f"least = {self.least} must be more than 0 and at most 1")
         height, width = self._template.shape[:2]
         if self.region and (self.region.height < height or self.region.width < width):
             raise ValueError(f"region is smaller than the picture, {width} x {height}")
@@ -221,6 +248,9 @@ class ColourShare:
     low: Colour
     high: Colour
 
+    def __post_init__(self) -> None:
+        check_range(self.low, self.high)
+
     def read(self, pixels: Pixels) -> float | None:
         """The share."""
         return float(in_range(self.region.of(pixels), self.low, self.high).mean())
@@ -237,6 +267,10 @@ class Brightness:
 
     region: Region | None = None
     every: int = 1
+
+    def __post_init__(self) -> None:
+        if self.every < 1:
+            raise ValueError(f"every = {self.every} must be at least 1")
 
     def read(self, pixels: Pixels) -> float | None:
         """The mean."""
@@ -286,12 +320,18 @@ class PythonReader:
 
     Attributes:
         function: ``"module:function"``; the module is imported when the profile is loaded.
+        folder: Where the module is looked for after all other places; in a profile: by default the profile's folder.
     """
 
     function: str
+    folder: str = ""
 
     def __post_init__(self) -> None:
         _ = self._callable
+
+    def __reduce__(self) -> tuple[type[PythonReader], tuple[str, str]]:
+        # Made anew in another process, which may not find the module before it knows the folder.
+        return PythonReader, (self.function, self.folder)
 
     def read(self, pixels: Pixels) -> float | None:
         """What it returns."""
@@ -301,12 +341,14 @@ class PythonReader:
     @cached_property
     def _callable(self) -> Callable[[Pixels], float | None]:
         module, _, name = self.function.partition(":")
+        if self.folder and self.folder not in sys.path:
+            sys.path.append(self.folder)
         try:
             function = getattr(importlib.import_module(module), name)
-        except (ImportError, AttributeError, ValueError) as error:
-            raise ValueError(f"function={self.function!r} must be 'module:function': {error}") from error
+        except Exception as error:  # the module may raise anything
+            raise ValueError(f"function = {self.function!r} must be 'module:function': {error!r}") from error
         if not callable(function):
-            raise ValueError(f"function={self.function!r} is not callable")
+            raise ValueError(f"function = {self.function!r} is not callable")
         result: Callable[[Pixels], float | None] = function
         return result
 
@@ -334,6 +376,8 @@ def make_reader(kind: str, options: Mapping[str, Any], builder: TableBuilder, wh
         raise builder.error(
             f"{where}.kind", kind, f"is no reader{nearest(kind, READERS)}", f"There are {', '.join(READERS)}."
         )
+    if kind == "python":
+        options = {"folder": str(builder.path.parent.absolute()), **options}
     try:
         reader: Reader = builder.table(dict(options), READERS[kind], where)
     except ProfileError:

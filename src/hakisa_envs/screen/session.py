@@ -14,7 +14,7 @@ from pathlib import Path
 
 from hakisa_envs.screen.capture import Capture, Frame
 from hakisa_envs.screen.display import Display, open_display
-from hakisa_envs.screen.errors import InputError, ProcessError, ReaderError, WindowError
+from hakisa_envs.screen.errors import InputError, ProcessError, ProfileError, ReaderError, WindowError
 from hakisa_envs.screen.game import GameProfile
 from hakisa_envs.screen.image import Region
 from hakisa_envs.screen.input.client import Command, InputClient, Report
@@ -76,7 +76,7 @@ class Session:
         try:
             self.folder = Path(tempfile.mkdtemp(prefix="hakisa-"))
             self._keeper.remove_in_the_end(self.folder)
-            self.display = open_display(display, profile.screen.size, self._keeper, log=self.folder / "display.log")
+            self.display = open_display(display, profile.screen_size, self._keeper, log=self.folder / "display.log")
             self.dry = not (self.display.owned if armed is None else armed)
             self.input = InputClient(None if self.dry else self.display.name, names, timeout=timeout)
             self.input.start()  # it is ready by the time that the window is there
@@ -213,12 +213,11 @@ class Session:
         for name, content in launch.files.items():
             (home / name).parent.mkdir(parents=True, exist_ok=True)
             (home / name).write_text(content, encoding="latin-1")
-        words = [
-            word.replace("{python}", sys.executable).replace("{profile}", str(self.profile.folder))
-            for word in launch.command
-        ]
+        profile = self.profile.folder
+        words = [word.replace("{python}", sys.executable).replace("{profile}", str(profile)) for word in launch.command]
         search = os.pathsep.join([os.environ.get("PATH", os.defpath), *launch.search])
-        program = shutil.which(words[0], path=search)
+        # Like all paths in a profile, that of a program is relative to the profile's folder.
+        program = shutil.which(str(profile / words[0]) if "/" in words[0] else words[0], path=search)
         if program is None:
             raise ProcessError(
                 f"The game {self.profile.name!r} needs the program {words[0]!r}, which is not installed."
@@ -228,7 +227,10 @@ class Session:
         inherited.pop("WAYLAND_DISPLAY", None)
         environment = {**inherited, "HOME": str(home), **launch.environment, "DISPLAY": display.name}
         self._game = self._keeper.launch(
-            [program, *words[1:]], environment=environment, folder=str(home), log=self.folder / "game.log"
+            [program, *words[1:]],
+            environment=environment,
+            folder=str(profile / launch.folder if launch.folder else home),
+            log=self.folder / "game.log",
         )
 
     def _launch_manager(self, name: str) -> None:
@@ -246,9 +248,11 @@ class Session:
         try:
             self.input.wait_ready()
         except InputError as error:  # a key that this layout lacks, most of the time
+            fields = [where for where, key in self.profile.key_fields() if key == error.key]
             raise InputError(
                 f"The profile {self.profile.name!r} in {self.profile.folder} cannot be played on display "
-                f"{self.display.name}: {error} Keys stand in actions.keys, pause.key and the scripts."
+                f"{self.display.name}: {''.join(f'{where} = {error.key!r}: ' for where in fields)}{error}",
+                error.key,
             ) from error
 
     def _find_window(self) -> None:
@@ -262,6 +266,13 @@ class Session:
         region = self._thread.call(self._finder.state, self.timeout).region
         width, height = wanted.size or (region.width, region.height)
         self.area = Region(0, 0, width, height)
+        if outside := self.profile.outside(width, height):
+            where, part = outside
+            raise ProfileError(
+                f"The profile {self.profile.name!r} in {self.profile.folder}: {where} = "
+                f"{[part.left, part.top, part.width, part.height]} must lie inside the window, which came up "
+                f"{width} x {height}. If it grows after that, give its size: window.size."
+            )
         # Games resize their window while they start.
         view = self._await(lambda view: not view.resized, 2.0)
         if view.resized and self.dry:

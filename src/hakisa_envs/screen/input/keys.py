@@ -55,14 +55,21 @@ def keysym(name: str) -> int:
     xk = import_extra("Xlib.XK", extra="screen", needed_by="a live game")
     reason = denied_reason(name)
     if reason is not None:
-        raise InputError(f"The key {name!r} must not be pressed: {reason}.")
+        raise InputError(f"The key {name!r} must not be pressed: {reason}.", name)
     value: int = xk.string_to_keysym(name)
     if value == 0:
         # A capital letter is a keysym of its own, but never a key without Shift.
         names = {key[3:].lower(): key[3:] for key in reversed(vars(xk)) if key.startswith("XK_")}
-        near = difflib.get_close_matches(name.lower(), names, n=1)
-        hint = f"did you mean {names[near[0]]!r}?" if near else "names are those of X keysyms: 'Left', 'space', 'a'."
-        raise InputError(f"There is no key {name!r}: {hint}")
+        meant = next((word for word in names.values() if len(name) == 1 and vars(xk)[f"XK_{word}"] == ord(name)), None)
+        near = [meant] if meant else [names[word] for word in difflib.get_close_matches(name.lower(), names, n=1)]
+        hint = f"did you mean {near[0]!r}?" if near else "names are those of X keysyms: 'Left', 'space', 'a'."
+        raise InputError(f"There is no key {name!r}: {hint}", name)
+    if len(name) == 1 and name.isupper():
+        raise InputError(
+            f"The key {name!r} is on every layout together with Shift only. Name the key without it, {name.lower()!r}, "
+            "and hold 'Shift_L' as a key of its own.",
+            name,
+        )
     return value
 
 
@@ -83,13 +90,14 @@ def resolve(display: Any, names: Iterable[str]) -> dict[str, Contact]:
             continue
         places = [(code, index) for code, index in display.keysym_to_keycodes(keysym(name)) if code]
         if not places:
-            raise InputError(f"The key {name!r} is not on the keyboard layout of this display.")
+            raise InputError(f"The key {name!r} is not on the keyboard layout of this display.", name)
         codes = [code for code, index in places if index == 0]
         if not codes:
             plain = _plain_name(display, places[0][0])
             raise InputError(
                 f"The key {name!r} is on this layout only together with a modifier. Name the key without it"
-                f"{f', {plain!r},' if plain else ''} and hold the modifier as a key of its own."
+                f"{f', {plain!r},' if plain else ''} and hold the modifier as a key of its own.",
+                name,
             )
         found[name] = Contact(name, "key", codes[0])
     return found
