@@ -20,7 +20,7 @@ from hakisa_envs.screen.conditions import Condition
 from hakisa_envs.screen.display import open_display
 from hakisa_envs.screen.env import ScreenGameEnv
 from hakisa_envs.screen.errors import InputError, Killed, ProfileError, ReaderError, ResetError, ScreenError
-from hakisa_envs.screen.game import Launch, Reading, Step, Window
+from hakisa_envs.screen.game import Actions, GameProfile, Launch, Reading, Step, Window
 from hakisa_envs.screen.image import Region
 from hakisa_envs.screen.processes import Keeper
 from hakisa_envs.screen.profile import load_profile
@@ -29,6 +29,10 @@ from hakisa_envs.screen.readers import Brightness
 from .helpers import RawEvents, Screen, gone, open_fds, wait_until
 
 NOOP, FLASH, LEFT, HOLD_LEFT, RELEASE_LEFT = [0, 0, 0], [1, 0, 0], [1, 1, 0], [2, 1, 0], [3, 1, 0]
+
+INPUT_MASK = (
+    X.KeyPressMask | X.KeyReleaseMask | X.ButtonPressMask | X.ButtonReleaseMask | X.PointerMotionMask
+)  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -123,6 +127,57 @@ def test_click_hits_the_pixel_that_describe_names(env, cell):
     x, y = cell[0] * 10 + 5, cell[1] * 10 + 5
     assert env.describe([4, *cell]) == f"move the pointer to ({x}, {y}), then press the left button for 20 ms"
     assert tuple(picture[y, x]) == (30, 200, 30)
+
+
+EVERY_COMMAND = {
+    ("noop", 0, 0): [],
+    ("tap", 1, 0): [("down", "Left"), ("up", "Left")],
+    ("hold", 1, 0): [("down", "Left")],
+    ("hold_only", 2, 0): [("up", "Left"), ("down", "Right")],
+    ("hold", 0, 0): [("down", "space")],
+    ("release", 0, 0): [("up", "space")],
+    ("release_all", 0, 0): [("up", "Right")],
+    ("move", 3, 5): [("at", 35, 55)],
+    ("left_click", 0, 23): [("at", 5, 235), ("down", 1), ("up", 1)],
+    ("right_click", 31, 0): [("at", 315, 5), ("down", 3), ("up", 3)],
+    ("move_by", 0, 1): [("at", 308, 12)],
+    ("button_tap", 1, 0): [("down", 3), ("up", 3)],
+    ("button_hold", 0, 0): [("down", 1)],
+    ("button_release", 0, 0): [("up", 1)],
+    ("wheel", 1, 0): [("down", 4), ("up", 4)],
+    ("wheel", 0, 0): [("down", 5), ("up", 5)],
+}  # in this order: what is held goes up again
+
+
+def test_every_command_reaches_the_window_as_a_real_device_would(xserver, screen):
+    window = screen.window(0, 0, 320, 240, title="every command")
+    window.change_attributes(event_mask=INPUT_MASK)
+    commands = tuple(dict.fromkeys(name for name, *_ in EVERY_COMMAND))
+    keys = ("space", "Left", "Right")
+    actions = Actions(commands=commands, keys=keys, grid=(32, 24), steps=(-7, 7), rate=10.0)
+    env = ScreenGameEnv(
+        GameProfile("every", Path(), Window("^every command$"), actions=actions), display=xserver, armed=True
+    )
+    env.reset()
+    names = {screen.keycode(XK.string_to_keysym(key)): key for key in keys}
+    for (command, first, second), expected in EVERY_COMMAND.items():
+        screen.events()
+        env.step([commands.index(command), first, second])
+        info = env.step([commands.index("noop"), 0, 0])[4]  # a tap has ended then
+        happened = []
+        for event in screen.events():
+            if event.type == X.MotionNotify:
+                happened.append(("at", event.event_x, event.event_y))
+            elif event.type in (X.KeyPress, X.KeyRelease, X.ButtonPress, X.ButtonRelease):
+                verb = "down" if event.type in (X.KeyPress, X.ButtonPress) else "up"
+                is_key = event.type in (X.KeyPress, X.KeyRelease)
+                happened.append((verb, names[event.detail] if is_key else event.detail))
+                assert not event.send_event
+        assert happened == expected, command
+        assert (info["refused"], info["dropped"]) == (0, 0)
+    assert not screen.held()
+    env.close()
+    window.destroy()
 
 
 def test_held_keys_are_what_info_says_and_what_x_says(env, person):

@@ -4,6 +4,8 @@ import itertools
 import os
 import shutil
 import signal
+import subprocess
+import sys
 import time
 
 import pytest
@@ -11,7 +13,7 @@ import pytest
 from hakisa_envs.screen.env import ScreenGameEnv
 
 from .ball_tracker import LAUNCH, NOTHING, BallTracker
-from .helpers import wait_until
+from .helpers import gone, wait_until
 
 SEARCH = os.pathsep.join([os.environ.get("PATH", ""), "/usr/games", "/usr/local/games"])
 pytestmark = pytest.mark.skipif(
@@ -75,6 +77,27 @@ def test_paused_game_stands_still(env):
     assert (env._session.look().frame.pixels == first).all()
     env.resume()
     wait_until(lambda: not env.step(LAUNCH)[4]["duplicate"])
+
+
+def test_set_gid_game_is_gone_two_seconds_after_the_trainer_was_killed():
+    """Its set-gid program loses PR_SET_PDEATHSIG when it starts, so others must end it."""
+    source = (
+        "from hakisa_envs.screen.env import ScreenGameEnv\n"
+        "import time\n"
+        "env = ScreenGameEnv('lbreakout2', timeout=5.0)\n"
+        "env.reset()\n"
+        "env.pause()\n"  # stopped, it hears nothing
+        "print(env.session._game.pid, env.session.display.server.pid, flush=True)\n"
+        "time.sleep(1000)\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    trainer = subprocess.Popen([sys.executable, "-c", source], stdout=subprocess.PIPE, text=True, env=environment)
+    pids = [int(word) for word in trainer.stdout.readline().split()]
+    assert len(pids) == 2
+    trainer.kill()
+    trainer.wait()
+    trainer.stdout.close()
+    wait_until(lambda: all(gone(pid) for pid in pids), 2.0)
 
 
 def test_killed_game_is_started_again(env):
