@@ -1,4 +1,11 @@
-"""LBreakout2 live: PPO from pixels and keys, against random play and a scripted ball tracker, in one run."""
+"""LBreakout2 live: PPO from pixels and keys, against random play and a scripted ball tracker, in one run.
+
+What there is so far is kept after each part of the run: the figures and the curve of learning in
+benchmarks/results/lbreakout2.json and .png, a video of the trained agent beside them as .mp4, and a still picture of
+its game, at the highest score of the video, in docs/images/lbreakout2.jpg. Checkpoints are in a run folder.
+
+    python benchmarks/screen_learning.py
+"""
 
 from __future__ import annotations
 
@@ -13,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import _results
+import cv2
 import gymnasium as gym
 import numpy as np
 import torch
@@ -20,6 +28,8 @@ from gymnasium.vector import VectorEnv, VectorWrapper
 from gymnasium.wrappers import TimeLimit
 
 from hakisa_algos import PPO
+from hakisa_algos.cli.scene import Scene
+from hakisa_algos.errors import require
 from hakisa_algos.learners.ppo import FOR_PICTURES
 from hakisa_algos.policy.observations import ObservationLayout
 from hakisa_algos.policy.policy import Decision
@@ -35,6 +45,7 @@ from tests.screen.ball_tracker import BallTracker
 GAME = "lbreakout2"
 POINTS = 100  # of the game, per unit of reward
 LONGEST_S = 120  # a life that lasts longer is cut
+PICTURES = Path(__file__).parents[1] / "docs" / "images"
 MORE_THAN_RANDOM, OF_THE_TRACKER = 5.0, 0.2
 
 # 30 minutes of 8 games at 30 Hz are 432,000 steps, half of what FOR_PICTURES is made for, from half as many envs. A
@@ -186,29 +197,40 @@ def draw(path: Path, curve: Curve, levels: Mapping[str, float]) -> None:
     figure.savefig(path)
 
 
-def film(agent: PPO, path: Path, hz: float, seconds: float) -> None:
-    """What the trained agent's game looks like."""
+def film(agent: PPO, video_path: Path, still_path: Path, hz: float, seconds: float) -> None:
+    """What the trained agent's game looks like: a video, and what it sees beside the window at its best moment."""
     env = ScreenGameEnv(GAME, rate=hz, timeout=5.0, render_mode="rgb_array", episode="game")
+    best, scene = -1.0, None
     try:
-        with VideoWriter(path, hz) as video:
+        with VideoWriter(video_path, hz) as video:
             observation, _ = env.reset()
             state, over = None, False
             for _ in range(round(seconds * hz)):
                 if over:
                     observation, _ = env.reset()
                 action, state = agent.predict(observation, state, deterministic=False)
-                observation, _, terminated, truncated, _ = env.step(action)
+                words = env.describe(action)
+                observation, _, terminated, truncated, info = env.step(action)
                 over = terminated or truncated
                 picture = env.render()
                 assert picture is not None
                 video.add(picture)
+                score, lives = (info["readings"].get(name) for name in ("score", "lives"))
+                if score is not None and lives is not None and score > best:
+                    best = score
+                    seen = np.repeat(observation[-1, ..., None], 3, axis=2)
+                    scene = Scene(seen, picture)
+                    still = scene.draw(seen, picture, [f"{score:.0f} points, {lives:.0f} balls left; {words}"])
     finally:
         env.close()
+    if scene is not None:
+        still_path.parent.mkdir(parents=True, exist_ok=True)
+        cv2.imwrite(str(still_path), still[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 88])
 
 
 def main() -> None:
     """Random play, training, the trained agent and the tracker, one after the other on the same displays."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--displays", type=int, default=8)
     parser.add_argument("--hz", type=float, default=30.0)
     parser.add_argument("--minutes", type=float, default=30.0, help="of live play to learn from")
@@ -217,24 +239,43 @@ def main() -> None:
     parser.add_argument("--config", type=json.loads, default={}, help="changed hyperparameters, as JSON")
     parser.add_argument("--threads", type=int, help="of torch; default: all cores")
     parser.add_argument("--video-seconds", type=float, default=30.0, help="0: no video")
-    parser.add_argument("--run", help="a run folder for checkpoints and metrics")
+    parser.add_argument("--run", help="the run folder; default: runs/NAME and the time")
     parser.add_argument("--name", default="lbreakout2", help="of the result files")
     arguments = parser.parse_args()
 
     total = round(arguments.minutes * 60 * arguments.hz) * arguments.displays
     given = {"total_steps": total, "num_envs": arguments.displays} | arguments.config
     config = dataclasses.replace(CONFIG, **given)
+    if arguments.video_seconds:
+        require("imageio_ffmpeg", "video")  # now, not after all the rest
+    run = arguments.run or f"runs/{arguments.name}-{time.strftime('%Y%m%d-%H%M%S')}"
     players: dict[str, dict[str, Any]] = {}
+    figures: dict[str, Any] = {
+        "game": f"{GAME}, Medium, from level 1",
+        "displays": arguments.displays,
+        "hz": arguments.hz,
+        "seed": arguments.seed,
+        "torch": torch.__version__,
+        "goal": {"over_random": MORE_THAN_RANDOM, "of_tracker": OF_THE_TRACKER},
+        "players": players,
+    }
     envs = make_games(arguments.displays, arguments.hz)
     try:
         players["random"] = measure("random", Drawn(envs, arguments.seed), envs, arguments.lives, arguments.seed)
+        _results.save(arguments.name, figures)
         agent = PPO(envs, config, seed=arguments.seed, threads=arguments.threads)
         curve = Curve(arguments.minutes)
         envs.restart()
         began = time.perf_counter()
-        agent.learn(callbacks=[curve], run=arguments.run)
+        agent.learn(callbacks=[curve], run=run)
         wall = time.perf_counter() - began
-        training = {
+        figures |= {
+            "config": dataclasses.asdict(agent.config),
+            "torch_threads": agent.threads,
+            "bf16": agent.policy.bf16,
+            "curve_steps_minutes_score": curve.points[:: max(1, len(curve.points) // 200)],
+        }
+        figures["training"] = training = {
             "wall_minutes": round(wall / 60, 2),
             "live_minutes": round(sum(agent._trainer.collector.nanoseconds.values()) / 6e10, 2),
             "env_steps": agent._trainer.step,
@@ -243,9 +284,14 @@ def main() -> None:
             **envs.shares(),
         }
         print(training, flush=True)
+        _results.save(arguments.name, figures)
         players["agent"] = measure("agent", agent.policy, envs, arguments.lives, arguments.seed)
     finally:
         envs.close()
+    path = _results.save(arguments.name, figures)
+    draw(path.with_suffix(".png"), curve, {"random": players["random"]["mean_score_per_life"]})
+    if arguments.video_seconds:
+        film(agent, path.with_suffix(".mp4"), PICTURES / f"{path.stem}.jpg", arguments.hz, arguments.video_seconds)
     games = Tally(ProcessVectorEnv([partial(make_tracked, arguments.hz)] * arguments.displays, step_timeout=15.0))
     try:
         players["tracker"] = measure("tracker", Drawn(games, 0), games, arguments.lives, arguments.seed)
@@ -257,28 +303,10 @@ def main() -> None:
     of_tracker = score["agent"] / max(score["tracker"], 1e-9)
     reached = over_random >= MORE_THAN_RANDOM and of_tracker >= OF_THE_TRACKER
     print(f"{over_random:.1f} x random, {of_tracker:.0%} of the tracker: {'reached' if reached else 'not reached'}")
-    path = _results.save(
-        arguments.name,
-        {
-            "game": f"{GAME}, Medium, from level 1",
-            "displays": arguments.displays,
-            "hz": arguments.hz,
-            "seed": arguments.seed,
-            "config": dataclasses.asdict(agent.config),
-            "torch_threads": agent.threads,
-            "bf16": agent.policy.bf16,
-            "torch": torch.__version__,
-            "players": players,
-            "agent_over_random": round(over_random, 2),
-            "agent_of_tracker": round(of_tracker, 3),
-            "goal": {"over_random": MORE_THAN_RANDOM, "of_tracker": OF_THE_TRACKER, "reached": bool(reached)},
-            "training": training,
-            "curve_steps_minutes_score": curve.points[:: max(1, len(curve.points) // 200)],
-        },
-    )
+    figures["goal"]["reached"] = bool(reached)
+    figures |= {"agent_over_random": round(over_random, 2), "agent_of_tracker": round(of_tracker, 3)}
+    path = _results.save(arguments.name, figures)
     draw(path.with_suffix(".png"), curve, {name: score[name] for name in ("random", "tracker")})
-    if arguments.video_seconds:
-        film(agent, path.with_suffix(".mp4"), arguments.hz, arguments.video_seconds)
     print(path)
 
 
