@@ -32,6 +32,11 @@ def open_fds():
     return len(os.listdir("/proc/self/fd"))
 
 
+def game_window(screen):
+    """The window of the game that ships, "flash"."""
+    return next(w for w in screen.root.query_tree().children if w.get_wm_name() == "Hakisa flash")
+
+
 class Screen:
     """A second X client: draws windows, listens to keys, and says what is held down."""
 

@@ -12,7 +12,7 @@ from hakisa_envs.screen.game import ProbeTarget
 from hakisa_envs.screen.probe import ANSWER_S, LatencyProbe, percentiles
 from hakisa_envs.screen.profile import load_profile
 
-from .helpers import Screen, wait_until
+from .helpers import Screen, game_window, wait_until
 
 NOOP, FLASH, LEFT = [0, 0, 0], [1, 0, 0], [1, 1, 0]
 PARTS = {"grab", "shrink", "readers", "input round trip"}
@@ -142,7 +142,7 @@ def test_a_game_that_is_lost_is_raised(make):
     probe = make()
     probe.step(NOOP)
     person = Screen(probe._env._session.display.name)
-    next(w for w in person.root.query_tree().children if w.get_wm_name() == "Hakisa flash").destroy()
+    game_window(person).destroy()
     person.display.sync()
     person.close()
     with pytest.raises(ScreenError, match="window is gone"):

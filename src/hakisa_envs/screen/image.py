@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -73,6 +76,15 @@ def to_observation(pixels: Pixels, size: tuple[int, int], grey: bool) -> Pixels:
 def to_rgb(pixels: Pixels) -> Pixels:
     """A BGRA picture ``[height, width, 4]`` as RGB ``[height, width, 3]``, in memory of its own."""
     return np.ascontiguousarray(pixels[..., 2::-1])
+
+
+def save_screenshot(pixels: Pixels) -> Path:
+    """Write a BGRA picture to a new PNG among the temporary files, for somebody to look at; return its path."""
+    handle, path = tempfile.mkstemp(prefix="hakisa-", suffix=".png")
+    os.close(handle)
+    cv2 = import_extra("cv2", extra="screen", needed_by="a live game")
+    cv2.imwrite(path, pixels[..., :3])
+    return Path(path)
 
 
 def is_black(pixels: Pixels) -> bool:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 import time
 
-from hakisa_envs.errors import import_extra
 from hakisa_envs.screen.actions import BUTTON
 from hakisa_envs.screen.errors import Killed, ResetError
 from hakisa_envs.screen.game import Step
-from hakisa_envs.screen.image import Pixels
+from hakisa_envs.screen.image import Pixels, save_screenshot
 from hakisa_envs.screen.session import Session
 
 LOOK_S = 0.02  # how often a condition is looked at
@@ -98,11 +95,8 @@ class ScriptRunner:
     def _failed(self, where: str, what: str) -> ResetError:
         if self._pixels is None:
             self._read()
-        handle, path = tempfile.mkstemp(prefix="hakisa-reset-", suffix=".png")
-        os.close(handle)
-        cv2 = import_extra("cv2", extra="screen", needed_by="a live game")
-        cv2.imwrite(path, self._pixels)
+        assert self._pixels is not None
         return ResetError(
             f"The script of the profile {self._session.profile.name!r} stopped at {where}: {what}. What was to be seen "
-            f"then is saved in {path}"
+            f"then is saved in {save_screenshot(self._pixels)}"
         )

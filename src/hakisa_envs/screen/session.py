@@ -16,7 +16,7 @@ from hakisa_envs.screen.capture import Capture, Frame
 from hakisa_envs.screen.display import Display, open_display
 from hakisa_envs.screen.errors import InputError, ProcessError, ProfileError, ReaderError, WindowError
 from hakisa_envs.screen.game import GameProfile
-from hakisa_envs.screen.image import Region
+from hakisa_envs.screen.image import Region, save_screenshot
 from hakisa_envs.screen.input.client import Command, InputClient, Report
 from hakisa_envs.screen.processes import Keeper, Program
 from hakisa_envs.screen.window import WindowFinder, WindowState
@@ -287,7 +287,10 @@ class Session:
         log = self.folder / "game.log"
         words = log.read_text(errors="replace")[-500:].strip() if log.exists() else ""
         what = f"The game ended with status {code}" if code is not None else "The game did not show its window"
+        screen = Region(0, 0, *self._thread.call(self._finder.screen, self.timeout))
+        frame = self._thread.call(lambda: self._capture.grab(screen), self.timeout)
         return (
             f"{what}: none on display {self.display.name} has a title with {self.profile.window.title!r} after at most "
-            f"{self.profile.window.timeout:g} s; there are {titles or 'none'}. The game said: {words or 'nothing'}"
+            f"{self.profile.window.timeout:g} s; there are {titles or 'none'}. The game said: {words or 'nothing'}. "
+            f"The whole display is saved in {save_screenshot(frame.pixels)}"
         )

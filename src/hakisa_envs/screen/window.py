@@ -81,6 +81,12 @@ class WindowFinder:
                     found.append(self._title(window))
         return found
 
+    def screen(self) -> tuple[int, int]:
+        """Width and height of the whole screen, all monitors together."""
+        self._open()
+        size = self._connection.screen().root.get_geometry()
+        return size.width, size.height
+
     def state(self) -> WindowState:
         """Where the window is now.
 

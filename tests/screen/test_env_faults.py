@@ -1,0 +1,157 @@
+"""What breaks while a live game is played: the step says so in time, nothing stays down, and `reset` repairs it."""
+
+import os
+import signal
+import time
+from dataclasses import replace
+
+import pytest
+from Xlib import XK, X
+
+from hakisa_envs.screen.display import open_display
+from hakisa_envs.screen.env import ScreenGameEnv
+from hakisa_envs.screen.errors import Killed, ReaderError, ScreenError
+from hakisa_envs.screen.game import Reading
+from hakisa_envs.screen.processes import Keeper
+from hakisa_envs.screen.profile import load_profile
+
+from .helpers import Screen, game_window, gone, wait_until
+
+NOOP, FLASH, HOLD_LEFT = [0, 0, 0], [1, 0, 0], [2, 1, 0]
+
+
+@pytest.fixture
+def own():
+    """An env that the test may break."""
+    env = ScreenGameEnv("flash", timeout=0.5)
+    env.reset()
+    yield env
+    env.close()
+
+
+@pytest.mark.parametrize("fault", ["game killed", "window closed", "server killed", "server stopped", "input stopped"])
+def test_what_breaks_ends_the_episode_in_time_and_reset_repairs_it(own, fault):
+    session = own._session
+    own.step(HOLD_LEFT)
+    eye = None if fault.startswith("server") else Screen(session.display.name)
+    if fault == "game killed":
+        os.kill(session._game.pid, signal.SIGKILL)
+        wait_until(lambda: session._game.exit_code() is not None)
+    elif fault == "window closed":
+        person = Screen(session.display.name)
+        game_window(person).destroy()
+        person.display.sync()
+        person.close()
+    elif fault == "server killed":
+        os.kill(session.display.server.pid, signal.SIGKILL)
+        wait_until(lambda: session.display.server.exit_code() is not None)
+    elif fault == "server stopped":
+        os.kill(session.display.server.pid, signal.SIGSTOP)
+    else:
+        os.killpg(os.getpgid(session.input.pid), signal.SIGSTOP)
+    began = time.monotonic()
+    _, reward, terminated, truncated, info = own.step(HOLD_LEFT)
+    assert time.monotonic() - began < 5.0
+    assert (reward, terminated, truncated) == (0.0, False, True)
+    assert "reset" in info["failure"]
+    assert not info["transition"]
+    if eye is not None:
+        wait_until(lambda: not eye.held(), 1.0)
+        eye.close()
+    own.reset()
+    assert own.step(FLASH)[4]["failure"] == ""
+
+
+def test_keys_go_up_as_soon_as_a_stopped_x_server_that_is_not_ours_goes_on():
+    keeper = Keeper()
+    display = open_display("xvfb", (640, 480), keeper)
+    env = ScreenGameEnv("flash", display=display.name, armed=True, timeout=0.5)
+    env.reset()
+    person = Screen(display.name)
+    env.step(HOLD_LEFT)
+    assert person.held()
+    server = env.session.input.pid
+    os.kill(display.server.pid, signal.SIGSTOP)
+    assert env.step(NOOP)[3]
+    os.kill(display.server.pid, signal.SIGCONT)
+    wait_until(lambda: not person.held(), 1.0)
+    wait_until(lambda: gone(server), 1.0)
+    env.reset()
+    assert env.step(HOLD_LEFT)[4]["held"] == ("Left",)
+    person.close()
+    env.close()
+    keeper.close()
+
+
+def test_game_that_hangs_is_flagged(own):
+    own._session._game.pause()
+    wait_until(lambda: own.step(FLASH)[4]["unchanged_s"] > 0.15)
+    own._session._game.resume()
+
+
+def test_fourth_failure_in_ten_minutes_raises(own):
+    for _ in range(3):
+        os.kill(own._session._game.pid, signal.SIGKILL)
+        wait_until(lambda: own.step(NOOP)[3])
+        own.reset()
+    os.kill(own._session._game.pid, signal.SIGKILL)
+    with pytest.raises(ScreenError, match="window is gone"):
+        wait_until(lambda: own.step(NOOP)[3] and not own.reset())
+
+
+class Thrower:
+    """A reader that works for the reset and then raises."""
+
+    count = 0
+
+    def read(self, pixels):
+        self.count += 1
+        if self.count > 3:
+            raise ZeroDivisionError("in a reader")
+        return 0.0
+
+
+def test_reader_that_throws_surfaces_with_its_cause_nothing_stays_down_and_reset_recovers():
+    profile = load_profile("flash")
+    env = ScreenGameEnv(replace(profile, readings=(*profile.readings, Reading("mine", Thrower())), reset=()))
+    env.reset()
+    person = Screen(env._session.display.name)
+    with pytest.raises(ReaderError, match="'mine'") as caught:
+        wait_until(lambda: env.step(HOLD_LEFT) is None)
+    assert isinstance(caught.value.__cause__, ZeroDivisionError)
+    wait_until(lambda: not person.held(), 1.0)
+    person.close()
+    assert env.reset()[1]["readings"]["mine"] == 0.0
+    assert env.step(FLASH)[4]["failure"] == ""
+    env.close()
+
+
+def test_kill_chord_raises_at_once_and_holds_until_close(own):
+    person = Screen(own._session.display.name)
+    own.step(HOLD_LEFT)
+    for keysym in (XK.XK_Control_L, XK.XK_Shift_L, XK.XK_F12):
+        person.display.xtest_fake_input(X.KeyPress, person.keycode(keysym))
+    person.display.sync()
+    with pytest.raises(Killed, match=r"Ctrl\+Shift\+F12"):
+        wait_until(lambda: own.step(HOLD_LEFT) is None)
+    assert person.keycode(XK.XK_Left) not in person.held()
+    for again in (own.reset, lambda: own.step(NOOP)):
+        with pytest.raises(Killed):
+            again()
+    person.close()
+    own.close()
+    own.reset()
+
+
+def test_kill_chord_between_the_episodes_is_heard_by_reset():
+    env = ScreenGameEnv(replace(load_profile("flash"), reset=()))  # no script, which would hear it by itself
+    env.reset()
+    person = Screen(env._session.display.name)
+    for keysym in (XK.XK_Control_L, XK.XK_Shift_L, XK.XK_F12):
+        person.display.xtest_fake_input(X.KeyPress, person.keycode(keysym))
+    person.display.sync()
+    wait_until(lambda: env._session.input.report().killed)
+    with pytest.raises(Killed):
+        env.reset()
+    person.close()
+    env.close()

@@ -1,0 +1,88 @@
+"""How a game is started and brought to its beginning, and what is said where that fails."""
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import pytest
+
+from hakisa_envs.screen.conditions import Condition
+from hakisa_envs.screen.env import ScreenGameEnv
+from hakisa_envs.screen.errors import InputError, ProfileError, ResetError, ScreenError
+from hakisa_envs.screen.game import Launch, Reading, Step, Window
+from hakisa_envs.screen.image import Region
+from hakisa_envs.screen.profile import load_profile
+from hakisa_envs.screen.readers import Brightness
+
+
+def test_script_that_gets_nowhere_names_its_step_and_shows_what_was_seen():
+    profile = load_profile("flash")
+    step = Step(do="press", key="space", until=Condition.parse("bar < 0"), again=0.1, timeout=0.5)
+    env = ScreenGameEnv(replace(profile, reset=(step,)))
+    with pytest.raises(ResetError, match=r"reset\[0\]: 'bar < 0' did not come true; read was .*'bar': 1\.0") as caught:
+        env.reset()
+    picture = Path(str(caught.value).split()[-1])
+    assert cv2.imread(str(picture)).shape == (240, 320, 3)
+    picture.unlink()
+    env.close()
+
+
+@pytest.mark.parametrize(
+    ("launch", "match"),
+    [
+        (Launch(command=("no-such-game",)), "not installed"),
+        (Launch(command=("sh", "-c", "echo I cannot; exit 3")), "status 3.*I cannot"),
+        (Launch(command=("sleep", "60")), "did not show its window"),
+        (Launch(), "none on display"),
+    ],
+)
+def test_game_that_does_not_start_is_explained(launch, match):
+    profile = load_profile("flash")
+    env = ScreenGameEnv(replace(profile, launch=launch, window=Window(profile.window.title, timeout=0.3)))
+    with pytest.raises(ScreenError, match=match) as caught:
+        env.reset()
+    if "installed" not in match:
+        picture = Path(str(caught.value).split()[-1])
+        assert cv2.imread(str(picture)).shape == (240, 320, 3)
+        picture.unlink()
+    env.close()
+
+
+@pytest.mark.parametrize(("key", "fix"), [("exclam", "'1'"), ("eacute", "not on the keyboard layout")])
+def test_key_that_the_layout_lacks_is_named_with_profile_field_and_fix(key, fix):
+    profile = load_profile("flash")
+    script = (*profile.reset, Step(do="press", key=key))
+    env = ScreenGameEnv(replace(profile, actions=replace(profile.actions, keys=("space", key)), reset=script))
+    fields = rf"actions\.keys\[1\] = '{key}': reset\[2\]\.key = '{key}': "
+    with pytest.raises(InputError, match=f"'flash' in .*{fields}.*{fix}"):
+        env.reset()
+    env.close()
+
+
+def test_region_outside_a_window_whose_size_the_profile_leaves_open_is_named_by_reset():
+    profile = load_profile("flash")
+    far = Reading("far", Brightness(Region(300, 0, 21, 10)))
+    profile = replace(profile, window=Window(profile.window.title), readings=(*profile.readings, far))
+    env = ScreenGameEnv(profile)
+    with pytest.raises(ProfileError, match=r"reading\.far\.region = \[300, 0, 21, 10\] must lie inside.* 320 x 240"):
+        env.reset()
+    env.close()
+
+
+@pytest.mark.parametrize("where", ["beside the profile", "in its folder"])
+def test_game_is_found_by_a_profile_with_a_relative_path_and_runs_where_it_wants(where, tmp_path, monkeypatch):
+    """As in docs/your-own-game.md: the shell stands in the profile's folder, the game runs in another."""
+    monkeypatch.chdir(tmp_path)
+    flash = Path(sys.modules[ScreenGameEnv.__module__].__file__).with_name("games") / "flash.py"
+    (tmp_path / "data").mkdir()
+    (tmp_path / "play").write_text(f'#!/bin/sh\npwd > "{tmp_path}/ran_in"\nexec {sys.executable} {flash}\n')
+    (tmp_path / "play").chmod(0o755)
+    command = {"beside the profile": "./play", "in its folder": "{profile}/play"}[where]
+    folder = 'folder = "data"' if where == "in its folder" else ""
+    (tmp_path / "mine.toml").write_text(f'[launch]\ncommand = ["{command}"]\n{folder}\n[window]\ntitle = "flash"\n')
+    env = ScreenGameEnv("mine.toml")
+    env.reset()
+    ran_in = Path((tmp_path / "ran_in").read_text().strip())
+    assert ran_in == (tmp_path / "data" if folder else env.session.folder / "home")
+    env.close()
