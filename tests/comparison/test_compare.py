@@ -8,7 +8,7 @@ from hakisa_algos.cli.main import main
 from hakisa_algos.comparison import job as jobs
 from hakisa_algos.comparison.plan import PRESETS, RANDOM, Job, Plan, Protocol, check_algorithms
 
-SMALL = ("--envs", "Hakisa/Press-v0", "--seeds", "1", "--final-episodes", "4", "--film-steps", "0", "--workers", "1")
+SMALL = ("--envs", "Hakisa/Press-v0", "--seeds", "1", "--final-episodes", "4", "--film-steps", "0", "--workers", "0")
 
 
 def compare(out, *arguments):
@@ -107,7 +107,7 @@ def test_changed_hyperparameters_reach_the_run(tmp_path):
         (["--algorithms", "ppo", "--steps", "0"], "steps=0 must be a whole number of at least 1"),
         (["--algorithms", "ppo", "--minutes", "0"], "minutes=0.0 must be more than 0"),
         (["--algorithms", "ppo", "--set", "dqn.gamma=1"], "--set dqn.gamma names no hyperparameter of ppo"),
-        (["--algorithms", "ppo", "--workers", "0"], "--workers 0 is not allowed"),
+        (["--algorithms", "ppo", "--workers", "-1"], "--workers -1 is not allowed"),
         (["--algorithms", "ppo", "--seeds", "0"], "1 algorithms, 1 envs, 0 seeds"),
     ],
 )

@@ -53,7 +53,7 @@ class CompareArguments:
     out: Path = Path("runs/compare")
     """Folder for everything that comes of it. If it holds this comparison, only what is missing is run."""
     workers: int | None = None
-    """Runs at a time, each with one torch thread; None: one for each core."""
+    """Runs at a time, each in a process with one torch thread; None: one for each core; 0: in this process."""
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -65,13 +65,13 @@ def run(arguments: Sequence[str]) -> int:
         "Compare algorithms on the same envs, budget and seeds. The same command goes on where it was stopped.",
     )
     workers = _cores() if chosen.workers is None else chosen.workers
-    if workers < 1:
-        raise ConfigError(f"--workers {workers} is not allowed: it must be at least 1")
+    if workers < 0:
+        raise ConfigError(f"--workers {workers} is not allowed: it must be at least 1, or 0 for this process alone")
     plan = _plan(chosen)
     command = shlex.join(["hakisa", "compare", *arguments])
     folder = ComparisonFolder(chosen.out, plan, command)
     missing = len(folder.missing())
-    print(f"{bold('compare')}: {len(plan.jobs)} runs, {missing} to do, {workers} at a time, in {chosen.out}")
+    print(f"{bold('compare')}: {len(plan.jobs)} runs, {missing} to do, {max(workers, 1)} at a time, in {chosen.out}")
     # SIGTERM as Ctrl+C: workers are ended, and what is done stays done.
     before = signal.signal(signal.SIGTERM, _interrupt)
     try:
@@ -86,16 +86,19 @@ def run(arguments: Sequence[str]) -> int:
 
 def _show(folder: ComparisonFolder, plan: Plan, workers: int) -> int:
     results, errors = folder.results(), folder.errors()
-    table = score_tables(plan, results)
+    table = score_tables(plan, results, errors)
     (folder.path / "table.txt").write_text(table + "\n", encoding="utf-8")
-    write_json(folder.path / "scores.json", plain_summary(plan, results))
+    failed = [{"job": str(job), "error": error} for job, error in errors]
+    write_json(folder.path / "scores.json", plain_summary(plan, results) | {"failed": failed})
     print(f"\n{table}\n")
     print(dim("Interquartile mean over runs of the mean return of the final evaluation, on fresh seeds, with its 95 %"))
     print(dim(f"stratified bootstrap interval. P(above next): > where the two are told apart, ~ where not: {RULE}."))
     print(f"\n{pace_table(plan, results)}\n")
     for job, error in errors:
         print(red(f"{job} failed: {error.splitlines()[0]}"))
-    print(f"  report        {bold(str(write_report(folder, results, errors, workers)))}")
+    if errors:
+        print("  The same command tries again what failed, and nothing else.")
+    print(f"  report        {bold(str(write_report(folder, results, errors, max(workers, 1))))}")
     return 1 if errors else 0
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import time
 import traceback
 from collections.abc import Mapping
@@ -18,7 +17,7 @@ from hakisa_algos.comparison.plan import Job
 from hakisa_algos.film import film
 from hakisa_algos.training.run_folder import system_info
 
-RESULT, ERROR, VIDEO = "result.json", "error.json", "video.mp4"
+RESULT, ERROR, VIDEO, LOG = "result.json", "error.json", "video.mp4", "log.txt"
 # Episodes that an evaluation plays side by side. A fixed number, because the seeds of episodes depend on it.
 _TOGETHER = 20
 # What an evaluation is for; part of its seed, so that no two share an episode.
@@ -26,7 +25,7 @@ _CURVE, _DETERMINISTIC, _STOCHASTIC, _FILM = range(4)
 
 
 def run_job(job: Job, folder: Path) -> dict[str, Any] | None:
-    """Trains, evaluates and films; what was in ``folder`` from an earlier attempt is thrown away.
+    """Trains, evaluates and films; what was in ``folder`` from an earlier attempt, but for its log, is thrown away.
 
     What depends on the job alone (all but times and the machine) is the same at every attempt, unless
     ``protocol.minutes`` cut it off.
@@ -37,16 +36,16 @@ def run_job(job: Job, folder: Path) -> dict[str, Any] | None:
     Raises:
         Interrupted: a signal ended it; nothing is written.
     """
-    if folder.exists():
-        shutil.rmtree(folder)
-    folder.mkdir(parents=True)
+    folder.mkdir(parents=True, exist_ok=True)
+    for left in folder.iterdir():
+        if left.name != LOG:
+            left.unlink()
     try:
         result = _run(job, folder)
     except Interrupted:
         raise
     except Exception as error:
-        told = {"job": job.plain(), "error": f"{type(error).__name__}: {error}", "traceback": traceback.format_exc()}
-        write_json(folder / ERROR, told)
+        write_error(job, folder, f"{type(error).__name__}: {error}", traceback.format_exc())
         return None
     write_json(folder / RESULT, result)
     return result
@@ -56,6 +55,11 @@ def load_result(job: Job, folder: Path) -> dict[str, Any] | None:
     """The result of exactly this job, if ``folder`` holds it."""
     found = _read(folder / RESULT)
     return found if found is not None and found.get("job") == json.loads(json.dumps(job.plain())) else None
+
+
+def write_error(job: Job, folder: Path, error: str, told: str = "") -> None:
+    """Says that ``job`` failed and why; ``told`` is the traceback, if there is one."""
+    write_json(folder / ERROR, {"job": job.plain(), "error": error, "traceback": told})
 
 
 def load_error(folder: Path) -> str | None:

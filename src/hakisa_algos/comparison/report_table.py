@@ -7,7 +7,7 @@ from html import escape
 
 from hakisa_algos.comparison.plan import Plan
 from hakisa_algos.comparison.summary import Results, Row, Table, apart, at_equal_time, paces
-from hakisa_algos.comparison.table import number, title
+from hakisa_algos.comparison.table import number, runs, title
 from hakisa_algos.training.aggregate import Estimate
 
 _COLUMNS = 6
@@ -38,11 +38,11 @@ def pair_table(plan: Plan, results: Results, found: Mapping[tuple[str, str], Est
     names = [name for name in plan.algorithms if any(name in pair for pair in found)]
     if len(names) < 3:
         return ""
-    runs = {name: len({seed for algorithm, _, seed in results if algorithm == name}) for name in names}
+    done = {name: len({seed for algorithm, _, seed in results if algorithm == name}) for name in names}
     head = "".join(f"<th>{escape(name)}</th>" for name in names)
     rows = ""
     for first in names:
-        cells = (_pair(found.get((first, other)), min(runs[first], runs[other])) for other in names)
+        cells = (_pair(found.get((first, other)), min(done[first], done[other])) for other in names)
         rows += f"<tr><th>{escape(first)}</th>{''.join(cells)}</tr>"
     return (
         "<h2>Probability that a run of the row scores above one of the column</h2>"
@@ -68,7 +68,7 @@ def _body(plan: Plan, results: Results, table: Table, colours: Mapping[str, int]
         tint = f"c{colours[row.algorithm]}" if row.algorithm in colours else "cr"
         pace = spent.get(row.algorithm)
         cells = [
-            f'<i class="{tint}"></i><b>{escape(row.algorithm)}</b> <small>{row.runs} runs</small>',
+            f'<i class="{tint}"></i><b>{escape(row.algorithm)}</b> <small>{runs(row, len(plan.seeds))} runs</small>',
             _figure(row.deterministic),
             _whisker(row.deterministic, low, high, tint),
             _figure(row.stochastic),

@@ -4,17 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from hakisa_algos.comparison.plan import Plan
+from hakisa_algos.comparison.plan import Job, Plan
 from hakisa_algos.comparison.summary import Results, Row, Table, paces, tables
 from hakisa_algos.training.aggregate import Estimate
 
 _HEADS = ("algorithm", "runs", "deterministic [95 %]", "stochastic [95 %]", "P(above next)")
 
 
-def score_tables(plan: Plan, results: Results) -> str:
-    """The scores: interquartile means over runs with intervals, best first."""
-    found = tables(plan, results)
-    return "\n\n".join(f"{title(table)}\n{_aligned([_HEADS, *map(_cells, table.rows)])}" for table in found)
+def score_tables(plan: Plan, results: Results, errors: Sequence[tuple[Job, str]]) -> str:
+    """The scores: interquartile means over runs with intervals, best first; and what failed, with the reasons."""
+    found = [
+        f"{title(table)}\n{_aligned([_HEADS, *(_cells(row, len(plan.seeds)) for row in table.rows)])}"
+        for table in tables(plan, results)
+    ]
+    if errors:
+        lines = [f"  {job}: {error.splitlines()[0]}" for job, error in errors]
+        found.append("\n".join(["Failed, and left out", *lines]))
+    return "\n\n".join(found)
 
 
 def pace_table(plan: Plan, results: Results) -> str:
@@ -48,8 +54,13 @@ def number(estimate: Estimate, digits: int | None = None) -> str:
     return f"{estimate.value:.{digits}f} [{estimate.low:.{digits}f}, {estimate.high:.{digits}f}]"
 
 
-def _cells(row: Row) -> tuple[str, ...]:
-    return (row.algorithm, str(row.runs), number(row.deterministic), number(row.stochastic), told_apart(row))
+def runs(row: Row, asked: int) -> str:
+    """How many runs the figures of a row are over, and of how many if some are missing."""
+    return str(row.runs) if row.runs == asked else f"{row.runs} of {asked}"
+
+
+def _cells(row: Row, seeds: int) -> tuple[str, ...]:
+    return (row.algorithm, runs(row, seeds), number(row.deterministic), number(row.stochastic), told_apart(row))
 
 
 def _aligned(lines: Sequence[Sequence[str]]) -> str:
