@@ -13,7 +13,7 @@ from hakisa_algos.agent import Agent
 from hakisa_algos.cli.options import RunOptions
 from hakisa_algos.cli.text import bold
 from hakisa_algos.data.vectorize import why_not_from_file
-from hakisa_algos.errors import require
+from hakisa_algos.errors import BudgetSpent, require
 from hakisa_algos.training.checkpoint import find_checkpoint
 from hakisa_algos.training.console import ConsoleView
 from hakisa_algos.training.metrics import Sink, TensorBoardSink, WandbSink
@@ -86,11 +86,12 @@ def train(
 
 def report(folder: RunFolder, ending: Ending, total_steps: int, options: RunOptions) -> None:
     """Prints how a run ended and what can be done next."""
-    if ending.stopped_by:
+    early = ending.stopped_by not in (None, BudgetSpent.__name__)
+    if early:
         print(f"\nStopped by {ending.stopped_by} at step {ending.step:,} of {total_steps:,}, and saved.")
     else:
         print(f"\nDone: {ending.step:,} steps, mean return of the last episodes {ending.mean_return:.4g}.")
-    longer = "" if ending.stopped_by else f" --total-steps {2 * total_steps}"
+    longer = "" if early else f" --total-steps {2 * total_steps}"
     env = env_flag(folder)
     print(f"  everything    {folder.path}")
     print(f"  measure it    {bold(f'hakisa eval {folder.path}{env}')}")
