@@ -246,7 +246,7 @@ class GenerationCollector:
         if need.limit is None:
             return None
         columns = self._envs.num_envs
-        left = math.ceil(need.limit / columns) - self._buffer.rows
+        left = need.limit // columns - self._buffer.rows
         if need.steps is not None:
             games = (need.games * len(need.lineages), need.followed_by)
             size = sum(rows_of_games(count, need.steps, self._tasks, columns) for count in games)
@@ -259,6 +259,8 @@ class GenerationCollector:
                 raise BudgetSpent(
                     f"{left * columns:,} env steps are left, and the next generation takes {size * columns:,}"
                 )
+        if left <= 0:
+            raise BudgetSpent(f"of the {need.limit:,} env steps too few are left for one of each of {columns} envs")
         return left
 
     def pause(self) -> None:
