@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 import shlex
 import signal
 from collections.abc import Sequence
@@ -21,6 +20,7 @@ from hakisa_algos.comparison.report import write_report
 from hakisa_algos.comparison.run import run_missing
 from hakisa_algos.comparison.summary import RULE, plain_summary
 from hakisa_algos.comparison.table import pace_table, score_tables
+from hakisa_algos.cores import available_cores
 from hakisa_algos.errors import ConfigError, require
 
 
@@ -64,7 +64,7 @@ def run(arguments: Sequence[str]) -> int:
         "hakisa compare",
         "Compare algorithms on the same envs, budget and seeds. The same command goes on where it was stopped.",
     )
-    workers = _cores() if chosen.workers is None else chosen.workers
+    workers = available_cores() if chosen.workers is None else chosen.workers
     if workers < 0:
         raise ConfigError(f"--workers {workers} is not allowed: it must be at least 1, or 0 for this process alone")
     plan = _plan(chosen)
@@ -132,10 +132,6 @@ def _plan(chosen: CompareArguments) -> Plan:
         env_options=key_values(chosen.env_options),
     )
     return Plan((*names, RANDOM), tuple(dict.fromkeys(envs)), tuple(range(1, seeds + 1)), protocol)
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _interrupt(number: int, frame: object) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Literal
@@ -10,6 +9,7 @@ from typing import Any, Literal
 import torch
 from gymnasium import spaces
 
+from hakisa_algos.cores import available_cores
 from hakisa_algos.errors import ConfigError, did_you_mean
 from hakisa_algos.policy.observations import is_picture
 
@@ -72,7 +72,7 @@ def resolve_threads(threads: int | None, observation_space: spaces.Space[Any]) -
         return threads
     if not has_pictures(observation_space):
         return 1
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return available_cores()
 
 
 @contextmanager
