@@ -18,18 +18,19 @@ from hakisa_algos.comparison.job import write_json
 from hakisa_algos.comparison.plan import PEERS, PRESETS, RANDOM, Plan, check_algorithms, known_algorithms
 from hakisa_algos.comparison.report import write_report
 from hakisa_algos.comparison.run import run_missing
-from hakisa_algos.comparison.summary import RULE, plain_summary
-from hakisa_algos.comparison.table import pace_table, score_tables
+from hakisa_algos.comparison.summary import RULE, plain_summary, videos_missing
+from hakisa_algos.comparison.table import markdown_table, pace_table, score_tables
 from hakisa_algos.cores import available_cores
-from hakisa_algos.errors import ConfigError, require
+from hakisa_algos.errors import ConfigError, did_you_mean, require
 
 
 @dataclass(frozen=True)
 class CompareArguments:
     """See :func:`run`. What is None comes from the preset."""
 
-    preset: Literal["quick", "full", "pong"] = "quick"
-    """quick: minutes on two cores. full: more algorithms, envs, seeds and steps. pong: from pixels."""
+    preset: Literal["quick", "standard", "full", "pong"] = "quick"
+    """quick: minutes on two cores. standard: CartPole, Press, LunarLander and Pong, about an hour on two cores. full:
+    more algorithms, seeds and steps, on small envs. pong: from pixels."""
     algorithms: tuple[str, ...] | None = None
     """Names, as in hakisa train; also sb3-ppo, sb3-dqn, sb3-a2c. A random player is always there."""
     envs: tuple[str, ...] | None = None
@@ -38,8 +39,11 @@ class CompareArguments:
     """Runs of every algorithm on every env, with the seeds 1, 2, ..."""
     steps: int | None = None
     """Env steps of each run, all its envs together; schedules end with it."""
+    steps_on: tuple[str, ...] = ()
+    """Other env steps for single envs, as env=steps: CartPole-v1=50000"""
     minutes: float | None = None
-    """End each run after so many minutes of training, if that comes first. Its evaluations do not count."""
+    """End each run with its first update after so many minutes of training, if that comes first. Its evaluations do
+    not count."""
     sb3: Literal["off", "defaults", "zoo"] = "off"
     """Add Stable-Baselines3's PPO, DQN and A2C: with its defaults, or its zoo's hyperparameters for the env."""
     set: tuple[str, ...] = ()
@@ -88,12 +92,15 @@ def _show(folder: ComparisonFolder, plan: Plan, workers: int) -> int:
     results, errors = folder.results(), folder.errors()
     table = score_tables(plan, results, errors)
     (folder.path / "table.txt").write_text(table + "\n", encoding="utf-8")
+    (folder.path / "table.md").write_text(markdown_table(plan, results) + "\n", encoding="utf-8")
     failed = [{"job": str(job), "error": error} for job, error in errors]
     write_json(folder.path / "scores.json", plain_summary(plan, results) | {"failed": failed})
     print(f"\n{table}\n")
     print(dim("Interquartile mean over runs of the mean return of the final evaluation, on fresh seeds, with its 95 %"))
     print(dim(f"stratified bootstrap interval. P(above next): > where the two are told apart, ~ where not: {RULE}."))
     print(f"\n{pace_table(plan, results)}\n")
+    for reason, count in videos_missing(results).items():
+        print(f"{count} runs have no video: {reason}")
     for job, error in errors:
         print(red(f"{job} failed: {error.splitlines()[0]}"))
     if errors:
@@ -124,8 +131,15 @@ def _plan(chosen: CompareArguments) -> Plan:
     if seeds < 1 or not names or not envs:
         raise ConfigError(f"{len(names)} algorithms, {len(envs)} envs, {seeds} seeds: at least 1 of each is needed")
     given = {name: getattr(chosen, name) for name in ("steps", "minutes", "final_episodes", "film_steps")}
+    steps_on = key_values(chosen.steps_on, "--steps-on")
+    for env in steps_on:
+        if env not in envs:
+            raise ConfigError(f"--steps-on {env}={steps_on[env]} names none of the envs.{did_you_mean(env, envs)}")
+    if chosen.steps is None:  # else a preset's own do not count
+        steps_on = {env: steps for env, steps in preset.protocol.steps_on.items() if env in envs} | steps_on
     protocol = dataclasses.replace(
         preset.protocol,
+        steps_on=steps_on,
         **{name: value for name, value in given.items() if value is not None},
         peer_settings="zoo" if chosen.sb3 == "zoo" else "defaults",
         changes=changes,

@@ -14,6 +14,8 @@ import numpy as np
 
 from hakisa_algos.comparison.contestant import Contestant, Interrupted, make_contestant
 from hakisa_algos.comparison.plan import Job
+from hakisa_algos.comparison.summary import NOT_FILMED
+from hakisa_algos.errors import MissingExtraError
 from hakisa_algos.film import film
 from hakisa_algos.training.run_folder import system_info
 
@@ -86,6 +88,7 @@ class _Recorder:
         self._contestant, self._job = contestant, job
         self.curve: list[dict[str, Any]] = []
         self.seconds = 0.0
+        self.ended_by = "steps"
         self._since = time.perf_counter()
 
     def __call__(self, step: int) -> bool:
@@ -96,7 +99,10 @@ class _Recorder:
         if step * protocol.points >= (self._last_stretch + 1) * protocol.steps:
             self.evaluate(step)
         self._since = time.perf_counter()
-        return protocol.minutes is None or self.seconds < 60 * protocol.minutes
+        over = protocol.minutes is not None and self.seconds >= 60 * protocol.minutes
+        if over and step < protocol.steps:
+            self.ended_by = "minutes"
+        return not over
 
     @property
     def _last_stretch(self) -> int:
@@ -138,6 +144,7 @@ def _run(job: Job, folder: Path) -> dict[str, Any]:
             "source": contestant.source,
             "steps": contestant.steps,
             "seconds": recorder.seconds,
+            "ended_by": recorder.ended_by,
             "curve": recorder.curve,
             "final": {
                 "deterministic": _final(contestant, job, True, _DETERMINISTIC),
@@ -159,9 +166,11 @@ def _final(contestant: Contestant, job: Job, deterministic: bool, purpose: int) 
 
 def _film(contestant: Contestant, job: Job, folder: Path) -> dict[str, Any]:
     if not job.protocol.film_steps:
-        return {"missing": "not asked for"}
+        return {"missing": NOT_FILMED}
     try:
         made = film(contestant, folder / VIDEO, seed=_seed(job, _FILM), longest=job.protocol.film_steps)
+    except MissingExtraError as error:
+        return {"missing": f"{error.name} is not installed ({error})"}
     except Exception as error:  # whatever a renderer raises: the training is done, and must not be lost with the film
         return {"missing": str(error) or type(error).__name__}
     return {"file": VIDEO, "return": made.episode_return, "steps": made.steps, "over": made.over}

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 
 from hakisa_algos.comparison.plan import Plan
-from hakisa_algos.comparison.summary import Results, Row, Table, apart, at_equal_time, paces
+from hakisa_algos.comparison.summary import Pace, Results, Row, Table, apart, at_equal_time, paces
 from hakisa_algos.comparison.table import number, runs, title
 from hakisa_algos.training.aggregate import Estimate
 
@@ -19,13 +19,20 @@ def lead(plan: Plan, ranked: Sequence[Table]) -> str:
         return "No run is done yet."
     first, *rest = ranked[0].rows
     where = "over all envs" if ranked[0].env is None else f"on {ranked[0].env}"
-    budget = f"After {plan.protocol.steps:,} env steps"
+    budget = _budget(plan, ranked[0].env)
     if first.above_next is None:
         return f"{budget}, {first.algorithm} scores {number(first.deterministic)} {where}."
     chance = f"a run of it scores above one of {rest[0].algorithm} with probability {number(first.above_next, 2)}"
     if first.told_apart:
         return f"{budget}, {first.algorithm} is ahead {where}: {chance}."
     return f"{budget}, {first.algorithm} and {rest[0].algorithm} cannot be told apart {where}: {chance}."
+
+
+def _budget(plan: Plan, env: str | None) -> str:
+    protocol = plan.protocol if env is None else plan.protocol.on(env)
+    same = env is None and protocol.steps_on
+    steps = "After the same env steps on each env" if same else f"After {protocol.steps:,} env steps"
+    return steps if protocol.minutes is None else f"{steps} or {protocol.minutes:g} minutes of training"
 
 
 def score_table(plan: Plan, results: Results, ranked: Sequence[Table], colours: Mapping[str, int]) -> str:
@@ -73,7 +80,7 @@ def _body(plan: Plan, results: Results, table: Table, colours: Mapping[str, int]
             _whisker(row.deterministic, low, high, tint),
             _figure(row.stochastic),
             _above(row),
-            "" if pace is None else f"{pace.steps:,.0f} <small>in {pace.seconds:,.1f} s</small>",
+            "" if pace is None else f"{pace.steps:,.0f} <small>in {pace.seconds:,.1f} s{_cut(pace)}</small>",
         ]
         rows.append(f"<tr>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>")
     compared = ", ".join(f"{name} {number(estimate)}" for name, estimate in then.items())
@@ -81,6 +88,10 @@ def _body(plan: Plan, results: Results, table: Table, colours: Mapping[str, int]
     below = f'<tr><td class="quiet" colspan="{_COLUMNS}">{escape(note)}</td></tr>' if note else ""
     head = f'<tr><th class="env" colspan="{_COLUMNS}" scope="rowgroup">{escape(title(table))}</th></tr>'
     return f"<tbody>{head}{''.join(rows)}{below}</tbody>"
+
+
+def _cut(pace: Pace) -> str:
+    return f", {pace.cut} of {pace.runs} runs ended by their minutes" if pace.cut else ""
 
 
 def _above(row: Row) -> str:
