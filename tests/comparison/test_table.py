@@ -20,7 +20,7 @@ def test_markdown_has_a_line_for_each_algorithm_and_a_column_for_each_env():
     assert lines[0] == ["algorithm", "a, 100,000 env steps", "b, 100,000 env steps"]
     assert lines[1] == ["---"] * 3
     assert [line[0] for line in lines[2:]] == ["high", "low", "random"]
-    assert lines[2][2].startswith("65 [")  # three runs of the second are too few to tell them apart
+    assert lines[2][2].startswith("65.0 [")  # three runs of the second are too few to tell them apart
     assert lines[2][1].endswith("(3 of 4 runs)")
     assert lines[4][1] == "0.00 [0.00, 0.00]"
 

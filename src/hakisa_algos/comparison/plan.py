@@ -133,7 +133,7 @@ PRESETS = {
         10,
         Protocol(steps=300_000, points=20, curve_episodes=20),
     ),
-    # About an hour on two cores, nearly all of it for Pong, where both limits of a run count.
+    # Nearly all of its time goes to Pong, where both limits of a run count.
     "standard": Preset(
         ("ppo", "dqn", "ga"),
         ("CartPole-v1", "Hakisa/Press-v0", "LunarLander-v3", "Hakisa/Pong-v0"),
