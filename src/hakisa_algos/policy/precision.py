@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Literal
@@ -12,6 +11,7 @@ import torch
 from gymnasium import spaces
 from torch import nn
 
+from hakisa_algos.cores import available_cores
 from hakisa_algos.errors import ConfigError, did_you_mean
 from hakisa_algos.policy.observations import is_picture
 
@@ -103,7 +103,7 @@ def resolve_threads(threads: int | None, observation_space: spaces.Space[Any]) -
         return threads
     if not has_pictures(observation_space):
         return 1
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return available_cores()
 
 
 @contextmanager
