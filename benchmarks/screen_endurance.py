@@ -2,7 +2,7 @@
 
 Sampled are the memory, file descriptors and threads of the trainer and of the processes that guard it, and the X
 server's clients. An episode ends every thousand steps, so resets count too. Growth is against the first sample after
-the warm-up, a twelfth of the time.
+the warm-up, a twelfth of the time. Ctrl+C ends it early and keeps what was played.
 
     python benchmarks/screen_endurance.py --minutes 60
 """
@@ -62,15 +62,20 @@ def play(rate: float, seconds: float) -> dict[str, Any]:
     every = max(1, steps // SAMPLES)
     missed = flawed = episodes = 0
     samples = []
-    for k in range(steps):
-        _, _, terminated, truncated, info = env.step(actions[k % len(actions)])
-        missed += info.get("missed", 0)
-        flawed += bool(info["failure"])
-        if (k + 1) % EPISODE == 0 or terminated or truncated:
-            episodes += 1
-            env.reset()
-        if (k + 1) % every == 0:
-            samples.append(sample(env, person))
+    k = 0
+    try:
+        for k in range(steps):
+            _, _, terminated, truncated, info = env.step(actions[k % len(actions)])
+            missed += info.get("missed", 0)
+            flawed += bool(info["failure"])
+            if (k + 1) % EPISODE == 0 or terminated or truncated:
+                episodes += 1
+                env.reset()
+            if (k + 1) % every == 0:
+                samples.append(sample(env, person))
+    except KeyboardInterrupt:  # what was played so far counts
+        samples.append(sample(env, person))
+    steps = k + 1
     restarts = session.input.restarts
     person.close()
     env.close()
@@ -78,7 +83,7 @@ def play(rate: float, seconds: float) -> dict[str, Any]:
     growth = {name: round(last[name] - first[name], 3) for name in first}
     return {
         "rate": rate,
-        "minutes": round(seconds / 60, 2),
+        "minutes": round(steps / rate / 60, 2),
         "steps": steps,
         "episodes": episodes,
         "growth": growth,

@@ -1,4 +1,8 @@
-"""What really presses: XTest on an X display, or nothing at all in a dry run."""
+"""What really presses: XTest on an X display, or nothing at all in a dry run.
+
+By python-xlib and not by pynput, which sends characters with ``send_event`` 1 (many games ignore them), never comes
+back from a key that the layout lacks, presses 'a' for 'A', and cannot look up the focus and press as one act.
+"""
 
 from __future__ import annotations
 
