@@ -118,17 +118,16 @@ def peer_bytes() -> dict[str, float]:
 def ring_figures(sizes: tuple[int, int], rounds: int, batch: int) -> dict[str, Any]:
     """Both sizes in alternating rounds: microseconds, their ratio, and bytes per transition."""
     workers = [Worker(FilledRing, Ring(size)) for size in sizes]
+    memory = [worker("memory_per_transition") for worker in workers]  # both are full now, and quiet
     times: list[list[dict[str, float]]] = [[], []]
-    for _ in range(rounds):
+    for _ in range(10 * rounds):  # short turns, because the ratio is that of two neighbours in time
         for worker, found in zip(workers, times, strict=True):
-            found.append(worker("microseconds", batch, 1000))
+            found.append(worker("microseconds", batch, 200))
     figures: dict[str, Any] = {"batch": batch, "threads": 1, "bytes_per_transition": {}}
-    for worker, found in zip(workers, times, strict=True):
+    for worker, found, taken in zip(workers, times, memory, strict=True):
         name = worker.contender.name
         figures[name] = {f"{kind}_us": round(statistics.median(r[kind] for r in found), 1) for kind in found[0]}
-        figures["bytes_per_transition"][name] = {
-            kind: round(value, 1) for kind, value in worker("memory_per_transition").items()
-        }
+        figures["bytes_per_transition"][name] = {kind: round(value, 1) for kind, value in taken.items()}
         worker.close()
     figures["bytes_per_transition"] |= {name: round(value, 1) for name, value in peer_bytes().items()}
     for kind in times[0][0]:

@@ -152,6 +152,9 @@ class Hakisa:
         moments: list[dict[str, float]] = []
 
         def watch(trainer: Any, metrics: Any) -> bool:
+            if not moments:  # fresh memory costs page faults, which a long run has behind it
+                for column in trainer.buffer._observations.values():
+                    column.data.add_(0)
             self._trainer, self._gradient_steps = trainer, metrics.get("train/gradient_steps", 0)
             spent = {name: ns / 1e9 for name, ns in trainer.collector.nanoseconds.items()}
             learned, sampled = self._learning.seconds, self._sampling.seconds
@@ -188,19 +191,27 @@ class Hakisa:
 
         observation = seen()
         bare = measure_bound(learner, observation, batch, 20)
+
+        @torch.inference_mode()
+        def forward() -> None:
+            policy.bare(observation)
+
         train = bare_gradient_step(learner)
+        once = torch.autocast("cpu", enabled=False)  # weights are cast to bfloat16 once per collection, not per step
         drawn = observation.repeat(-(-batch // config.num_envs), 1, 1, 1)[:batch]
 
         def loop() -> None:
-            with torch.inference_mode():
+            with torch.inference_mode(), once:
                 for _ in range(rows):
                     policy.bare(seen())
             for _ in range(steps):
                 train(self._draw(buffer, batch, rng).observation if replay else drawn)
 
+        with once:
+            act = rows * timed(forward, 100)
         parts = {
             "env": rows * timed(step_env, 200),
-            "act": rows * bare.forward,
+            "act": act,
             "sample": steps * timed(lambda: self._draw(buffer, batch, rng), 100) if replay else 0.0,
             "train": steps * bare.train,
         }
@@ -253,7 +264,7 @@ class StableBaselines:
         )
         ring = self.model.replay_buffer
         for frames in (ring.observations, ring.next_observations):
-            frames.fill(0)  # fresh memory costs page faults, which a long run has behind it
+            frames.fill(0)  # as above
         self.contender = contender
         self.model.learn(DQN["learning_starts"], reset_num_timesteps=False)
 
