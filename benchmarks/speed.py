@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import multiprocessing
 import os
-import resource
 import statistics
 import time
-import warnings
 from dataclasses import dataclass, field
-from multiprocessing.connection import Connection
 from typing import Any
 
 import _results
+from _rounds import Worker, best_threads, env_stepper, spread, timed
 
 ENVS, ROWS, EPOCHS, MINIBATCH = 8, 128, 4, 256
 ROLLOUT = ENVS * ROWS
@@ -141,20 +138,8 @@ class Hakisa:
         n, policy = self.contender.num_envs, self.agent.policy
         pixels = "Pong" in self.contender.env
         envs = make_envs(self.contender.env, n, self.contender.options, self.contender.vectorization)  # type: ignore[arg-type]
-        raw, _ = envs.reset(seed=0)
-        actions = [envs.action_space.sample() for _ in range(100)]
-        masked = envs.metadata.get("autoreset_mode") and "NEXT_STEP" not in str(envs.metadata["autoreset_mode"])
-        played = 0
-
-        def step_env() -> None:
-            nonlocal played
-            _, _, terminated, truncated, _ = envs.step(actions[played % 100])
-            played += 1
-            done = terminated | truncated
-            if masked and done.any():
-                envs.reset(options={"reset_mask": done})
-
-        seen = to_tensors(policy.observation.encode(raw), self.agent.device)
+        step_env = env_stepper(envs)
+        seen = to_tensors(policy.observation.encode(step_env()), self.agent.device)
         repeats = 5 if pixels else 50
         bare = measure_bound(self.agent.learner, seen, MINIBATCH, repeats)
         seconds = {"env": timed(step_env, 20 * repeats), "forward": bare.forward, "train": bare.train}
@@ -200,77 +185,15 @@ class StableBaselines:
         return {"seconds": time.perf_counter() - began}
 
 
-def timed(function: Any, repeats: int) -> float:
-    """Seconds of one call."""
-    for _ in range(max(2, repeats // 10)):
-        function()
-    began = time.perf_counter()
-    for _ in range(repeats):
-        function()
-    return (time.perf_counter() - began) / repeats
-
-
-def serve(pipe: Connection, contender: Contender) -> None:
-    """A process of its own: one library, one run, and its own peak of memory."""
-    warnings.filterwarnings("ignore")
-    runner = Hakisa(contender) if contender.library == "hakisa" else StableBaselines(contender)
-    while (order := pipe.recv()) is not None:
-        name, *arguments = order
-        if name == "memory":
-            pipe.send(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
-        else:
-            pipe.send(getattr(runner, name)(*arguments))
-
-
-class Worker:
-    """The other end of :func:`serve`; only one works at a time."""
-
-    def __init__(self, contender: Contender) -> None:
-        self.contender = contender
-        self._start()
-
-    def _start(self) -> None:
-        context = multiprocessing.get_context("spawn")
-        self._pipe, theirs = context.Pipe()
-        self._process = context.Process(target=serve, args=(theirs, self.contender), daemon=True)
-        self._process.start()
-        theirs.close()
-
-    def __call__(self, *order: Any, patience: float | None = None) -> Any:
-        """What the method gives, or None, and a fresh process, when ``patience`` seconds have passed."""
-        self._pipe.send(order)
-        if self._pipe.poll(patience):
-            return self._pipe.recv()  # EOFError: it died, and has said why
-        self._process.kill()
-        self._process.join()
-        self._start()
-        return None
-
-    def close(self) -> None:
-        self._pipe.send(None)
-        self._process.join(30)
-
-
-def best_threads(worker: Worker, rollouts: int, choices: list[int]) -> int:
-    """The number of threads that trains fastest, warm; compilation happens here."""
-    seconds: dict[int, float] = {}
-    for threads in choices:
-        # On busy cores two threads wait for each other most of the time; then one is the best.
-        patience = 30 + 10 * seconds[choices[0]] / rollouts if seconds else None
-        if worker("run", 1, threads, patience=patience) is None:
-            print(f"  probe: {worker.contender.name}, {threads} threads: given up", flush=True)
-            worker("run", 1, choices[0])
-            break
-        seconds[threads] = worker("run", rollouts, threads)["seconds"]
-        speed = rollouts * ROLLOUT / seconds[threads]
-        print(f"  probe: {worker.contender.name}, {threads} threads: {speed:.0f} steps/s", flush=True)
-    return min(seconds, key=seconds.__getitem__)
+def make_runner(contender: Contender) -> Hakisa | StableBaselines:
+    """What trains for ``contender``, in a process of its own."""
+    return Hakisa(contender) if contender.library == "hakisa" else StableBaselines(contender)
 
 
 def compare(game: Game, rounds: int, choices: list[int]) -> dict[str, Any]:
     """Alternating rounds of all contenders of a game."""
-    workers = [Worker(contender) for contender in game.contenders]
-    threads = {worker: best_threads(worker, max(1, game.rollouts // 2), choices) for worker in workers}
+    workers = [Worker(make_runner, contender) for contender in game.contenders]
+    threads = {worker: best_threads(worker, max(1, game.rollouts // 2), ROLLOUT, choices) for worker in workers}
     results: dict[Worker, list[dict[str, float]]] = {worker: [] for worker in workers}
     bounds: dict[Worker, list[dict[str, float]]] = {worker: [] for worker in workers}
     for _ in range(rounds):
@@ -317,12 +240,6 @@ def bound_figures(bounds: list[dict[str, float]], seconds: list[float]) -> dict[
     }
 
 
-def spread(values: list[float], digits: int = 0) -> dict[str, float]:
-    """Median, least and most of the rounds."""
-    chosen = {"median": statistics.median(values), "min": min(values), "max": max(values)}
-    return {name: round(value, digits) for name, value in chosen.items()}
-
-
 def growth(quick: bool) -> dict[str, list[dict[str, float]]]:
     """Steps per second against the number of envs, the size of frames and the width of the network."""
     pong, cartpole = "Hakisa/Pong-v0", "CartPole-v1"
@@ -344,7 +261,7 @@ def growth(quick: bool) -> dict[str, list[dict[str, float]]]:
     for name, points in curves.items():
         result[name] = []
         for x, contender in points:
-            worker = Worker(contender)
+            worker = Worker(make_runner, contender)
             threads = os.cpu_count() or 1 if "Pong" in name else 1
             steps = contender.num_envs * ROWS
             # About two seconds each, after a warm-up.

@@ -9,6 +9,7 @@ from gymnasium.wrappers import TimeLimit
 from hakisa_algos.data.collect import Collector, Episodes, Rows, episode_seed
 from hakisa_algos.data.rollout import RolloutBuffer
 from hakisa_algos.policy.observations import same_observation
+from hakisa_algos.policy.q_network import QNetwork
 from hakisa_envs.vector import ProcessVectorEnv
 from tests.helpers.counting import FORMS, CountingEnv, RandomPolicy, columns_of, counting_envs
 
@@ -288,3 +289,16 @@ def test_infos_without_masks_speak_for_every_column():
     collector = collector_on(Plain(counting_envs("next_step", ends=("terminated",), longest=10**6)))
     collector.collect(Rows(4))
     assert collector.buffer.rollout(4).column("valid").tolist() == [[True, False, True]] * 4
+
+
+def test_a_collection_in_bfloat16_acts_with_the_weights_that_the_last_update_left():
+    envs = counting_envs(FORMS[0])
+    policy = QNetwork(envs.single_observation_space, envs.single_action_space, hidden_sizes=(3,), bf16=True)
+    collector = collector_on(envs, policy=policy, explore=False)
+    for best in (1, 0, 2):
+        with torch.no_grad():  # the network's one layer says which action is the best; heads are never in bfloat16
+            policy.trunk.layers[0].weight.zero_()
+            policy.trunk.layers[0].bias.copy_(torch.eye(3)[best])
+            policy.heads.values.weight.copy_(torch.eye(3))
+        collector.collect(Rows(5))
+        assert (collector.buffer.rollout(5).column("action") == best).all()

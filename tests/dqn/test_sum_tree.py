@@ -6,7 +6,7 @@ import pytest
 from hakisa_algos.data.sum_tree import SumTree
 
 
-@pytest.mark.parametrize("size", [1, 2, 3, 8, 37, 1000])
+@pytest.mark.parametrize("size", [1, 2, 3, 8, 16, 17, 37, 256, 257, 1000])
 def test_random_updates_and_draws_equal_brute_force(size):
     rng = np.random.default_rng(size)
     tree, values = SumTree(size), np.zeros(size)

@@ -134,7 +134,10 @@ class Collector:
             return
         first, ended = buffer.rows, len(buffer.finished)
         last = first + (need.n if isinstance(need, Rows) else buffer.capacity)
-        with torch_threads(1) if self._real_time else contextlib.nullcontext():
+        # Around the policy's own autocast, which then casts the weights to bfloat16 once, not in every step.
+        cast_once = torch.autocast(self.device.type, enabled=False)
+        threads = torch_threads(1) if self._real_time else contextlib.nullcontext()
+        with threads, cast_once:
             while buffer.rows < last:
                 self._step()
                 if isinstance(need, Episodes) and len(buffer.finished) - ended >= need.n:

@@ -76,8 +76,8 @@ class WholeColumn:
     history = 0
 
     def __init__(self, rows: int, num_envs: int, space: spaces.Box) -> None:
-        self.data = torch.zeros((rows, num_envs, *space.shape), dtype=_dtype(space))
-        self._array = self.data.numpy()
+        self._array = _zeros((rows, num_envs, *space.shape), space)
+        self.data = torch.from_numpy(self._array)
         self._flat = self.data.view(rows * num_envs, *space.shape)
 
     def write(self, row: int, observation: np.ndarray, age: np.ndarray) -> None:
@@ -109,8 +109,8 @@ class StackedColumn:
         self._frame = space.shape[0] // stack.size
         self._positions = rows * num_envs
         self._num_envs = num_envs
-        self.data = torch.zeros((rows, num_envs, self._frame, *space.shape[1:]), dtype=_dtype(space))
-        self._array = self.data.numpy()
+        self._array = _zeros((rows, num_envs, self._frame, *space.shape[1:]), space)
+        self.data = torch.from_numpy(self._array)
         self._flat = self.data.view(self._positions, -1)
         self._back = torch.arange(stack.size - 1, -1, -1)
 
@@ -156,7 +156,6 @@ def make_column(rows: int, num_envs: int, space: spaces.Box, stack: FrameStack |
     return WholeColumn(rows, num_envs, space) if stack is None else StackedColumn(rows, num_envs, space, stack)
 
 
-def _dtype(space: spaces.Box) -> torch.dtype:
-    if space.dtype == np.float64:  # encoded as float32
-        return torch.float32
-    return torch.from_numpy(np.zeros((), space.dtype)).dtype
+def _zeros(shape: tuple[int, ...], space: spaces.Box) -> np.ndarray:
+    # NumPy's, because it asks the kernel for huge pages, which keeps a large ring as fast to read as a small one.
+    return np.zeros(shape, np.float32 if space.dtype == np.float64 else space.dtype)  # encoded as float32

@@ -73,7 +73,7 @@ class QNetwork(nn.Module):
         values: QValues = self.heads(features)
         return values
 
-    @torch.inference_mode()
+    @torch.no_grad()  # in inference mode autocast would cast the weights in every step of a collection
     def act(self, observation: Observation, state: State, explore: bool, generator: torch.Generator | None) -> Decision:
         """See :class:`hakisa_algos.policy.policy.Policy`; ``explore`` is epsilon-greedy."""
         values = self(observation)
