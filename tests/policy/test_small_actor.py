@@ -65,7 +65,10 @@ def test_it_draws_what_torch_draws(actions):
 
 
 @pytest.mark.parametrize("space", [VECTOR, BYTES, TABLE], ids=["vector", "bytes", "table of integers"])
-@pytest.mark.parametrize("options", [{}, {"activation": "relu"}, {"hidden_sizes": ()}, {"normalize_observation": True}])
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"activation": "relu"}, {"hidden_sizes": ()}, {"hidden_sizes": (700, 3)}, {"normalize_observation": True}],
+)
 def test_it_sees_what_torch_sees(space, options):
     policy, observation = actor(space, **options), batch_of(space)
     if policy.normalizer is not None:

@@ -14,10 +14,9 @@ from torch import Tensor, nn
 
 from hakisa_algos.policy.compilation import Compiled
 from hakisa_algos.policy.heads import ActionDistribution, ActionHeads, ActionLayout
-from hakisa_algos.policy.networks import CNN, MLP, MLPPair, NetworkFactory, build_network, orthogonal, width
+from hakisa_algos.policy.networks import MLP, MLPPair, NetworkFactory, build_network, orthogonal, width
 from hakisa_algos.policy.normalizer import ObservationNormalizer
 from hakisa_algos.policy.observations import Observation, ObservationLayout, is_picture
-from hakisa_algos.policy.precision import HalfCopy
 from hakisa_algos.policy.small_actor import SmallActor
 
 # What a policy carries from step to step, each tensor ``[num_envs, ...]``; empty for a feed-forward policy.
@@ -117,7 +116,6 @@ class ActorCritic(nn.Module):
         self.value_head = orthogonal(nn.Linear(features, 1), gain=1.0)
         self._explore: Callable[..., tuple[Tensor, ...]] = Compiled(self._draw) if compile else self._draw
         self._small = SmallActor(self.trunk, self.heads) if isinstance(self.trunk, MLPPair) and not bf16 else None
-        self._half = HalfCopy(self.trunk) if bf16 and isinstance(self.trunk, CNN) else None
         self.normalizer = ObservationNormalizer(space) if normalize_observation else None
 
     @property
@@ -126,23 +124,14 @@ class ActorCritic(nn.Module):
 
         So it is where the two are small networks of their own, on the CPU.
         """
-        return self._small is not None and not self.heads.head.is_cuda
+        return self._small is not None and self.heads.head.device.type == "cpu"
 
     def forward(self, observation: Observation) -> tuple[ActionDistribution, Tensor]:
         """The distribution over actions, and the value ``[batch]``, both float32."""
-        return self._ask(self.trunk, observation)
-
-    def load_state_dict(self, *args: Any, **kwargs: Any) -> Any:
-        """As torch's."""
-        if self._half is not None:
-            self._half.forget()
-        return super().load_state_dict(*args, **kwargs)
-
-    def _ask(self, trunk: nn.Module, observation: Observation) -> tuple[ActionDistribution, Tensor]:
         with torch.autocast(self.heads.head.device.type, torch.bfloat16) if self.bf16 else nullcontext():
             if self.normalizer is not None:
                 observation = self.normalizer(observation)
-            features = trunk(observation)
+            features = self.trunk(observation)
             if isinstance(features, tuple):
                 features, value_features = features
             else:
@@ -150,7 +139,7 @@ class ActorCritic(nn.Module):
         value = nn.functional.linear(value_features.float(), self.value_head.weight, self.value_head.bias)
         return self.heads(features), value.squeeze(-1)
 
-    @torch.inference_mode()
+    @torch.no_grad()  # in inference mode autocast would cast the weights in every step of a collection
     def act(self, observation: Observation, state: State, explore: bool, generator: torch.Generator | None) -> Decision:
         """See :class:`Policy`; stores ``log_prob`` and ``value``, unless ``values_later``."""
         if not explore:
@@ -160,14 +149,11 @@ class ActorCritic(nn.Module):
         if self.values_later:
             assert self._small is not None
             return Decision(torch.from_numpy(self._small.act(self._normalized(observation), noise.numpy())), {}, state)
-        action, log_prob, value = self._explore(self._acting(), observation, noise)
+        action, log_prob, value = self._explore(observation, noise)
         return Decision(action, {"log_prob": log_prob, "value": value}, state)
 
-    def _acting(self) -> nn.Module:
-        return self.trunk if self._half is None else self._half.at(self.version)
-
-    def _draw(self, trunk: nn.Module, observation: Observation, noise: Tensor) -> tuple[Tensor, ...]:
-        distribution, value = self._ask(trunk, observation)
+    def _draw(self, observation: Observation, noise: Tensor) -> tuple[Tensor, ...]:
+        distribution, value = self(observation)
         return *distribution.draw(noise), value
 
     def _normalized(self, observation: Observation) -> np.ndarray:
@@ -193,7 +179,7 @@ class ActorCritic(nn.Module):
         if self.values_later:
             assert self._small is not None
             return self._small.logits(self._normalized(observation))
-        return self._ask(self._acting(), observation)
+        return self(observation)
 
     def initial_state(self, n: int) -> State:
         """See :class:`Policy`; a feed-forward net carries nothing."""

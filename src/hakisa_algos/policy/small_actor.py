@@ -5,11 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import torch
+from torch import nn
 
 from hakisa_algos.policy.heads import NEVER, ActionHeads
 from hakisa_algos.policy.networks import MLPPair, Tanh
 
 Array = np.ndarray
+
+# Multiply-adds above which NumPy's OpenBLAS starts threads of its own, whatever torch was told.
+_ONE_THREAD = 2**18
 
 
 class SmallActor:
@@ -24,6 +29,7 @@ class SmallActor:
 
     def __init__(self, trunk: MLPPair, heads: ActionHeads) -> None:
         self._parameters = [*trunk.weights, *trunk.biases, heads.linear.weight, heads.linear.bias]
+        assert isinstance(trunk.activation, Tanh | nn.ReLU | nn.Identity)
         self._tanh = isinstance(trunk.activation, Tanh)
         self._layout = layout = heads.layout
         self._start = np.array(layout.start)
@@ -64,13 +70,13 @@ class SmallActor:
             features = features.astype(np.float32) * np.float32(1 / 255 if features.dtype == np.uint8 else 1)
         *hidden, (weight, bias) = zip(weights[0::2], weights[1::2], strict=True)
         for w, b in hidden:
-            features = features @ w
+            features = _product(features, w)
             features += b
             if self._tanh:
                 np.tanh(features, out=features)
             else:
                 np.maximum(features, 0, out=features)
-        logits: Array = features @ weight
+        logits = _product(features, weight)
         logits += bias
         return logits
 
@@ -84,3 +90,10 @@ class SmallActor:
             self._arrays = [array[0] for layer in layers for array in layer] + [weight.T, bias]
             self._addresses = addresses
         return self._arrays
+
+
+def _product(a: Array, b: Array) -> Array:
+    if len(a) * b.size < _ONE_THREAD:
+        product: Array = a @ b
+        return product
+    return torch.mm(torch.from_numpy(a), torch.from_numpy(b)).numpy()
