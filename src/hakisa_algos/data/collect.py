@@ -129,13 +129,13 @@ class Collector:
             while (self._seated.games(self._state) >= 0).any():
                 self._step()
             return
-        first, ended = buffer.rows, len(buffer.finished)
-        last = first + (need.n if isinstance(need, Rows) else buffer.capacity)
         with torch_threads(1) if self._real_time else contextlib.nullcontext():
-            while buffer.rows < last:
-                self._step()
-                if isinstance(need, Episodes) and len(buffer.finished) - ended >= need.n:
-                    break
+            if isinstance(need, Rows):
+                self._play(need.n)
+            else:
+                last, enough = buffer.rows + buffer.capacity, len(buffer.finished) + need.n
+                while buffer.rows < last and len(buffer.finished) < enough:
+                    self._step()
         self._trim_log()
 
     def pause(self) -> None:
@@ -149,6 +149,10 @@ class Collector:
     def close(self) -> None:
         """Nothing to do: the envs belong to whoever made them."""
 
+    def _play(self, rows: int) -> None:
+        for _ in range(rows):
+            self._step()
+
     def _step(self) -> None:
         began = time.perf_counter_ns()
         policy = self.policy
@@ -161,7 +165,7 @@ class Collector:
 
         raw, reward, terminated, truncated, infos = self.envs.step(action)
         self.nanoseconds["env"] += time.perf_counter_ns() - acted
-        valid = _transitions(infos, len(reward))
+        valid = transitions(infos, len(reward))
         if self._mode is ResetMode.NEXT_STEP:
             valid &= ~self._done
         if self._seated:
@@ -278,13 +282,18 @@ class Collector:
             "the running episodes cannot be rebuilt in this env: they are closed as truncated, and this resume "
             "is not bit for bit"
         )
-        self.buffer.close_episodes(state["observation"])
+        self.observation = state["observation"]
+        self._begin_anew()
+        return False
+
+    def _begin_anew(self) -> None:
+        """Closes the running episodes as truncated and begins new ones."""
+        self.buffer.close_episodes(self.observation)
         self._episode += 1
         self._done[:] = False
         self._resetting[:] = False
         self._actions = ActionLog()
         self._reset_all()
-        return False
 
     def _replay(self, state: Mapping[str, Any]) -> bool:
         actions = state["actions"]
@@ -334,7 +343,7 @@ def call_envs(envs: VectorEnv[Any, Any, Any], name: str) -> None:
         inner.call(name)
 
 
-def _transitions(infos: Mapping[str, Any], num_envs: int) -> np.ndarray:
+def transitions(infos: Mapping[str, Any], num_envs: int) -> np.ndarray:
     """Bool ``[num_envs]``: False where the env itself says that a row is no transition.
 
     Live games do: of a frame that came too late, a game that was lost, a column that is still being reset.
