@@ -38,7 +38,7 @@ def make_collector(
 
     It is possible on the CPU, with a policy that carries no state from step to step, in envs that are reset by mask,
     do not run in real time, and have an attribute ``groups``: vector envs that are, one after the other, their columns,
-    and that different threads may step.
+    that different threads may step, and that do not write over what they have returned.
     """
     # Asked of the env itself: a wrapper, which would hand the attribute on, may change what its env shows.
     groups = vars(envs).get("groups", ())
