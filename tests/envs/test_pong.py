@@ -262,3 +262,59 @@ def test_frame_stack_is_declared_and_holds():
     padded = [np.zeros((40, 40), dtype=np.uint8)] * 2 + newest
     for step, stack in enumerate(stacks):
         np.testing.assert_array_equal(stack, np.stack(padded[step : step + 3]))
+
+
+@pytest.mark.parametrize(
+    ("num_envs", "num_threads", "sizes"), [(1, 2, [1]), (2, 2, [1, 1]), (3, 5, [2, 1]), (8, 2, [4, 4]), (8, 1, [8])]
+)
+def test_columns_come_in_two_groups_unless_one_thread_steps_them(num_envs, num_threads, sizes):
+    env = make_pong_vec(num_envs, num_threads=num_threads, **SMALL)
+    assert [group.num_envs for group in env.groups] == sizes
+    _, infos = env.reset(seed=0)
+    assert infos["env_id"].tolist() == list(range(num_envs))
+
+
+@pytest.mark.parametrize("num_threads", [1, 2])
+def test_groups_are_the_columns_and_can_be_stepped_by_themselves(num_threads):
+    whole, parts = (
+        make_pong_vec(3, num_threads=n, max_episode_steps=9, sticky=0.25, **SMALL) for n in (num_threads, 2)
+    )
+    seeds = [4, 5, 6]
+    expected, _ = whole.reset(seed=seeds)
+    first, second = parts.groups
+    np.testing.assert_array_equal(expected, np.concatenate([first.reset(seed=[4, 5])[0], second.reset(seed=[6])[0]]))
+    for actions in random_actions(30, 3):
+        step = whole.step(actions)
+        other = second.step(actions[2:])
+        both = first.step(actions[:2]), other
+        assert_same(step, [*(np.concatenate([part[i] for part in both]) for i in range(4)), {}])
+    # A masked reset of the whole shows the columns that it leaves alone as their group last did.
+    mask = np.array([False, True, False])
+    shown, _ = parts.reset(seed=[7], options={"reset_mask": mask})
+    np.testing.assert_array_equal(shown[[0, 2]], step[0][[0, 2]])
+    np.testing.assert_array_equal(shown, whole.reset(seed=[7], options={"reset_mask": mask})[0])
+
+
+@pytest.mark.parametrize("mask", [[True, True, True], [False, False, True]])
+def test_a_reset_recovers_from_a_step_that_was_sent_and_never_received(mask):
+    env, other = (make_pong_vec(3, num_threads=2, **SMALL) for _ in range(2))
+    for one in (env, other):
+        one.reset(seed=0)
+    idle = np.zeros(3, dtype=np.int64)
+    other.step(idle)
+    for group in env.groups:
+        group.send(idle[: group.num_envs])
+    seeds, options = [1, 2, 3], {"reset_mask": np.array(mask)}
+    shown, expected = (one.reset(seed=seeds, options=options)[0] for one in (env, other))
+    np.testing.assert_array_equal(shown[mask], expected[mask])
+    for actions in random_actions(20, 3):
+        assert_same(env.step(actions), other.step(actions))
+
+
+def test_closing_with_a_step_in_flight_ends_the_threads():
+    env = make_pong_vec(2, num_threads=2, **SMALL)
+    env.reset(seed=0)
+    for group in env.groups:
+        group.send(np.zeros(1, dtype=np.int64))
+    env.close()
+    env.close()

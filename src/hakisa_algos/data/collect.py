@@ -27,7 +27,7 @@ from hakisa_algos.data.vectorize import (
 from hakisa_algos.errors import ConfigError
 from hakisa_algos.policy.observations import RawObservation, map_observation, pick, same_observation, to_tensors
 from hakisa_algos.policy.policy import Policy, Seated
-from hakisa_algos.policy.precision import torch_threads
+from hakisa_algos.policy.precision import torch_threads, weights_cast_once
 
 logger = logging.getLogger(__name__)
 
@@ -132,16 +132,14 @@ class Collector:
             while self.games_left and buffer.rows < last:
                 self._step()
             return
-        first, ended = buffer.rows, len(buffer.finished)
-        last = first + (need.n if isinstance(need, Rows) else buffer.capacity)
-        # Around the policy's own autocast, which then casts the weights to bfloat16 once, not in every step.
-        cast_once = torch.autocast(self.device.type, enabled=False)
         threads = torch_threads(1) if self._real_time else contextlib.nullcontext()
-        with threads, cast_once:
-            while buffer.rows < last:
-                self._step()
-                if isinstance(need, Episodes) and len(buffer.finished) - ended >= need.n:
-                    break
+        with threads, weights_cast_once(self.device):
+            if isinstance(need, Rows):
+                self._play(need.n)
+            else:
+                last, enough = buffer.rows + buffer.capacity, len(buffer.finished) + need.n
+                while buffer.rows < last and len(buffer.finished) < enough:
+                    self._step()
         self._trim_log()
 
     @property
@@ -160,6 +158,10 @@ class Collector:
     def close(self) -> None:
         """Nothing to do: the envs belong to whoever made them."""
 
+    def _play(self, rows: int) -> None:
+        for _ in range(rows):
+            self._step()
+
     def _step(self) -> None:
         began = time.perf_counter_ns()
         policy = self.policy
@@ -172,7 +174,7 @@ class Collector:
 
         raw, reward, terminated, truncated, infos = self.envs.step(action)
         self.nanoseconds["env"] += time.perf_counter_ns() - acted
-        valid = _transitions(infos, len(reward))
+        valid = transitions(infos, len(reward))
         if self._mode is ResetMode.NEXT_STEP:
             valid &= ~self._done
         if self._seated:
@@ -289,13 +291,18 @@ class Collector:
             "the running episodes cannot be rebuilt in this env: they are closed as truncated, and this resume "
             "is not bit for bit"
         )
-        self.buffer.close_episodes(state["observation"])
+        self.observation = state["observation"]
+        self._begin_anew()
+        return False
+
+    def _begin_anew(self) -> None:
+        """Closes the running episodes as truncated and begins new ones."""
+        self.buffer.close_episodes(self.observation)
         self._episode += 1
         self._done[:] = False
         self._resetting[:] = False
         self._actions = ActionLog()
         self._reset_all()
-        return False
 
     def _replay(self, state: Mapping[str, Any]) -> bool:
         actions = state["actions"]
@@ -345,7 +352,7 @@ def call_envs(envs: VectorEnv[Any, Any, Any], name: str) -> None:
         inner.call(name)
 
 
-def _transitions(infos: Mapping[str, Any], num_envs: int) -> np.ndarray:
+def transitions(infos: Mapping[str, Any], num_envs: int) -> np.ndarray:
     """Bool ``[num_envs]``: False where the env itself says that a row is no transition.
 
     Live games do: of a frame that came too late, a game that was lost, a column that is still being reset.

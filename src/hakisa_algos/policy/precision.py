@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Literal
 
 import torch
@@ -56,6 +56,14 @@ def resolve_bf16(precision: str, device: torch.device, observation_space: spaces
 def compute_dtype(device: torch.device) -> torch.dtype:
     """What the network computes in just now: autocast's type where it is on, else float32."""
     return torch.get_autocast_dtype(device.type) if torch.is_autocast_enabled(device.type) else torch.float32
+
+
+def weights_cast_once(device: torch.device) -> AbstractContextManager[Any]:
+    """While entered, and weights do not change, networks that act without gradients cast them to bfloat16 once.
+
+    Autocast forgets what it has cast when the outermost one of a thread ends; this one does nothing else.
+    """
+    return torch.autocast(device.type, enabled=False)
 
 
 def resolve_threads(threads: int | None, observation_space: spaces.Space[Any]) -> int:

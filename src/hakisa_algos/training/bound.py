@@ -31,7 +31,7 @@ class Bound:
 
         Args:
             elapsed: seconds of the run.
-            env: of them in the envs themselves.
+            env: of them in the envs themselves; where threads step parts of them at once, the threads' mean.
             rows: env steps, all envs together counted as one.
             gradient_steps: minibatches.
         """

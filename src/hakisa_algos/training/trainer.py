@@ -14,6 +14,7 @@ from gymnasium.vector import VectorEnv
 
 from hakisa_algos.data.collect import Collector
 from hakisa_algos.data.columns import FrameStack
+from hakisa_algos.data.concurrent import make_collector
 from hakisa_algos.data.rollout import RolloutBuffer
 from hakisa_algos.errors import ConfigError, NonFiniteError
 from hakisa_algos.learners.learner import Learner
@@ -119,11 +120,11 @@ class Trainer:
             FrameStack.of(envs.metadata, layout.raw_space, layout.space),
             learner.keep_observations,
         )
-        make_collector = getattr(learner, "make_collector", None)
+        own_collector = getattr(learner, "make_collector", None)
         self.collector: Collector = (
-            make_collector(envs, self.buffer, make_envs)
-            if make_collector
-            else Collector(envs, learner.policy, self.buffer, seed, device)
+            own_collector(envs, self.buffer, make_envs)
+            if own_collector
+            else make_collector(envs, learner.policy, self.buffer, seed, device)
         )
         self.statistics = EpisodeStatistics(window)
         target_kl = getattr(learner.config, "target_kl", None)

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
-from gymnasium.spaces import Discrete
-from gymnasium.vector import AutoresetMode, VectorEnv
+from gymnasium.vector import VectorEnv
 from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
-from hakisa_envs.atari.options import OPTION_NAMES, PongOptions, emulator_seed
-from hakisa_envs.errors import checked_int, import_extra, refuse_unknown
+from hakisa_envs.atari.options import OPTION_NAMES, PongOptions
+from hakisa_envs.atari.pong_group import PongGroup, Step, checked_actions
+from hakisa_envs.errors import checked_int, refuse_unknown
 from hakisa_envs.masked_reset import Seeds, read_reset
 
 ONLY_SINGLE = ("difficulty", "paddle_reward", "render_mode")
@@ -61,6 +64,11 @@ class PongVectorEnv(VectorEnv[NDArray[np.uint8], NDArray[np.int64], NDArray[Any]
 
     ``info`` holds int32 arrays ``[num_envs]``: ``env_id``, ``lives``, ``frame_number``,
     ``episode_frame_number``.
+
+    Attributes:
+        groups: vector environments that are, one after the other, these columns: two halves, so that two threads can
+            each step one; a single one where there is one column or one thread. Who steps or resets them does not
+            step the whole meanwhile; `reset` of the whole is right after whatever happened to them.
     """
 
     def __init__(self, num_envs: int, options: PongOptions, num_threads: int, max_episode_steps: int | None) -> None:
@@ -68,41 +76,22 @@ class PongVectorEnv(VectorEnv[NDArray[np.uint8], NDArray[np.int64], NDArray[Any]
         self.options = options
         # -1 is Gymnasium's own word for "no time limit".
         unlimited = max_episode_steps is None or max_episode_steps == -1
-        self._limit = 2**62 if unlimited else checked_int("max_episode_steps", max_episode_steps, 1)
-        self.metadata = {
-            **options.metadata,
-            "render_modes": [],
-            "autoreset_mode": AutoresetMode.NEXT_STEP,
-            "masked_reset": True,
-            # A seeded reset makes ale-py load the ROM again, 65 ms; trainers that seed episodes do so every 8th.
-            "episodes_per_seed": 8,
-        }
-        self.render_mode = None
-        vector_env = import_extra("ale_py.vector_env", extra="atari", needed_by="Hakisa/Pong-v0")
-        self._envs = vector_env.AtariVectorEnv(
-            "pong",
-            self.num_envs,
-            num_threads=checked_int("num_threads", num_threads, 0),
-            # We keep the time limit: ale-py's cuts before the last frame is taken.
-            max_num_frames_per_episode=2**30,
-            repeat_action_probability=options.sticky,
-            img_height=options.frame_size,
-            img_width=options.frame_size,
-            stack_num=options.frame_stack,
-            frameskip=options.frame_skip,
-            noop_max=options.noop_max,
-            reward_clipping=False,
+        limit = 2**62 if unlimited else checked_int("max_episode_steps", max_episode_steps, 1)
+        threads = checked_int("num_threads", num_threads, 0) or _processors()
+        halves = 1 if threads == 1 or num_envs == 1 else 2
+        self.groups = tuple(
+            PongGroup(columns, options, min(_part(threads, halves, i), columns), limit)
+            for i, columns in enumerate(_part(num_envs, halves, i) for i in range(halves))
         )
-        self.single_observation_space = options.observation_space
-        self._num_actions = int(self._envs.single_action_space.n)
-        self.single_action_space = Discrete(self._num_actions)
+        ends = np.cumsum([group.num_envs for group in self.groups]).tolist()
+        self._columns = [slice(end - group.num_envs, end) for group, end in zip(self.groups, ends, strict=True)]
+        first = self.groups[0]
+        self.metadata = first.metadata
+        self.render_mode = None
+        self.single_observation_space = first.single_observation_space
+        self.single_action_space = first.single_action_space
         self.observation_space = batch_space(self.single_observation_space, self.num_envs)
         self.action_space = batch_space(self.single_action_space, self.num_envs)
-
-        self._elapsed = np.zeros(self.num_envs, dtype=np.int64)
-        self._terminated = np.zeros(self.num_envs, dtype=np.bool_)
-        self._expired = np.zeros(self.num_envs, dtype=np.bool_)
-        self._started = False
 
     def reset(
         self, *, seed: Seeds = None, options: dict[str, Any] | None = None
@@ -120,21 +109,23 @@ class PongVectorEnv(VectorEnv[NDArray[np.uint8], NDArray[np.int64], NDArray[Any]
             uint8 observations ``[num_envs, frame_stack, frame_size, frame_size]`` of all columns, and infos.
         """
         mask, seeds = read_reset(self.num_envs, seed, options)
-        if not self._started and not mask.all():
+        if self.groups[0].newest is None and not mask.all():
             raise ValueError("The first reset must be of all columns: call reset() without a reset_mask.")
-        self._started = True
-        # -1 is ale-py's word for "no seed".
-        chosen = [
-            -1 if value is None else emulator_seed(value) for value, reset in zip(seeds, mask, strict=True) if reset
-        ]
-        self._elapsed[mask] = 0
-        self._terminated[mask] = self._expired[mask] = False
-        observations, infos = self._envs.reset(seed=np.array(chosen), options={"reset_mask": mask})
-        return observations, infos
 
-    def step(
-        self, actions: NDArray[np.int64]
-    ) -> tuple[NDArray[np.uint8], NDArray[np.float64], NDArray[np.bool_], NDArray[np.bool_], dict[str, Any]]:
+        due = [(group, part) for group, part in zip(self.groups, self._columns, strict=True) if mask[part].any()]
+
+        def reset_part(group: PongGroup, part: slice) -> None:
+            group.reset(seed=seeds[part], options={"reset_mask": mask[part]})
+
+        if len(due) == 1:
+            reset_part(*due[0])
+        else:  # at the same time: seeding takes long
+            with ThreadPoolExecutor(len(due)) as pool:
+                list(pool.map(reset_part, *zip(*due, strict=True)))
+        observations, infos = zip(*[group.newest for group in self.groups if group.newest], strict=True)
+        return _joined(observations), self._joined_infos(infos)
+
+    def step(self, actions: NDArray[np.int64]) -> Step:
         """Hold one action per column for ``frame_skip`` frames.
 
         Args:
@@ -146,25 +137,33 @@ class PongVectorEnv(VectorEnv[NDArray[np.uint8], NDArray[np.int64], NDArray[Any]
         Raises:
             ValueError: If the actions have another shape or one is not 0 to 5.
         """
-        chosen = np.asarray(actions)
-        # ale-py would wait for ever for a column whose action it does not know.
-        count, integers = self._num_actions, np.issubdtype(chosen.dtype, np.integer)
-        in_range = integers and ((chosen >= 0) & (chosen < count)).all()
-        if chosen.shape != (self.num_envs,) or not in_range:
-            raise ValueError(f"actions must be {self.num_envs} whole numbers from 0 to {count - 1}, got {actions!r}.")
-        restarted = self._terminated | self._expired
-        expired = self._expired
-        observations, rewards, terminations, _, infos = self._envs.step(chosen.astype(np.int64))
-        rewards = rewards.astype(np.float64)
-        if expired.any():
-            # ale-py knows nothing of our time limit and has played these on: reset them instead.
-            observations, infos = self._envs.reset(options={"reset_mask": expired})
-            rewards[expired], terminations[expired] = 0.0, False
-        self._elapsed = np.where(restarted, 0, self._elapsed + 1)
-        truncations = self._elapsed >= self._limit
-        self._terminated, self._expired = terminations.copy(), truncations & ~terminations
-        return observations, rewards, terminations, truncations, infos
+        chosen = checked_actions(actions, self.num_envs, self.groups[0].num_actions)
+        for group, columns in zip(self.groups, self._columns, strict=True):
+            group.send(chosen[columns])
+        *arrays, infos = zip(*[group.recv() for group in self.groups], strict=True)
+        observations, rewards, terminations, truncations = map(_joined, arrays)
+        return observations, rewards, terminations, truncations, self._joined_infos(infos)
+
+    def _joined_infos(self, infos: Sequence[dict[str, Any]]) -> dict[str, Any]:
+        joined = {name: _joined([info[name] for info in infos]) for name in infos[0]}
+        # Each group counts its columns from 0.
+        joined["env_id"] = np.arange(self.num_envs, dtype=np.int32)
+        return joined
 
     def close_extras(self, **kwargs: Any) -> None:
         """Free the emulators and their threads."""
-        self._envs = None
+        for group in self.groups:
+            group.close()
+
+
+def _joined(parts: Sequence[NDArray[Any]]) -> NDArray[Any]:
+    return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+
+def _part(whole: int, parts: int, index: int) -> int:
+    """The size of a part, when the first ones get what does not divide."""
+    return whole // parts + (index < whole % parts)
+
+
+def _processors() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
