@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from hakisa_algos.policy.observations import Observation, map_observation
+from hakisa_algos.policy.precision import weights_cast_once
 
 
 @dataclass(frozen=True)
@@ -55,16 +56,15 @@ def measure_bound(learner: Any, observation: Observation, minibatch: int, repeat
     vector.grad = torch.zeros_like(vector)
     optimizer = torch.optim.Adam([vector], fused=True)
 
-    def forward() -> None:
-        with torch.inference_mode():
-            policy.bare(observation)
-
     def train() -> None:
         torch.autograd.grad(learner.bare_loss(batch), weights, allow_unused=True)
         optimizer.step()
 
-    on_gpu = weights[0].device.type == "cuda"
-    return Bound(_median_seconds(forward, repeats, on_gpu), _median_seconds(train, repeats, on_gpu))
+    device = weights[0].device
+    on_gpu = device.type == "cuda"
+    with torch.no_grad(), weights_cast_once(device):  # as in a collection
+        forward = _median_seconds(lambda: policy.bare(observation), repeats, on_gpu)
+    return Bound(forward, _median_seconds(train, repeats, on_gpu))
 
 
 def _repeated(x: Tensor, rows: int) -> Tensor:
