@@ -8,9 +8,9 @@ each step asks the network, and learn from the start. PQN has its defaults for p
 **Bound**, per update: the vector env stepped by itself with random actions, plus a forward per step on the
 observations of all envs, plus the ring's sample of each batch (DQN only), plus bare gradient steps: forward (of the
 target network, too, for DQN), backward and Adam with as cheap a loss as there is. Acting casts the weights to bfloat16
-once per collection; so do the bound's forwards, once in all. Each is timed by itself, in a tight
-loop, in the process and in the round of the run that it is compared with. ``loop`` is the same parts in one plain loop
-in the order of training, with nothing else in it: what they cost when each finds the caches as the others left them.
+once per collection; the bound's forwards do so once in all. Each part is timed by itself, in a tight loop, in the
+process and in the round of the run that it is compared with. ``loop`` is the same parts in one plain loop in the order
+of training, with nothing else in it: what they cost when each finds the caches as the others left them.
 """
 
 from __future__ import annotations
