@@ -152,8 +152,9 @@ def play(name: str, seed: int) -> dict[str, Any]:
     every = config.total_steps // POINTS
     began = time.perf_counter()
 
-    def look(step: int) -> None:
-        due = min(step // every, POINTS) - len(points)  # a generation may be so long that it passes several
+    def look(passed: int) -> None:
+        step = agent.steps
+        due = min(passed // every, POINTS) - len(points)  # a generation may be so long that it passes several
         if due <= 0:
             return
         evaluate = functools.partial(agent.evaluate, deterministic=task.deterministic, num_envs=20)
@@ -165,7 +166,7 @@ def play(name: str, seed: int) -> dict[str, Any]:
                 reached.update(steps=step, evaluation=mean, confirmed=again)
 
     agent.learn(callbacks=[lambda trainer, metrics: look(trainer.step)])
-    look(config.total_steps)  # a last generation that does not fit tells no callback
+    look(config.total_steps)  # the points that are due where a last generation did not fit, and told no callback
     seconds = time.perf_counter() - began
     final = {k: agent.evaluate(100, seed=900_000 + seed, deterministic=d).mean for k, d in EVALUATIONS.items()}
     agent.close()

@@ -10,6 +10,8 @@ turns, and the figures are kept after every round: Ctrl+C loses one round at mos
 from __future__ import annotations
 
 import argparse
+import contextlib
+import math
 import os
 import statistics
 import sys
@@ -28,17 +30,22 @@ GIVE_UP_S = 5.0
 
 
 def figures(name: str, times: list[float]) -> dict[str, Any]:
-    """Of one fault, from the milliseconds until everything was up; infinite ones count as the worst."""
+    """Of one fault, from the milliseconds until everything was up; infinite ones count as the worst, and are None."""
     target = STOPPED_TARGET_MS if name == "trainer SIGSTOP" else TARGET_MS
     return {
         "repetitions": len(times),
         "target_ms": target,
         "in_time": sum(took <= target for took in times),
         "within_250_ms": sum(took <= TARGET_MS for took in times),
-        "never": sum(took == float("inf") for took in times),
-        "p50_ms": round(statistics.median(times), 2),
-        "worst_ms": [round(took, 2) for took in sorted(times)[-3:]],
+        "never": sum(took == math.inf for took in times),
+        "p50_ms": _finite(statistics.median(times)),
+        "worst_ms": [_finite(took) for took in sorted(times)[-3:]],
     }
+
+
+def _finite(milliseconds: float) -> float | None:
+    """What JSON can hold."""
+    return round(milliseconds, 2) if math.isfinite(milliseconds) else None
 
 
 def strike(names: list[str], repetitions: int, times: dict[str, list[float]], keep: bool) -> None:
@@ -46,22 +53,22 @@ def strike(names: list[str], repetitions: int, times: dict[str, list[float]], ke
     keeper = Keeper()
     began = time.monotonic()
     try:
-        stage = Stage(open_display("xvfb", (640, 480), keeper).name)
-        for count in range(1, repetitions + 1):
-            took = {name: 1e3 * stage.measure(FAULTS[name], GIVE_UP_S) for name in names}
-            for name, value in took.items():
-                times[name].append(value)
-            late = [name for name in names if figures(name, [took[name]])["in_time"] == 0]
-            worst = max(took, key=took.__getitem__)
-            minutes = (time.monotonic() - began) / 60
-            print(
-                f"round {count} of {repetitions}, {minutes:.1f} min; longest: {worst}, {took[worst]:.0f} ms; "
-                f"late: {', '.join(late) or 'none'}",
-                flush=True,
-            )
-            if keep:
-                save(times, began)
-        stage.close()
+        # Closed after Ctrl+C too: a trainer that is stopped would outlive this process.
+        with contextlib.closing(Stage(open_display("xvfb", (640, 480), keeper).name)) as stage:
+            for count in range(1, repetitions + 1):
+                took = {name: 1e3 * stage.measure(FAULTS[name], GIVE_UP_S) for name in names}
+                for name, value in took.items():
+                    times[name].append(value)
+                late = [name for name in names if figures(name, [took[name]])["in_time"] == 0]
+                worst = max(took, key=took.__getitem__)
+                minutes = (time.monotonic() - began) / 60
+                print(
+                    f"round {count} of {repetitions}, {minutes:.1f} min; longest: {worst}, {took[worst]:.0f} ms; "
+                    f"late: {', '.join(late) or 'none'}",
+                    flush=True,
+                )
+                if keep:
+                    save(times, began)
     finally:
         keeper.close()
 

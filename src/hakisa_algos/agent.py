@@ -118,6 +118,11 @@ class Agent:
         return self._trainer.stopped_by if self._trainer is not None else None
 
     @property
+    def budget_spent(self) -> bool:
+        """Whether the last :meth:`learn` came back because the env steps left were too few for what comes next."""
+        return self._trainer is not None and self._trainer.budget_spent
+
+    @property
     def policy(self) -> Any:
         """What acts."""
         return self.learner.policy

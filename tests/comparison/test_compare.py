@@ -106,11 +106,32 @@ def test_a_failure_is_told_and_the_rest_goes_on(tmp_path, capsys):
 
 
 def test_the_genetic_algorithm_keeps_to_the_budget_and_the_table_says_what_it_took(tmp_path):
-    assert compare(tmp_path / "c", "--algorithms", "ga", "--steps", "2200") == 0
+    assert compare(tmp_path / "c", "--algorithms", "ga", "--steps", "3000") == 0
     found = result(tmp_path / "c", "ga-Hakisa-Press-v0-1")
-    assert found["steps"] == 2_200  # one generation and its validation take 2,048 and 512: it is cut
+    assert found["steps"] == 3_000  # a generation and its validation take 2,048 and 512: the second is cut
+    before, after = found["curve"][0]["returns"], found["final"]["deterministic"]["returns"]
+    assert sum(after) / len(after) > sum(before) / len(before)  # the elite of the first plays, not whom it began with
     row = next(line for line in (tmp_path / "c" / "table.txt").read_text().splitlines() if line.startswith("  ga"))
-    assert row.split()[2] == "2,200"
+    assert row.split()[2] == "3,000"
+
+
+def test_a_genetic_algorithm_that_ranked_nobody_has_failed(tmp_path, capsys):
+    assert compare(tmp_path / "c", "--algorithms", "ga", "--steps", "2200") == 1
+    assert "total_steps=2200 do not suffice for the first generation and its validation" in capsys.readouterr().out
+    assert "\n  ga" not in (tmp_path / "c" / "table.txt").read_text().partition("left out")[0]
+    assert not (tmp_path / "c" / "jobs" / "ga-Hakisa-Press-v0-1" / "result.json").exists()
+
+
+def test_whatever_lies_in_the_folder_of_a_run_does_not_end_the_comparison(tmp_path):
+    stray = tmp_path / "c" / "jobs" / "dqn-Hakisa-Press-v0-1" / "stray"
+    linked = tmp_path / "linked"
+    for folder in (stray, linked):
+        folder.mkdir(parents=True)
+        (folder / "file").touch()
+    (stray.parent / "link").symlink_to(linked)
+    jobs.run_job(Job("dqn", "Hakisa/Press-v0", 1, Protocol(steps=100, final_episodes=4, film_steps=0)), stray.parent)
+    assert [path.name for path in stray.parent.iterdir()] == ["result.json"]
+    assert (linked / "file").exists()
 
 
 def test_the_report_says_how_many_episodes_were_played(tmp_path):

@@ -32,11 +32,13 @@ def test_a_generation_that_does_not_fit_is_not_begun(spare):
     assert agent.steps == 2 * GENERATION
     assert agent.learner.generation == 2
     # With nothing to spare it is the end that was planned.
-    assert agent.stopped_by == ("BudgetSpent" if spare else None)
+    assert (agent.stopped_by, agent.budget_spent) == (("BudgetSpent", True) if spare else (None, False))
 
 
 def test_the_first_generation_must_fit_with_its_validation():
-    with pytest.raises(ConfigError, match=r"total_steps=149 .* first generation and its validation, .* 150 env steps"):
+    with pytest.raises(
+        ConfigError, match=r"total_steps=149 .* first generation and its validation, .* takes 150\. Give more"
+    ):
         learn(dataclasses.replace(BY_STEPS, total_steps=GENERATION - 1))
 
 
@@ -52,20 +54,21 @@ def test_shares_of_several_tasks_are_counted_each_with_its_idle_envs():
 def test_a_generation_that_is_cut_leaves_no_trace():
     cut, steps = learn(dataclasses.replace(CONFIG, total_steps=3_000))
     assert steps[-1] < cut.steps == 3_000
-    assert cut.stopped_by == "BudgetSpent"
+    assert cut.budget_spent
     whole, same = learn(dataclasses.replace(CONFIG, total_steps=steps[-1]))
     assert same == steps
     assert whole.stopped_by is None
+    assert not whole.budget_spent
     assert_same(whole.learner.state(), cut.learner.state())
 
 
 def test_however_it_is_shared_out_no_step_is_too_many():
     ends = []
     for workers in (0, 2):
-        agent, steps = learn(dataclasses.replace(CONFIG, tasks=3, workers=workers, total_steps=3_000))
+        agent, steps = learn(dataclasses.replace(CONFIG, tasks=3, workers=workers, total_steps=9_000))
         agent.close()
-        assert agent.stopped_by == "BudgetSpent"
-        assert steps[-1] < agent.steps <= 3_000
+        assert agent.budget_spent
+        assert steps[-1] < agent.steps <= 9_000
         ends.append((steps, agent.steps))
     assert ends[0] == ends[1]
 
@@ -74,7 +77,8 @@ def test_steps_that_are_cut_are_counted_and_their_episodes_are_not():
     envs = counting_envs(n=3, make=CountingEnv, longest=40, ends=("terminated",))
     seen = []
     agent = GA(envs, dataclasses.replace(CONFIG, total_steps=60), seed=1)
-    agent.learn(callbacks=[lambda trainer, metrics: seen.append(trainer.step)])
+    with pytest.raises(ConfigError, match=r"total_steps=60 .* nothing was learned"):
+        agent.learn(callbacks=[lambda trainer, metrics: seen.append(trainer.step)])
     assert seen == []
     assert agent.steps == 60
     assert agent.learner.generation == agent.learner.updates == 0
@@ -83,15 +87,26 @@ def test_steps_that_are_cut_are_counted_and_their_episodes_are_not():
     assert agent._trainer.statistics.count == 0
 
 
+@pytest.mark.parametrize("missing", [1, 0], ids=["in its validation", "before its validation"])
+def test_a_first_generation_that_is_not_validated_is_an_error(missing):
+    _, steps = learn(dataclasses.replace(CONFIG, total_steps=3_000))
+    total = steps[1] - 3 if missing else steps[0]
+    agent = GA("CartPole-v1", dataclasses.replace(CONFIG, total_steps=total), seed=1)
+    with pytest.raises(ConfigError, match=rf"total_steps={total} .* Give more"):
+        agent.learn()
+    assert agent.steps == total
+    assert agent.learn(steps[1] + total).learner.generation == 1  # with more it is played again
+
+
 def test_with_more_steps_it_goes_on_and_ranks_the_generation_that_was_cut(tmp_path):
-    agent, _ = learn(dataclasses.replace(CONFIG, total_steps=1_000), run=tmp_path / "run")
-    assert agent.steps == 999  # 3 envs
+    agent, _ = learn(dataclasses.replace(CONFIG, total_steps=3_001), run=tmp_path / "run")
+    assert agent.steps == 3_000  # 3 envs
     before = agent.learner.state()
     again = GA.load(tmp_path / "run")
-    assert again.steps == 999
+    assert again.steps == 3_000
     assert_same(again.learner.state(), before)
     steps = []
-    again.learn(4_000, callbacks=[lambda trainer, metrics: steps.append(trainer.step)])
-    assert steps[0] > 1_000
+    again.learn(9_000, callbacks=[lambda trainer, metrics: steps.append(trainer.step)])
+    assert steps[0] > 3_001
     assert again.learner.updates > agent.learner.updates
-    assert again.steps <= 4_000
+    assert again.steps <= 9_000

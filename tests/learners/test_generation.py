@@ -77,7 +77,7 @@ def test_workers_killed_in_mid_task_change_nothing(serial, tmp_path, monkeypatch
 def test_no_worker_is_left_after_learning():
     children = Path(f"/proc/{os.getpid()}/task/{os.getpid()}/children")
     before = set(children.read_text().split())
-    train(workers=2, total_steps=300)
+    train(workers=2)
     left = set(children.read_text().split()) - before
     assert all("hakisa" not in Path(f"/proc/{pid}/cmdline").read_text() for pid in left), left
 

@@ -29,8 +29,9 @@ class CompareArguments:
     """See :func:`run`. What is None comes from the preset."""
 
     preset: Literal["quick", "standard", "full", "pong"] = "quick"
-    """quick: minutes on two cores. standard: CartPole, Press, LunarLander and Pong, at most 6 minutes of training for
-    each run. full: more algorithms, seeds and steps, on small envs. pong: from pixels."""
+    """quick: minutes on two cores. standard: CartPole, Press, LunarLander and Pong, where a run ends
+    with its first update after 6 minutes of training, if not before. full: more algorithms, seeds and steps, on small
+    envs. pong: from pixels."""
     algorithms: tuple[str, ...] | None = None
     """Names, as in hakisa train; also sb3-ppo, sb3-dqn, sb3-a2c. A random player is always there."""
     envs: tuple[str, ...] | None = None

@@ -77,7 +77,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return _refuse(str(error))
         if not _of_a_process(error):
             raise
-        kept = " What the run saved last is kept: hakisa resume goes on from there."
+        kept = " If the run has saved a checkpoint, hakisa resume goes on from it."
         _refuse(f"{error}{kept if arguments[0] in ('train', 'resume') else ''}")
         return 1
 

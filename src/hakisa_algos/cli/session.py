@@ -13,7 +13,7 @@ from hakisa_algos.agent import Agent
 from hakisa_algos.cli.options import RunOptions
 from hakisa_algos.cli.text import bold
 from hakisa_algos.data.vectorize import why_not_from_file
-from hakisa_algos.errors import BudgetSpent, require
+from hakisa_algos.errors import require
 from hakisa_algos.training.checkpoint import find_checkpoint
 from hakisa_algos.training.console import ConsoleView
 from hakisa_algos.training.metrics import Sink, TensorBoardSink, WandbSink
@@ -44,8 +44,7 @@ class Ending:
     @property
     def stopped_by(self) -> str | None:
         """Why the run ended early, see :attr:`Agent.stopped_by`; None if it did not."""
-        stopped_by = self._agent.stopped_by
-        return None if stopped_by == BudgetSpent.__name__ else stopped_by
+        return None if self._agent.budget_spent else self._agent.stopped_by
 
     @property
     def mean_return(self) -> float:

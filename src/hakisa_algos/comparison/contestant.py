@@ -9,7 +9,6 @@ from typing import Any, Protocol
 from hakisa_algos.agent import Agent, config_from
 from hakisa_algos.comparison.plan import PEER_PREFIX, RANDOM, Job
 from hakisa_algos.data.vectorize import make_envs
-from hakisa_algos.errors import BudgetSpent
 from hakisa_algos.learners.registry import find_algorithm
 from hakisa_algos.training.evaluate import Evaluation
 
@@ -101,5 +100,5 @@ class Ours:
     def train(self, watch: Watch) -> None:
         """See :class:`Contestant`."""
         self._agent.learn(callbacks=[lambda trainer, metrics: watch(trainer.step)])
-        if self._agent.stopped_by not in (None, "callback", BudgetSpent.__name__):
+        if self._agent.stopped_by not in (None, "callback") and not self._agent.budget_spent:
             raise Interrupted(f"{self._agent.stopped_by} ended the training at step {self.steps}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import time
 import traceback
 from collections.abc import Mapping
@@ -39,10 +40,8 @@ def run_job(job: Job, folder: Path) -> dict[str, Any] | None:
         Interrupted: a signal ended it; nothing is written.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    for left in folder.iterdir():
-        if left.name != LOG:
-            left.unlink()
     try:
+        _clear(folder)
         result = _run(job, folder)
     except Interrupted:
         raise
@@ -79,6 +78,14 @@ def write_json(path: Path, value: Mapping[str, Any]) -> None:
         file.flush()
         os.fsync(file.fileno())
     os.replace(beside, path)
+
+
+def _clear(folder: Path) -> None:
+    for left in folder.iterdir():
+        if left.is_dir() and not left.is_symlink():
+            shutil.rmtree(left)
+        elif left.name != LOG:
+            left.unlink()
 
 
 class _Recorder:

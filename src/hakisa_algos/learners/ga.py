@@ -36,7 +36,9 @@ class GAConfig:
 
     total_steps: int = 100_000
     """Env steps of the whole run, all envs together, validation and idle envs included. A generation that would go
-    beyond is not begun where its size is known (steps_per_individual), else cut, and not ranked."""
+    beyond is not begun where its size is known (steps_per_individual), else cut, and not ranked; the first must fit. To
+    go on with more steps plays a cut generation again from its start: learn(n), then learn(2 * n), ranks less than
+    learn(2 * n)."""
     num_envs: int = 8
     """Envs that are stepped together, an individual in each. More are faster, but idle longer at a generation's end."""
     population: int = 64
@@ -194,7 +196,14 @@ class GA:
             following = self._candidates_to_come * config.validation_episodes
         key = (self.seed, self.generation, purpose)
         return Generation(
-            tuple(players), games, config.steps_per_individual, config.gamma, key, config.total_steps, following
+            tuple(players),
+            games,
+            config.steps_per_individual,
+            config.gamma,
+            key,
+            config.total_steps,
+            following,
+            first=self.generation == 0,
         )
 
     @property

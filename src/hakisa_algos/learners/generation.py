@@ -40,6 +40,7 @@ class Generation:
         key: what the seeds come from, with the number of the game and its episode; no other generation has it.
         limit: env steps of the run, which this must not go beyond; None for no limit.
         followed_by: games that must fit into them as well, right after these: a validation.
+        first: nobody is ranked yet, so a run that ends here has learned nothing, which is an error.
     """
 
     lineages: tuple[Lineage, ...]
@@ -49,6 +50,7 @@ class Generation:
     key: tuple[int, ...]
     limit: int | None = None
     followed_by: int = 0
+    first: bool = False
 
 
 @dataclass(frozen=True)
@@ -229,17 +231,20 @@ class GenerationCollector:
 
         Raises:
             BudgetSpent: what is left does not suffice.
-            ConfigError: not even the first generation fits.
+            ConfigError: not even the first generation fits with its validation.
         """
-        every = self._pool.map(self._player, shares(need, self._tasks, self._rows_left(need)))
+        left = self._rows_left(need)
+        every = self._pool.map(self._player, shares(need, self._tasks, left))
         cut = any(played.cut for played in every)
+        if need.first and need.followed_by and sum(played.rows for played in every) == left:
+            cut = True  # not a step is left for the validation that chooses the first elite
         for played in every:
             self._buffer.count_elsewhere(played.rows, [] if cut else played.episodes)
             for name, spent in played.nanoseconds.items():
                 self.nanoseconds[name] += spent // self._processes
         if cut:
-            raise BudgetSpent(
-                f"the {need.limit:,} env steps were over in the middle of a generation, which is not ranked"
+            raise _too_few(
+                need, f"the {need.limit:,} env steps were over in the middle of a generation, which is not ranked"
             )
 
     def _rows_left(self, need: Generation) -> int | None:
@@ -250,17 +255,12 @@ class GenerationCollector:
         if need.steps is not None:
             games = (need.games * len(need.lineages), need.followed_by)
             size = sum(rows_of_games(count, need.steps, self._tasks, columns) for count in games)
-            if size > left and not self._buffer.rows:
-                raise ConfigError(
-                    f"total_steps={need.limit} do not suffice for the first generation and its validation, which take "
-                    f"{size * columns:,} env steps (idle envs counted): give more, or fewer steps_per_individual"
-                )
             if size > left:
-                raise BudgetSpent(
-                    f"{left * columns:,} env steps are left, and the next generation takes {size * columns:,}"
+                raise _too_few(
+                    need, f"{left * columns:,} env steps are left, and the next generation takes {size * columns:,}"
                 )
         if left <= 0:
-            raise BudgetSpent(f"of the {need.limit:,} env steps too few are left for one of each of {columns} envs")
+            raise _too_few(need, f"of the {need.limit:,} env steps too few are left for one of each of {columns} envs")
         return left
 
     def pause(self) -> None:
@@ -282,6 +282,15 @@ class GenerationCollector:
     def load_state(self, state: Mapping[str, Any]) -> bool:
         """See :class:`hakisa_algos.data.collect.Collector`."""
         return True
+
+
+def _too_few(need: Generation, why: str) -> BudgetSpent | ConfigError:
+    if not need.first:
+        return BudgetSpent(why)
+    return ConfigError(
+        f"total_steps={need.limit} do not suffice for the first generation and its validation, so nothing was learned: "
+        f"{why}. Give more, or a smaller population or steps_per_individual"
+    )
 
 
 @functools.lru_cache(maxsize=4096)  # all individuals play games with the same seeds

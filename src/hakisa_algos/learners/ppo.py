@@ -86,7 +86,8 @@ class PPOConfig:
     normalize_observation: bool = False
     """Scale observations by their running mean and variance, pictures pixel by pixel."""
     compile: bool = False
-    """Compile acting and the gradient; takes half a minute at the start and needs a C++ compiler."""
+    """Compile the gradient, and acting where it is not in NumPy (small networks on the CPU); takes
+    half a minute at the start and needs a C++ compiler."""
     precision: Precision = "auto"
     """fp32, bf16, or auto: bf16 for pictures where the hardware computes in it."""
 

@@ -13,7 +13,6 @@ import importlib.metadata
 import json
 import logging
 import math
-import os
 import platform
 import re
 import subprocess
@@ -21,6 +20,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
+from hakisa_algos.cores import available_cores
 from hakisa_algos.errors import ConfigError, RunFolderError, did_you_mean
 
 logger = logging.getLogger(__name__)
@@ -136,13 +136,12 @@ def system_info(threads: int | None = None) -> dict[str, Any]:
     import torch
 
     versions = {name: _version(name) for name in _DISTRIBUTIONS}
-    affinity = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return {
         "python": platform.python_version(),
         **versions,
         "platform": platform.platform(),
         "cpu": _cpu_model(),
-        "cores": affinity,
+        "cores": available_cores(),
         "threads": threads or torch.get_num_threads(),
         "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
         "commit": _commit(),

@@ -16,7 +16,7 @@ from hakisa_algos.data.collect import Collector
 from hakisa_algos.data.columns import FrameStack
 from hakisa_algos.data.concurrent import make_collector
 from hakisa_algos.data.rollout import RolloutBuffer
-from hakisa_algos.errors import ConfigError, NonFiniteError
+from hakisa_algos.errors import BudgetSpent, ConfigError, NonFiniteError
 from hakisa_algos.learners.learner import Learner
 from hakisa_algos.training.checkpoint import mark_best, save_checkpoint
 from hakisa_algos.training.collapse import CollapseConfig, CollapseDetector
@@ -77,6 +77,7 @@ class Trainer:
         buffer: what was collected.
         statistics: of finished episodes.
         stopped_by: why :meth:`train` came back early, or None.
+        budget_spent: whether that was for want of env steps, so that it is the end that was asked for.
     """
 
     def __init__(
@@ -134,6 +135,7 @@ class Trainer:
         self._saved: tuple[Path | None, int] | None = None
         self._signalled = False
         self.stopped_by: str | None = None
+        self.budget_spent = False
 
     @property
     def step(self) -> int:
@@ -149,7 +151,7 @@ class Trainer:
         Raises:
             NonFiniteError: see :class:`Learner`; a crash file is written, and no checkpoint.
         """
-        self.stopped_by = None
+        self.stopped_by, self.budget_spent = None, False
         with StopSignals() as signals:
             try:
                 self._loop(signals)
@@ -157,6 +159,7 @@ class Trainer:
                 if not getattr(error, "stop_training", False):
                     raise
                 self.stopped_by = type(error).__name__
+                self.budget_spent = isinstance(error, BudgetSpent)
                 self._notice(f"{self.stopped_by}: {error}")
             finally:
                 self.collector.close()
