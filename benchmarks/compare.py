@@ -1,7 +1,8 @@
 """Algorithms side by side, as `hakisa compare` does it, and the figures kept among the results.
 
-Everything but --name is passed on: `python benchmarks/compare.py --name compare_quick --preset quick`. Started again
-after a kill, it goes on where it was.
+Everything but --name is passed on: `python benchmarks/compare.py --name compare_quick --preset quick`, or, for the
+README's table and picture, `--name compare_standard --preset standard`. Started again after a kill, it goes on where it
+was.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from hakisa_algos.cli import compare
 
 
 def main() -> int:
-    """Compares, then stores a JSON file and the pictures of the curves."""
+    """Compares, then stores a JSON file, a picture of the curves and the table in Markdown."""
     parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
     parser.add_argument("--name", default="compare_quick", help="of the result files")
     arguments, passed = parser.parse_known_args()
@@ -29,8 +30,9 @@ def main() -> int:
     settings, scores = (json.loads((out / name).read_text()) for name in ("comparison.json", "scores.json"))
     # The command that is stored is this script's.
     path = _results.save(arguments.name, {"protocol": settings["protocol"], **scores})
-    for picture in sorted(out.glob("curves-*-steps.png")):
-        shutil.copy(picture, path.with_name(f"{arguments.name}_{picture.name.removeprefix('curves-')}"))
+    pictures = [out / "curves.png"] if len(scores["scores"]) > 1 else sorted(out.glob("curves-*-steps.png"))
+    shutil.copy(pictures[0], path.with_suffix(".png"))
+    shutil.copy(out / "table.md", path.with_suffix(".md"))
     print(path)
     return 0
 

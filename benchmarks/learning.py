@@ -24,7 +24,6 @@ from hakisa_algos import Agent
 from hakisa_algos.agent import config_from
 from hakisa_algos.learners.registry import find_algorithm
 from hakisa_algos.training.aggregate import band
-from hakisa_algos.training.trainer import Trainer
 
 
 @dataclasses.dataclass(frozen=True)
@@ -153,19 +152,20 @@ def play(name: str, seed: int) -> dict[str, Any]:
     every = config.total_steps // POINTS
     began = time.perf_counter()
 
-    def watch(trainer: Trainer, metrics: Mapping[str, float]) -> None:
-        due = min(trainer.step // every, POINTS) - len(points)  # a generation may be so long that it passes several
+    def look(step: int) -> None:
+        due = min(step // every, POINTS) - len(points)  # a generation may be so long that it passes several
         if due <= 0:
             return
         evaluate = functools.partial(agent.evaluate, deterministic=task.deterministic, num_envs=20)
         mean = evaluate(20, seed=1000 * seed + len(points)).mean
-        points.extend([(trainer.step, mean)] * due)
+        points.extend([(step, mean)] * due)
         if not reached and mean >= task.goal:
             again = evaluate(100, seed=500_000 + seed).mean
             if again >= task.goal:
-                reached.update(steps=trainer.step, evaluation=mean, confirmed=again)
+                reached.update(steps=step, evaluation=mean, confirmed=again)
 
-    agent.learn(callbacks=[watch])
+    agent.learn(callbacks=[lambda trainer, metrics: look(trainer.step)])
+    look(config.total_steps)  # a last generation that does not fit tells no callback
     seconds = time.perf_counter() - began
     final = {k: agent.evaluate(100, seed=900_000 + seed, deterministic=d).mean for k, d in EVALUATIONS.items()}
     agent.close()

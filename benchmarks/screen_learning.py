@@ -54,10 +54,15 @@ CONFIG = dataclasses.replace(FOR_PICTURES, num_envs=8, n_steps=128, epochs=4, ga
 
 
 class Tally(VectorWrapper):
-    """Counts what the rows of the envs say of themselves."""
+    """Counts what the rows of the envs say of themselves, and makes the loss of a ball hurt.
+
+    Attributes:
+        loss: what a life's end costs, in units of reward; it is read off the screen, like the score.
+    """
 
     def __init__(self, envs: VectorEnv) -> None:
         super().__init__(envs)
+        self.loss = 0.0
         self.restart()
 
     def restart(self) -> None:
@@ -66,14 +71,13 @@ class Tally(VectorWrapper):
 
     def step(self, actions: Any) -> tuple[Any, Any, Any, Any, dict[str, Any]]:
         """As below."""
-        row = self.env.step(actions)
-        infos = row[4]
+        observation, reward, terminated, truncated, infos = self.env.step(actions)
         self.rows += self.num_envs
         self.resetting += int(np.sum(infos["resetting"]))
         said = infos.get("_transition", np.zeros(self.num_envs, bool))
         self.late += int(np.sum(said & ~infos["transition"] & ~infos["resetting"])) if said.any() else 0
         self.failures += sum(bool(words) for words in infos.get("failure", ()))
-        return row
+        return observation, reward - self.loss * terminated, terminated, truncated, infos
 
     def shares(self) -> dict[str, float]:
         """Of all rows: those of columns that were being reset, and those that were late or lost."""
@@ -156,14 +160,14 @@ def measure(name: str, policy: Any, envs: Tally, lives: int, seed: int) -> dict[
 class Curve:
     """A callback: notes the mean score of the last 100 lives against minutes of play, and stops in time."""
 
-    def __init__(self, minutes: float) -> None:
-        self.minutes = minutes
+    def __init__(self, minutes: float, loss: float) -> None:
+        self.minutes, self.loss = minutes, loss
         self.points: list[tuple[int, float, float]] = []
         self.update_share = 0.0
 
     def __call__(self, trainer: Trainer, metrics: Mapping[str, float]) -> bool | None:
         live = sum(trainer.collector.nanoseconds.values()) / 6e10
-        score = POINTS * metrics["rollout/ep_rew_mean"]
+        score = POINTS * (metrics["rollout/ep_rew_mean"] + self.loss)
         if np.isfinite(score):
             self.points.append((trainer.step, round(live, 3), round(score, 1)))
         self.update_share = metrics["time/update_share"]
@@ -236,6 +240,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=30.0, help="of live play to learn from")
     parser.add_argument("--lives", type=int, default=100, help="that each player is measured on")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--loss", type=float, default=1.0, help="what a lost ball costs in training, in reward")
     parser.add_argument("--config", type=json.loads, default={}, help="changed hyperparameters, as JSON")
     parser.add_argument("--threads", type=int, help="of torch; default: all cores")
     parser.add_argument("--video-seconds", type=float, default=30.0, help="0: no video")
@@ -255,6 +260,7 @@ def main() -> None:
         "displays": arguments.displays,
         "hz": arguments.hz,
         "seed": arguments.seed,
+        "reward_in_training": f"points / {POINTS}, less {arguments.loss:g} for a lost ball; both read off the screen",
         "torch": torch.__version__,
         "goal": {"over_random": MORE_THAN_RANDOM, "of_tracker": OF_THE_TRACKER},
         "players": players,
@@ -264,11 +270,13 @@ def main() -> None:
         players["random"] = measure("random", Drawn(envs, arguments.seed), envs, arguments.lives, arguments.seed)
         _results.save(arguments.name, figures)
         agent = PPO(envs, config, seed=arguments.seed, threads=arguments.threads)
-        curve = Curve(arguments.minutes)
+        curve = Curve(arguments.minutes, arguments.loss)
         envs.restart()
+        envs.loss = arguments.loss
         began = time.perf_counter()
         agent.learn(callbacks=[curve], run=run)
         wall = time.perf_counter() - began
+        envs.loss = 0.0
         figures |= {
             "config": dataclasses.asdict(agent.config),
             "torch_threads": agent.threads,

@@ -106,6 +106,18 @@ class Agent:
         return self.learner.config
 
     @property
+    def steps(self) -> int:
+        """Env steps of the run so far."""
+        if self._trainer is not None:
+            return self._trainer.step
+        return int(self._loaded["step"]) if self._loaded is not None else 0
+
+    @property
+    def stopped_by(self) -> str | None:
+        """Why the last :meth:`learn` came back early: a signal, ``"callback"``, ``"BudgetSpent"``, ...; or None."""
+        return self._trainer.stopped_by if self._trainer is not None else None
+
+    @property
     def policy(self) -> Any:
         """What acts."""
         return self.learner.policy

@@ -36,6 +36,16 @@ class NonFiniteError(RuntimeError):
         self.arrays = dict(arrays or {})
 
 
+class BudgetSpent(RuntimeError):
+    """The env steps that a run has left do not suffice for what comes next; it ends as at its last step.
+
+    Attributes:
+        stop_training: tells the trainer to save and to stop, see :meth:`hakisa_algos.training.trainer.Trainer.train`.
+    """
+
+    stop_training = True
+
+
 class PoolError(RuntimeError):
     """Work that no worker process could finish."""
 

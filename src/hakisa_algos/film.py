@@ -12,7 +12,7 @@ import numpy as np
 from gymnasium.vector import SyncVectorEnv
 
 from hakisa_algos.data.vectorize import make_envs
-from hakisa_algos.errors import ConfigError
+from hakisa_algos.errors import ConfigError, MissingExtraError
 from hakisa_algos.training.video import VideoWriter
 
 _LONGEST = 10_000
@@ -57,7 +57,7 @@ def film(player: Player, path: Path, *, seed: int = 0, deterministic: bool = Tru
 
     Raises:
         ConfigError: the env cannot be rendered.
-        MissingExtraError: imageio-ffmpeg is not installed.
+        MissingExtraError: imageio-ffmpeg is not installed, or pygame, by which Gymnasium's own envs are drawn.
     """
     identity = player.identity()
     options = {**identity["env_options"], "render_mode": "rgb_array"}
@@ -88,5 +88,10 @@ def film(player: Player, path: Path, *, seed: int = 0, deterministic: bool = Tru
 
 
 def _picture(env: gym.Env[Any, Any]) -> np.ndarray:
-    frame: Any = env.render()
+    try:
+        frame: Any = env.render()
+    except gym.error.DependencyNotInstalled as error:
+        if "pygame" not in str(error):
+            raise
+        raise MissingExtraError('pip install "hakisa[video]"', name="pygame") from error
     return np.asarray(frame)

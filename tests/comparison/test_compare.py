@@ -1,6 +1,8 @@
 """``hakisa compare``: the table, what goes on and what is refused, budgets, failures."""
 
+import html
 import json
+import sys
 
 import pytest
 
@@ -8,7 +10,7 @@ from hakisa_algos.cli.main import main
 from hakisa_algos.comparison import job as jobs
 from hakisa_algos.comparison.plan import PRESETS, RANDOM, Job, Plan, Protocol, check_algorithms
 
-SMALL = ("--envs", "Hakisa/Press-v0", "--seeds", "1", "--final-episodes", "4", "--film-steps", "0", "--workers", "1")
+SMALL = ("--envs", "Hakisa/Press-v0", "--seeds", "1", "--final-episodes", "4", "--film-steps", "0", "--workers", "0")
 
 
 def compare(out, *arguments):
@@ -29,7 +31,9 @@ def result(out, name):
 def test_every_algorithm_and_the_random_player_stand_in_the_table(finished):
     lines = (finished / "table.txt").read_text().splitlines()
     assert lines[0] == "Hakisa/Press-v0 (return)"
-    ranks = [line.split()[0] for line in lines[2:]]
+    cells = {line.split()[0]: line.split() for line in lines[2:]}
+    assert cells["ppo"][2] == f"{result(finished, 'ppo-Hakisa-Press-v0-1')['steps']:,}"  # really used: whole rollouts
+    ranks = list(cells)
     assert sorted(ranks) == ["dqn", "ppo", RANDOM]
     assert ranks.index("ppo") < ranks.index(RANDOM)  # beaten after a few hundred steps
     written = json.loads((finished / "scores.json").read_text())
@@ -39,6 +43,7 @@ def test_every_algorithm_and_the_random_player_stand_in_the_table(finished):
 def test_a_result_holds_both_budgets_both_evaluations_and_what_made_it(finished):
     found = result(finished, "ppo-Hakisa-Press-v0-1")
     assert 600 <= found["steps"] < 600 + 8 * 128  # whole rollouts
+    assert found["ended_by"] == "steps"
     assert found["seconds"] > 0
     assert [len(found["final"][way]["returns"]) for way in ("deterministic", "stochastic")] == [4, 4]
     assert found["curve"][0]["step"] == 0
@@ -76,11 +81,17 @@ def test_a_folder_of_something_else_is_left_alone(tmp_path, capsys):
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
 
 
-def test_minutes_end_a_run_by_its_own_clock(tmp_path):
+def test_minutes_end_a_run_by_its_own_clock(tmp_path, capsys):
     assert compare(tmp_path / "c", "--algorithms", "ppo", "--steps", "100000000", "--minutes", "0.01") == 0
     found = result(tmp_path / "c", "ppo-Hakisa-Press-v0-1")
     assert 0.6 <= found["seconds"] < 20
     assert 0 < found["steps"] < 100_000_000
+    assert found["ended_by"] == "minutes"
+    assert "1 of 1" in capsys.readouterr().out  # the one run that is trained
+    report = (tmp_path / "c" / "report.html").read_text()
+    assert "training ends with the first update after 0.01 minutes" in report
+    assert "After 100,000,000 env steps or 0.01 minutes of training" in report
+    assert "1 of 1 runs ended by their minutes" in report
     assert found["curve"][-1]["step"] == found["steps"]
 
 
@@ -94,6 +105,44 @@ def test_a_failure_is_told_and_the_rest_goes_on(tmp_path, capsys):
     assert json.loads((out / "jobs" / "a2c-Hakisa-Press-v0-1" / "error.json").read_text())["traceback"]
 
 
+def test_the_genetic_algorithm_keeps_to_the_budget_and_the_table_says_what_it_took(tmp_path):
+    assert compare(tmp_path / "c", "--algorithms", "ga", "--steps", "2200") == 0
+    found = result(tmp_path / "c", "ga-Hakisa-Press-v0-1")
+    assert found["steps"] == 2_200  # one generation and its validation take 2,048 and 512: it is cut
+    row = next(line for line in (tmp_path / "c" / "table.txt").read_text().splitlines() if line.startswith("  ga"))
+    assert row.split()[2] == "2,200"
+
+
+def test_the_report_says_how_many_episodes_were_played(tmp_path):
+    assert compare(tmp_path / "c", "--algorithms", "ppo", "--steps", "100", "--final-episodes", "32") == 0
+    played = len(result(tmp_path / "c", "ppo-Hakisa-Press-v0-1")["final"]["deterministic"]["returns"])
+    assert played == 40  # whole rounds of 20 side by side
+    assert f"{played} episodes per final evaluation" in (tmp_path / "c" / "report.html").read_text()
+
+
+def test_envs_may_have_budgets_of_their_own(tmp_path):
+    envs = ("--envs", "Hakisa/Press-v0", "CartPole-v1", "--steps-on", "CartPole-v1=400")
+    assert compare(tmp_path / "c", "--algorithms", "dqn", "--steps", "300", *envs) == 0
+    found = {env: result(tmp_path / "c", f"dqn-{env}-1") for env in ("Hakisa-Press-v0", "CartPole-v1")}
+    assert {env: one["config"]["total_steps"] for env, one in found.items()} == {
+        "Hakisa-Press-v0": 300,
+        "CartPole-v1": 400,
+    }
+    report = (tmp_path / "c" / "report.html").read_text()
+    assert "300 on Hakisa/Press-v0 and 400 on CartPole-v1 env steps per run" in report
+    assert "After the same env steps on each env" in report
+
+
+def test_a_video_that_cannot_be_drawn_is_told_with_the_line_that_helps(tmp_path, capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pygame", None)  # as if it were not installed
+    more = ("--envs", "CartPole-v1", "--film-steps", "5")
+    assert compare(tmp_path / "c", "--algorithms", "dqn", "--steps", "100", *more) == 0
+    reason = 'pygame is not installed (pip install "hakisa[video]")'
+    assert result(tmp_path / "c", "dqn-CartPole-v1-1")["video"] == {"missing": reason}
+    assert f"2 runs have no video: {reason}" in capsys.readouterr().out
+    assert (tmp_path / "c" / "report.html").read_text().count(html.escape(reason)) == 3  # in all, and of each
+
+
 def test_changed_hyperparameters_reach_the_run(tmp_path):
     assert compare(tmp_path / "c", "--algorithms", "ppo", "--steps", "100", "--set", "ppo.num_envs=2") == 0
     assert result(tmp_path / "c", "ppo-Hakisa-Press-v0-1")["config"]["num_envs"] == 2
@@ -105,9 +154,14 @@ def test_changed_hyperparameters_reach_the_run(tmp_path):
         (["--algorithms", "pppo"], "algorithm 'pppo' is unknown. Did you mean 'ppo'?"),
         (["--algorithms", "ppo", "ppo"], "algorithm 'ppo' stands there twice"),
         (["--algorithms", "ppo", "--steps", "0"], "steps=0 must be a whole number of at least 1"),
+        (["--algorithms", "ppo", "--steps-on", "Hakisa/Press-v0=0"], "steps on Hakisa/Press-v0=0 must be a whole"),
+        (
+            ["--algorithms", "ppo", "--steps-on", "Hakisa/Pres-v0=9"],
+            "names none of the envs. Did you mean 'Hakisa/Press",
+        ),
         (["--algorithms", "ppo", "--minutes", "0"], "minutes=0.0 must be more than 0"),
         (["--algorithms", "ppo", "--set", "dqn.gamma=1"], "--set dqn.gamma names no hyperparameter of ppo"),
-        (["--algorithms", "ppo", "--workers", "0"], "--workers 0 is not allowed"),
+        (["--algorithms", "ppo", "--workers", "-1"], "--workers -1 is not allowed"),
         (["--algorithms", "ppo", "--seeds", "0"], "1 algorithms, 1 envs, 0 seeds"),
     ],
 )

@@ -79,7 +79,7 @@ def test_a_half_written_result_is_no_result(tmp_path, capsys):
     from hakisa_algos.cli.main import main
 
     small = ("compare", "--algorithms", "ppo", "--envs", "Hakisa/Press-v0", "--seeds", "1", "--steps", "200")
-    arguments = [*small, "--final-episodes", "2", "--film-steps", "0", "--workers", "1", "--out", str(tmp_path / "c")]
+    arguments = [*small, "--final-episodes", "2", "--film-steps", "0", "--workers", "0", "--out", str(tmp_path / "c")]
     assert main(arguments) == 0
     table = (tmp_path / "c" / "table.txt").read_bytes()
     result = tmp_path / "c" / "jobs" / "ppo-Hakisa-Press-v0-1" / "result.json"

@@ -11,7 +11,7 @@ from tests.helpers.browser import Browser
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 needs_browser = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium: sh scripts/system-packages.sh")
 
-ARGUMENTS = ("--seeds", "2", "--steps", "400", "--final-episodes", "4", "--film-steps", "20", "--workers", "1")
+ARGUMENTS = ("--seeds", "2", "--steps", "400", "--final-episodes", "4", "--film-steps", "20", "--workers", "0")
 # An env id is the user's own text, and could be anything.
 ODD = "<b>&</b>"
 

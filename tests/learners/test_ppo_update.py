@@ -123,7 +123,8 @@ def test_what_is_judged_later_is_what_was_thought_when_acting(env):
     later, at_once = (make_loop(env, n_steps=64, minibatch_size=32, normalize_observation=True) for _ in range(2))
     policy = at_once.learner.policy
     assert policy.values_later
-    policy.values_later, policy._explore = False, policy._draw
+    policy._small = None
+    assert not policy.values_later
     for _ in range(3):
         later.collect()
         at_once.collect()

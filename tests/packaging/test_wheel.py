@@ -30,7 +30,7 @@ EXTRAS = {
     "sb3": {"stable-baselines3"},
     "tensorboard": {"tensorboard"},
     "wandb": {"wandb"},
-    "video": {"imageio-ffmpeg"},
+    "video": {"imageio-ffmpeg", "pygame-ce"},
     "ray": {"ray"},
     "report": {"matplotlib"},
 }

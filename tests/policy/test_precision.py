@@ -76,3 +76,34 @@ def test_threads_are_put_back_whatever_happens():
     with pytest.raises(KeyError):
         fail()
     assert torch.get_num_threads() == before
+
+
+@pytest.mark.parametrize("network", ["nature", "small"])
+def test_the_copy_that_acts_in_bf16_draws_what_autocast_would(network):
+    torch.manual_seed(0)
+    policy = ActorCritic(PICTURE, spaces.Discrete(5), network=network, bf16=True)
+    torch.nn.init.normal_(policy.heads.linear.weight)
+    batch = torch.from_numpy(np.stack([PICTURE.sample() for _ in range(64)]))
+
+    def act(seed):
+        decision = policy.act(batch, {}, True, torch.Generator().manual_seed(seed))
+        with torch.inference_mode():
+            distribution, value = policy(batch)  # casts the weights as they are now
+        drawn, log_prob = distribution.draw(policy.heads.noise(len(batch), torch.Generator().manual_seed(seed)))
+        assert torch.equal(decision.action, drawn)
+        assert torch.equal(decision.extras["log_prob"], log_prob)
+        assert torch.equal(decision.extras["value"], value)
+        return value
+
+    first = act(1)
+    with torch.no_grad():
+        for weight in policy.trunk.parameters():
+            weight.mul_(0.7)
+    policy.version += 1  # as learners do
+    second = act(1)
+    policy.load_state_dict({k: v * 1.1 for k, v in policy.state_dict().items()})
+    third = act(1)
+    assert not torch.equal(first, second)
+    assert not torch.equal(second, third)
+    names = [name for name, _ in policy.named_parameters()]
+    assert len(names) == len(set(names)) == len(policy.state_dict())

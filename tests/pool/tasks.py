@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 import time
 from pathlib import Path
 
@@ -41,6 +42,58 @@ def always_dies(task):
 
 def square(task):
     return task * task
+
+
+def dies_of(task, unlucky):
+    """Squares, but for one task that ends its process as a broken library does."""
+    if task == unlucky:
+        os.kill(os.getpid(), signal.SIGSEGV)
+    return task * task
+
+
+def meets_another(folder, task):
+    """Ends when two processes are here."""
+    (folder / str(os.getpid())).touch()
+    while len(list(folder.iterdir())) < 2:
+        time.sleep(0.01)
+    return os.getpid()
+
+
+class Heavy:
+    """More than a pipe holds; says when its process was started and when it was called first, in seconds of uptime."""
+
+    def __init__(self, folder):
+        self.folder, self.weight = Path(folder), bytes(4_000_000)
+
+    def __call__(self, task):
+        called = time.clock_gettime(time.CLOCK_BOOTTIME)
+        ticks = Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19]
+        meets_others(self.folder, "at", 3)
+        return int(ticks) / os.sysconf("SC_CLK_TCK"), called
+
+
+def meets_others(folder, name, number):
+    """Waits until so many processes have called this."""
+    (folder / f"{name}-{os.getpid()}").touch()
+    while len(list(folder.glob(f"{name}-*"))) < number:
+        time.sleep(0.01)
+
+
+def ends_with_the_others(folder, task):
+    """Tasks 0 to 2 end their processes once all three have been told to; task 3 fails when they are under way."""
+    if task == 3:
+        while len(list(folder.glob("at-*"))) < 3:
+            time.sleep(0.01)
+        raise ValueError("all are at it")
+
+    def end(number, frame):
+        meets_others(folder, "told", 3)
+        (folder / f"ended-{os.getpid()}").touch()
+        sys.exit(0)
+
+    signal.signal(signal.SIGTERM, end)
+    meets_others(folder, "at", 3)
+    signal.pause()
 
 
 def reports_and_waits(folder):

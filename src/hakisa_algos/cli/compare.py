@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 import shlex
 import signal
 from collections.abc import Sequence
@@ -19,17 +18,19 @@ from hakisa_algos.comparison.job import write_json
 from hakisa_algos.comparison.plan import PEERS, PRESETS, RANDOM, Plan, check_algorithms, known_algorithms
 from hakisa_algos.comparison.report import write_report
 from hakisa_algos.comparison.run import run_missing
-from hakisa_algos.comparison.summary import RULE, plain_summary
-from hakisa_algos.comparison.table import pace_table, score_tables
-from hakisa_algos.errors import ConfigError, require
+from hakisa_algos.comparison.summary import RULE, plain_summary, videos_missing
+from hakisa_algos.comparison.table import markdown_table, pace_table, score_tables
+from hakisa_algos.cores import available_cores
+from hakisa_algos.errors import ConfigError, did_you_mean, require
 
 
 @dataclass(frozen=True)
 class CompareArguments:
     """See :func:`run`. What is None comes from the preset."""
 
-    preset: Literal["quick", "full", "pong"] = "quick"
-    """quick: minutes on two cores. full: more algorithms, envs, seeds and steps. pong: from pixels."""
+    preset: Literal["quick", "standard", "full", "pong"] = "quick"
+    """quick: minutes on two cores. standard: CartPole, Press, LunarLander and Pong, at most 6 minutes of training for
+    each run. full: more algorithms, seeds and steps, on small envs. pong: from pixels."""
     algorithms: tuple[str, ...] | None = None
     """Names, as in hakisa train; also sb3-ppo, sb3-dqn, sb3-a2c. A random player is always there."""
     envs: tuple[str, ...] | None = None
@@ -38,8 +39,11 @@ class CompareArguments:
     """Runs of every algorithm on every env, with the seeds 1, 2, ..."""
     steps: int | None = None
     """Env steps of each run, all its envs together; schedules end with it."""
+    steps_on: tuple[str, ...] = ()
+    """Other env steps for single envs, as env=steps: CartPole-v1=50000"""
     minutes: float | None = None
-    """End each run after so many minutes of training, if that comes first. Its evaluations do not count."""
+    """End each run with its first update after so many minutes of training, if that comes first. Its evaluations do
+    not count."""
     sb3: Literal["off", "defaults", "zoo"] = "off"
     """Add Stable-Baselines3's PPO, DQN and A2C: with its defaults, or its zoo's hyperparameters for the env."""
     set: tuple[str, ...] = ()
@@ -53,7 +57,7 @@ class CompareArguments:
     out: Path = Path("runs/compare")
     """Folder for everything that comes of it. If it holds this comparison, only what is missing is run."""
     workers: int | None = None
-    """Runs at a time, each with one torch thread; None: one for each core."""
+    """Runs at a time, each in a process with one torch thread; None: one for each core; 0: in this process."""
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -64,14 +68,14 @@ def run(arguments: Sequence[str]) -> int:
         "hakisa compare",
         "Compare algorithms on the same envs, budget and seeds. The same command goes on where it was stopped.",
     )
-    workers = _cores() if chosen.workers is None else chosen.workers
-    if workers < 1:
-        raise ConfigError(f"--workers {workers} is not allowed: it must be at least 1")
+    workers = available_cores() if chosen.workers is None else chosen.workers
+    if workers < 0:
+        raise ConfigError(f"--workers {workers} is not allowed: it must be at least 1, or 0 for this process alone")
     plan = _plan(chosen)
     command = shlex.join(["hakisa", "compare", *arguments])
     folder = ComparisonFolder(chosen.out, plan, command)
     missing = len(folder.missing())
-    print(f"{bold('compare')}: {len(plan.jobs)} runs, {missing} to do, {workers} at a time, in {chosen.out}")
+    print(f"{bold('compare')}: {len(plan.jobs)} runs, {missing} to do, {max(workers, 1)} at a time, in {chosen.out}")
     # SIGTERM as Ctrl+C: workers are ended, and what is done stays done.
     before = signal.signal(signal.SIGTERM, _interrupt)
     try:
@@ -86,16 +90,22 @@ def run(arguments: Sequence[str]) -> int:
 
 def _show(folder: ComparisonFolder, plan: Plan, workers: int) -> int:
     results, errors = folder.results(), folder.errors()
-    table = score_tables(plan, results)
+    table = score_tables(plan, results, errors)
     (folder.path / "table.txt").write_text(table + "\n", encoding="utf-8")
-    write_json(folder.path / "scores.json", plain_summary(plan, results))
+    (folder.path / "table.md").write_text(markdown_table(plan, results) + "\n", encoding="utf-8")
+    failed = [{"job": str(job), "error": error} for job, error in errors]
+    write_json(folder.path / "scores.json", plain_summary(plan, results) | {"failed": failed})
     print(f"\n{table}\n")
     print(dim("Interquartile mean over runs of the mean return of the final evaluation, on fresh seeds, with its 95 %"))
     print(dim(f"stratified bootstrap interval. P(above next): > where the two are told apart, ~ where not: {RULE}."))
     print(f"\n{pace_table(plan, results)}\n")
+    for reason, count in videos_missing(results).items():
+        print(f"{count} runs have no video: {reason}")
     for job, error in errors:
         print(red(f"{job} failed: {error.splitlines()[0]}"))
-    print(f"  report        {bold(str(write_report(folder, results, errors, workers)))}")
+    if errors:
+        print("  The same command tries again what failed, and nothing else.")
+    print(f"  report        {bold(str(write_report(folder, results, errors, max(workers, 1))))}")
     return 1 if errors else 0
 
 
@@ -121,18 +131,21 @@ def _plan(chosen: CompareArguments) -> Plan:
     if seeds < 1 or not names or not envs:
         raise ConfigError(f"{len(names)} algorithms, {len(envs)} envs, {seeds} seeds: at least 1 of each is needed")
     given = {name: getattr(chosen, name) for name in ("steps", "minutes", "final_episodes", "film_steps")}
+    steps_on = key_values(chosen.steps_on, "--steps-on")
+    for env in steps_on:
+        if env not in envs:
+            raise ConfigError(f"--steps-on {env}={steps_on[env]} names none of the envs.{did_you_mean(env, envs)}")
+    if chosen.steps is None:  # else a preset's own do not count
+        steps_on = {env: steps for env, steps in preset.protocol.steps_on.items() if env in envs} | steps_on
     protocol = dataclasses.replace(
         preset.protocol,
+        steps_on=steps_on,
         **{name: value for name, value in given.items() if value is not None},
         peer_settings="zoo" if chosen.sb3 == "zoo" else "defaults",
         changes=changes,
         env_options=key_values(chosen.env_options),
     )
     return Plan((*names, RANDOM), tuple(dict.fromkeys(envs)), tuple(range(1, seeds + 1)), protocol)
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _interrupt(number: int, frame: object) -> None:

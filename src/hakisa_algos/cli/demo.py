@@ -12,7 +12,6 @@ from typing import Any
 
 from hakisa_algos.agent import PPO
 from hakisa_algos.cli.options import RunOptions, parse
-from hakisa_algos.cli.random_policy import RandomPolicy
 from hakisa_algos.cli.session import Ending, run_config, train
 from hakisa_algos.cli.text import bold, dim, green, red
 from hakisa_algos.data.vectorize import make_envs
@@ -20,6 +19,7 @@ from hakisa_algos.errors import ConfigError, require
 from hakisa_algos.film import film
 from hakisa_algos.learners.ppo import FOR_PICTURES
 from hakisa_algos.policy.precision import resolve_threads
+from hakisa_algos.policy.random_policy import RandomPolicy
 from hakisa_algos.training.evaluate import Evaluation, evaluate
 from hakisa_algos.training.plots import learning_curve
 from hakisa_algos.training.run_folder import RunFolder
@@ -128,6 +128,7 @@ def _agent(total_steps: int, seed: int, threads: int, n_steps: int = FOR_PICTURE
 def _random_score(games: int, seed: int) -> Evaluation:
     envs = make_envs(ENV, games, ENV_OPTIONS)
     policy = RandomPolicy(envs.single_observation_space, envs.single_action_space)
+    policy.seed(seed)
     try:
         return evaluate(policy, envs, episodes=games, seed=seed, deterministic=False)
     finally:

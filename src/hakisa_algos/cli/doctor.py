@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
-import os
 import platform
 import re
 import shutil
@@ -15,6 +14,7 @@ from importlib import metadata
 
 from hakisa_algos.cli.doctor_screen import screen
 from hakisa_algos.cli.text import bold, dim, green, red
+from hakisa_algos.cores import available_cores
 from hakisa_algos.errors import MissingExtraError, require
 
 _PROBE_SECONDS = 2.0
@@ -44,8 +44,7 @@ def run(arguments: Sequence[str]) -> int:
 def _machine() -> Iterator[tuple[str, str]]:
     yield "platform", platform.platform()
     yield "python", f"{platform.python_version()} in {sys.prefix}"
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    yield "cores", str(cores)
+    yield "cores", str(available_cores())
 
 
 def _packages() -> Iterator[tuple[str, str]]:

@@ -13,7 +13,7 @@ from hakisa_algos.agent import Agent
 from hakisa_algos.cli.options import RunOptions
 from hakisa_algos.cli.text import bold
 from hakisa_algos.data.vectorize import why_not_from_file
-from hakisa_algos.errors import require
+from hakisa_algos.errors import BudgetSpent, require
 from hakisa_algos.training.checkpoint import find_checkpoint
 from hakisa_algos.training.console import ConsoleView
 from hakisa_algos.training.metrics import Sink, TensorBoardSink, WandbSink
@@ -22,9 +22,14 @@ from hakisa_algos.training.trainer import Callback, Trainer
 
 
 class Ending:
-    """A callback that remembers how far a run came."""
+    """How far a run came; a callback of it.
 
-    def __init__(self) -> None:
+    Args:
+        agent: whose run it is.
+    """
+
+    def __init__(self, agent: Agent) -> None:
+        self._agent = agent
         self._trainer: Trainer | None = None
 
     def __call__(self, trainer: Trainer, metrics: Mapping[str, float]) -> None:
@@ -34,12 +39,13 @@ class Ending:
     @property
     def step(self) -> int:
         """Env steps so far."""
-        return self._trainer.step if self._trainer else 0
+        return self._agent.steps
 
     @property
     def stopped_by(self) -> str | None:
-        """Why the run ended early: a signal, ``"callback"``, or None."""
-        return self._trainer.stopped_by if self._trainer else None
+        """Why the run ended early, see :attr:`Agent.stopped_by`; None if it did not."""
+        stopped_by = self._agent.stopped_by
+        return None if stopped_by == BudgetSpent.__name__ else stopped_by
 
     @property
     def mean_return(self) -> float:
@@ -66,7 +72,7 @@ def train(
         resume_step: the step of the checkpoint that is resumed from.
         callbacks: see :class:`Trainer`.
     """
-    ending = Ending()
+    ending = Ending(agent)
     with _sinks(folder, options, resume_step) as sinks, ConsoleView() as view:
         view.start(f"{agent.name.upper()} on {agent.identity()['env']}", total_steps or agent.config.total_steps)
         agent.learn(

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -67,26 +68,61 @@ def png(path: Path, curves: Curves, colours: Mapping[str, int], chance: float | 
     Raises:
         MissingExtraError: matplotlib is not installed.
     """
+    figure = _figure(8, 4.5)
+    axes = figure.add_subplot()
+    _draw(axes, curves, colours, chance)
+    axes.set(ylabel="return, interquartile mean and 95 % band")
+    axes.set_title(title, loc="left", fontweight="bold")
+    axes.legend(frameon=False)
+    figure.savefig(path, metadata={"Software": None})
+
+
+def png_of_all(path: Path, charts: Sequence[tuple[str, Curves, float | None]], colours: Mapping[str, int]) -> None:
+    """One picture of several envs, two to a row, with one legend (extra ``report``).
+
+    Args:
+        path: to write.
+        charts: of each env its id, its curves, and the random player's return.
+        colours: number of the colour of each algorithm.
+
+    Raises:
+        MissingExtraError: matplotlib is not installed.
+    """
+    rows = math.ceil(len(charts) / 2)
+    figure = _figure(10, 3.2 * rows + 0.4)
+    lines: dict[str, Any] = {}
+    for place, (env, curves, chance) in enumerate(charts, start=1):
+        axes = figure.add_subplot(rows, 2, place)
+        _draw(axes, curves, colours, chance)
+        axes.set_title(env, loc="left", fontweight="bold")
+        for line, name in zip(*axes.get_legend_handles_labels(), strict=True):
+            lines.setdefault(name, line)
+    figure.supylabel("return, interquartile mean and 95 % band", fontsize="medium")
+    figure.legend(lines.values(), lines.keys(), loc="outside upper center", ncols=len(lines) or 1, frameon=False)
+    figure.savefig(path, metadata={"Software": None})
+
+
+def _figure(width: float, height: float) -> Any:
     require("matplotlib", "report")
     # Not pyplot: its figures live in a global list, and its backend may want a display.
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(8, 4.5), dpi=200, layout="constrained")
+    figure = Figure(figsize=(width, height), dpi=200, layout="constrained")
     FigureCanvasAgg(figure)
-    axes = figure.add_subplot()
+    return figure
+
+
+def _draw(axes: Any, curves: Curves, colours: Mapping[str, int], chance: float | None) -> None:
     for name, band in curves.bands.items():
         colour = COLOURS[colours[name] % len(COLOURS)]
         axes.plot(curves.grids[name], band.value, color=colour, linewidth=2, label=name)
         axes.fill_between(curves.grids[name], band.low, band.high, color=colour, alpha=0.18, linewidth=0)
     if chance is not None:
         axes.axhline(chance, color="#8a939c", linestyle="--", linewidth=1, label="random player")
-    axes.set(xlabel=_AXIS[curves.by], ylabel="return, interquartile mean and 95 % band")
-    axes.set_title(title, loc="left", fontweight="bold")
+    axes.set(xlabel=_AXIS[curves.by])
     axes.grid(axis="y", color="#e6eaee")
     axes.spines[["top", "right", "left"]].set_visible(False)
-    axes.legend(frameon=False)
-    figure.savefig(path, metadata={"Software": None})
 
 
 def limits(curves: Curves, chance: float | None) -> tuple[float, float, float]:

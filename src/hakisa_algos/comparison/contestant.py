@@ -9,9 +9,9 @@ from typing import Any, Protocol
 from hakisa_algos.agent import Agent, config_from
 from hakisa_algos.comparison.plan import PEER_PREFIX, RANDOM, Job
 from hakisa_algos.data.vectorize import make_envs
+from hakisa_algos.errors import BudgetSpent
 from hakisa_algos.learners.registry import find_algorithm
 from hakisa_algos.training.evaluate import Evaluation
-from hakisa_algos.training.trainer import Trainer
 
 # Called with the env steps so far, between updates; False ends the training.
 Watch = Callable[[int], bool]
@@ -90,23 +90,16 @@ class Ours:
             job.env, config, algorithm=job.algorithm, seed=job.seed, threads=protocol.threads, env_options=options
         )
         self._agent = agent
-        self._trainer: Trainer | None = None
         self.predict, self.evaluate = agent.predict, agent.evaluate
         self.identity, self.close = agent.identity, agent.close
 
     @property
     def steps(self) -> int:
         """See :class:`Contestant`."""
-        return self._trainer.step if self._trainer else 0
+        return self._agent.steps
 
     def train(self, watch: Watch) -> None:
         """See :class:`Contestant`."""
-
-        def callback(trainer: Trainer, metrics: Mapping[str, float]) -> bool:
-            self._trainer = trainer
-            return watch(trainer.step)
-
-        self._agent.learn(callbacks=[callback])
-        stopped_by = self._trainer.stopped_by if self._trainer else None
-        if stopped_by not in (None, "callback"):
-            raise Interrupted(f"{stopped_by} ended the training at step {self.steps}")
+        self._agent.learn(callbacks=[lambda trainer, metrics: watch(trainer.step)])
+        if self._agent.stopped_by not in (None, "callback", BudgetSpent.__name__):
+            raise Interrupted(f"{self._agent.stopped_by} ended the training at step {self.steps}")

@@ -20,8 +20,8 @@ class ComparisonFolder:
     """One comparison on disk.
 
     comparison.json    protocol and command
-    jobs/ppo-CartPole-v1-1/    result.json, video.mp4
-    report.html    curves-CartPole-v1.png    scores.json    table.txt
+    jobs/ppo-CartPole-v1-1/    result.json, video.mp4, log.txt
+    report.html    curves.png    curves-CartPole-v1-steps.png    scores.json    table.txt    table.md
 
     Args:
         path: the folder; made if it is not there. If it holds a comparison with the same protocol, that one goes on:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import time
 import traceback
 from collections.abc import Mapping
@@ -15,10 +14,12 @@ import numpy as np
 
 from hakisa_algos.comparison.contestant import Contestant, Interrupted, make_contestant
 from hakisa_algos.comparison.plan import Job
+from hakisa_algos.comparison.summary import NOT_FILMED
+from hakisa_algos.errors import MissingExtraError
 from hakisa_algos.film import film
 from hakisa_algos.training.run_folder import system_info
 
-RESULT, ERROR, VIDEO = "result.json", "error.json", "video.mp4"
+RESULT, ERROR, VIDEO, LOG = "result.json", "error.json", "video.mp4", "log.txt"
 # Episodes that an evaluation plays side by side. A fixed number, because the seeds of episodes depend on it.
 _TOGETHER = 20
 # What an evaluation is for; part of its seed, so that no two share an episode.
@@ -26,7 +27,7 @@ _CURVE, _DETERMINISTIC, _STOCHASTIC, _FILM = range(4)
 
 
 def run_job(job: Job, folder: Path) -> dict[str, Any] | None:
-    """Trains, evaluates and films; what was in ``folder`` from an earlier attempt is thrown away.
+    """Trains, evaluates and films; what was in ``folder`` from an earlier attempt, but for its log, is thrown away.
 
     What depends on the job alone (all but times and the machine) is the same at every attempt, unless
     ``protocol.minutes`` cut it off.
@@ -37,16 +38,16 @@ def run_job(job: Job, folder: Path) -> dict[str, Any] | None:
     Raises:
         Interrupted: a signal ended it; nothing is written.
     """
-    if folder.exists():
-        shutil.rmtree(folder)
-    folder.mkdir(parents=True)
+    folder.mkdir(parents=True, exist_ok=True)
+    for left in folder.iterdir():
+        if left.name != LOG:
+            left.unlink()
     try:
         result = _run(job, folder)
     except Interrupted:
         raise
     except Exception as error:
-        told = {"job": job.plain(), "error": f"{type(error).__name__}: {error}", "traceback": traceback.format_exc()}
-        write_json(folder / ERROR, told)
+        write_error(job, folder, f"{type(error).__name__}: {error}", traceback.format_exc())
         return None
     write_json(folder / RESULT, result)
     return result
@@ -56,6 +57,11 @@ def load_result(job: Job, folder: Path) -> dict[str, Any] | None:
     """The result of exactly this job, if ``folder`` holds it."""
     found = _read(folder / RESULT)
     return found if found is not None and found.get("job") == json.loads(json.dumps(job.plain())) else None
+
+
+def write_error(job: Job, folder: Path, error: str, told: str = "") -> None:
+    """Says that ``job`` failed and why; ``told`` is the traceback, if there is one."""
+    write_json(folder / ERROR, {"job": job.plain(), "error": error, "traceback": told})
 
 
 def load_error(folder: Path) -> str | None:
@@ -82,6 +88,7 @@ class _Recorder:
         self._contestant, self._job = contestant, job
         self.curve: list[dict[str, Any]] = []
         self.seconds = 0.0
+        self.ended_by = "steps"
         self._since = time.perf_counter()
 
     def __call__(self, step: int) -> bool:
@@ -92,7 +99,10 @@ class _Recorder:
         if step * protocol.points >= (self._last_stretch + 1) * protocol.steps:
             self.evaluate(step)
         self._since = time.perf_counter()
-        return protocol.minutes is None or self.seconds < 60 * protocol.minutes
+        over = protocol.minutes is not None and self.seconds >= 60 * protocol.minutes
+        if over and step < protocol.steps:
+            self.ended_by = "minutes"
+        return not over
 
     @property
     def _last_stretch(self) -> int:
@@ -134,6 +144,7 @@ def _run(job: Job, folder: Path) -> dict[str, Any]:
             "source": contestant.source,
             "steps": contestant.steps,
             "seconds": recorder.seconds,
+            "ended_by": recorder.ended_by,
             "curve": recorder.curve,
             "final": {
                 "deterministic": _final(contestant, job, True, _DETERMINISTIC),
@@ -155,9 +166,11 @@ def _final(contestant: Contestant, job: Job, deterministic: bool, purpose: int) 
 
 def _film(contestant: Contestant, job: Job, folder: Path) -> dict[str, Any]:
     if not job.protocol.film_steps:
-        return {"missing": "not asked for"}
+        return {"missing": NOT_FILMED}
     try:
         made = film(contestant, folder / VIDEO, seed=_seed(job, _FILM), longest=job.protocol.film_steps)
+    except MissingExtraError as error:
+        return {"missing": f"{error.name} is not installed ({error})"}
     except Exception as error:  # whatever a renderer raises: the training is done, and must not be lost with the film
         return {"missing": str(error) or type(error).__name__}
     return {"file": VIDEO, "return": made.episode_return, "steps": made.steps, "over": made.over}

@@ -22,6 +22,7 @@ class Protocol:
 
     Attributes:
         steps: env steps of each run, all its envs together; schedules end with it.
+        steps_on: other env steps than these, by env.
         minutes: of training after which a run ends earlier, its evaluations not counted; None for no limit.
         points: evaluations along the curve, evenly spread, besides the one before training.
         curve_episodes: episodes of each of those, deterministic.
@@ -34,6 +35,7 @@ class Protocol:
     """
 
     steps: int = 100_000
+    steps_on: Mapping[str, int] = field(default_factory=dict)
     minutes: float | None = None
     points: int = 10
     curve_episodes: int = 10
@@ -50,12 +52,17 @@ class Protocol:
         Raises:
             ConfigError: names the option, its value and the rule.
         """
-        for name in ("steps", "points", "curve_episodes", "final_episodes", "threads"):
-            value = getattr(self, name)
+        names = ("steps", "points", "curve_episodes", "final_episodes", "threads")
+        steps_on = {f"steps on {env}": steps for env, steps in self.steps_on.items()}
+        for name, value in ({name: getattr(self, name) for name in names} | steps_on).items():
             if type(value) is not int or value < 1:
                 raise ConfigError(f"{name}={value!r} must be a whole number of at least 1")
         if self.minutes is not None and not self.minutes > 0:
             raise ConfigError(f"minutes={self.minutes!r} must be more than 0, or left out for no limit")
+
+    def on(self, env: str) -> Protocol:
+        """The same for one env alone."""
+        return dataclasses.replace(self, steps=self.steps_on.get(env, self.steps), steps_on={})
 
     def changes_of(self, algorithm: str) -> dict[str, Any]:
         """The changed hyperparameters of one algorithm, by name."""
@@ -101,7 +108,7 @@ class Plan:
     def jobs(self) -> list[Job]:
         """All runs; every algorithm's first seed comes before anybody's second, so that early reports are fair."""
         return [
-            Job(algorithm, env, seed, self.protocol)
+            Job(algorithm, env, seed, self.protocol.on(env))
             for seed in self.seeds
             for env in self.envs
             for algorithm in self.algorithms
@@ -126,7 +133,20 @@ PRESETS = {
         10,
         Protocol(steps=300_000, points=20, curve_episodes=20),
     ),
-    "pong": Preset(("ppo", "dqn", "pqn", "ga"), ("Hakisa/Pong-v0",), 3, Protocol(steps=500_000, final_episodes=32)),
+    # Nearly all of its time goes to Pong, where both limits of a run count.
+    "standard": Preset(
+        ("ppo", "dqn", "ga"),
+        ("CartPole-v1", "Hakisa/Press-v0", "LunarLander-v3", "Hakisa/Pong-v0"),
+        4,
+        Protocol(
+            steps=50_000,
+            steps_on={"LunarLander-v3": 200_000, "Hakisa/Pong-v0": 250_000},
+            minutes=6,
+            curve_episodes=5,
+            final_episodes=40,
+        ),
+    ),
+    "pong": Preset(("ppo", "dqn", "pqn", "ga"), ("Hakisa/Pong-v0",), 3, Protocol(steps=500_000, final_episodes=40)),
 }
 
 

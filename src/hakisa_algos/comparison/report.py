@@ -14,11 +14,22 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from hakisa_algos.comparison.charts import LEFT, RIGHT, WIDTH, limits, png, svg
+from hakisa_algos.comparison.charts import LEFT, RIGHT, WIDTH, limits, png, png_of_all, svg
 from hakisa_algos.comparison.folder import ComparisonFolder
 from hakisa_algos.comparison.plan import PEERS, RANDOM, Job, Plan
 from hakisa_algos.comparison.report_table import lead, pair_table, score_table
-from hakisa_algos.comparison.summary import RULE, Curves, Results, curves, median_seed, pairwise, scores, tables
+from hakisa_algos.comparison.summary import (
+    RULE,
+    Curves,
+    Results,
+    curves,
+    episodes_played,
+    median_seed,
+    pairwise,
+    scores,
+    tables,
+    videos_missing,
+)
 from hakisa_algos.errors import MissingExtraError
 
 REPORT = "report.html"
@@ -27,7 +38,7 @@ _UNITS = {"steps": "env steps", "seconds": "s of training"}
 
 
 def write_report(folder: ComparisonFolder, results: Results, errors: Sequence[tuple[Job, str]], workers: int) -> Path:
-    """Writes report.html, and a PNG of each env's curves where matplotlib is installed.
+    """Writes report.html, and where matplotlib is installed PNGs of the curves: of each env, and of all in one.
 
     Args:
         folder: of the comparison.
@@ -82,14 +93,21 @@ def _listed(names: Sequence[str]) -> str:
 
 def _facts(plan: Plan, results: Results, workers: int) -> list[str]:
     protocol = plan.protocol
+    steps = (
+        [f"{protocol.on(env).steps:,} on {env}" for env in plan.envs] if protocol.steps_on else [f"{protocol.steps:,}"]
+    )
+    # More than was asked for where they are no multiple of those that are played side by side.
+    episodes = [str(count) for count in episodes_played(results)] or [str(protocol.final_episodes)]
     facts = [
-        f"{protocol.steps:,} env steps per run",
+        f"{_listed(steps)} env steps per run; the table says what was used",
         f"{len(plan.seeds)} seeds",
-        f"{protocol.final_episodes} episodes per final evaluation, on fresh seeds",
+        f"{_listed(episodes)} episodes per final evaluation, on fresh seeds",
         f"{len(results)} of {len(plan.jobs)} runs done",
         f"{workers} at a time, {protocol.threads} torch thread each",
     ]
-    return facts if protocol.minutes is None else [*facts, f"at most {protocol.minutes:g} minutes of training"]
+    if protocol.minutes is not None:
+        facts.append(f"training ends with the first update after {protocol.minutes:g} minutes")
+    return facts + [f"{count} runs have no video: {reason}" for reason, count in videos_missing(results).items()]
 
 
 def _items(texts: Sequence[str]) -> str:
@@ -155,7 +173,7 @@ def _videos(folder: ComparisonFolder, results: Results, colours: Mapping[str, in
             if seed is None:
                 continue
             video = results[name, env, seed]["video"]
-            path = folder.of(Job(name, env, seed, plan.protocol)) / str(video.get("file"))
+            path = folder.of(Job(name, env, seed, plan.protocol.on(env))) / str(video.get("file"))
             runs = sum(key[:2] == (name, env) for key in results)
             who = f'<i class="{_colour(name, colours)}"></i><b>{escape(name)}</b> on {escape(env)}'
             which = f"seed {seed}, the middle one of {runs}" if runs > 1 else f"seed {seed}"
@@ -228,3 +246,6 @@ def _write_pictures(
             png(path / f"curves-{name}-{chart.by}.png", chart, colours, chance, f"{env}, {len(plan.seeds)} seeds")
         except MissingExtraError:  # the report has them all the same
             return
+    by_steps = [chart for chart in found if chart[1].by == "steps"]
+    if len(by_steps) > 1:
+        png_of_all(path / "curves.png", by_steps, colours)

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from html import escape
 
 from hakisa_algos.comparison.plan import Plan
-from hakisa_algos.comparison.summary import Results, Row, Table, apart, at_equal_time, paces
-from hakisa_algos.comparison.table import number, title
+from hakisa_algos.comparison.summary import Pace, Results, Row, Table, apart, at_equal_time, paces
+from hakisa_algos.comparison.table import number, runs, title
 from hakisa_algos.training.aggregate import Estimate
 
 _COLUMNS = 6
@@ -19,13 +19,20 @@ def lead(plan: Plan, ranked: Sequence[Table]) -> str:
         return "No run is done yet."
     first, *rest = ranked[0].rows
     where = "over all envs" if ranked[0].env is None else f"on {ranked[0].env}"
-    budget = f"After {plan.protocol.steps:,} env steps"
+    budget = _budget(plan, ranked[0].env)
     if first.above_next is None:
         return f"{budget}, {first.algorithm} scores {number(first.deterministic)} {where}."
     chance = f"a run of it scores above one of {rest[0].algorithm} with probability {number(first.above_next, 2)}"
     if first.told_apart:
         return f"{budget}, {first.algorithm} is ahead {where}: {chance}."
     return f"{budget}, {first.algorithm} and {rest[0].algorithm} cannot be told apart {where}: {chance}."
+
+
+def _budget(plan: Plan, env: str | None) -> str:
+    protocol = plan.protocol if env is None else plan.protocol.on(env)
+    same = env is None and protocol.steps_on
+    steps = "After the same env steps on each env" if same else f"After {protocol.steps:,} env steps"
+    return steps if protocol.minutes is None else f"{steps} or {protocol.minutes:g} minutes of training"
 
 
 def score_table(plan: Plan, results: Results, ranked: Sequence[Table], colours: Mapping[str, int]) -> str:
@@ -38,11 +45,11 @@ def pair_table(plan: Plan, results: Results, found: Mapping[tuple[str, str], Est
     names = [name for name in plan.algorithms if any(name in pair for pair in found)]
     if len(names) < 3:
         return ""
-    runs = {name: len({seed for algorithm, _, seed in results if algorithm == name}) for name in names}
+    done = {name: len({seed for algorithm, _, seed in results if algorithm == name}) for name in names}
     head = "".join(f"<th>{escape(name)}</th>" for name in names)
     rows = ""
     for first in names:
-        cells = (_pair(found.get((first, other)), min(runs[first], runs[other])) for other in names)
+        cells = (_pair(found.get((first, other)), min(done[first], done[other])) for other in names)
         rows += f"<tr><th>{escape(first)}</th>{''.join(cells)}</tr>"
     return (
         "<h2>Probability that a run of the row scores above one of the column</h2>"
@@ -68,12 +75,12 @@ def _body(plan: Plan, results: Results, table: Table, colours: Mapping[str, int]
         tint = f"c{colours[row.algorithm]}" if row.algorithm in colours else "cr"
         pace = spent.get(row.algorithm)
         cells = [
-            f'<i class="{tint}"></i><b>{escape(row.algorithm)}</b> <small>{row.runs} runs</small>',
+            f'<i class="{tint}"></i><b>{escape(row.algorithm)}</b> <small>{runs(row, len(plan.seeds))} runs</small>',
             _figure(row.deterministic),
             _whisker(row.deterministic, low, high, tint),
             _figure(row.stochastic),
             _above(row),
-            "" if pace is None else f"{pace.steps:,.0f} <small>in {pace.seconds:,.1f} s</small>",
+            "" if pace is None else f"{pace.steps:,.0f} <small>in {pace.seconds:,.1f} s{_cut(pace)}</small>",
         ]
         rows.append(f"<tr>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>")
     compared = ", ".join(f"{name} {number(estimate)}" for name, estimate in then.items())
@@ -81,6 +88,10 @@ def _body(plan: Plan, results: Results, table: Table, colours: Mapping[str, int]
     below = f'<tr><td class="quiet" colspan="{_COLUMNS}">{escape(note)}</td></tr>' if note else ""
     head = f'<tr><th class="env" colspan="{_COLUMNS}" scope="rowgroup">{escape(title(table))}</th></tr>'
     return f"<tbody>{head}{''.join(rows)}{below}</tbody>"
+
+
+def _cut(pace: Pace) -> str:
+    return f", {pace.cut} of {pace.runs} runs ended by their minutes" if pace.cut else ""
 
 
 def _above(row: Row) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +20,8 @@ _GRID = 60
 LEAST_RUNS = 4
 RULE = f"the interval leaves 0.5 out, over at least {LEAST_RUNS} runs of each"
 WAYS = ("deterministic", "stochastic")
+# What stands for a video that nobody asked for.
+NOT_FILMED = "not asked for"
 
 
 @dataclass(frozen=True)
@@ -28,6 +31,7 @@ class Row:
     Attributes:
         algorithm: its name.
         runs: seeds that the figures are over.
+        steps: env steps that its runs took in training, the mean; None over several envs, and of who is not trained.
         deterministic: interquartile mean over runs of the mean return of the final evaluation.
         stochastic: the same with actions drawn as in training.
         above_next: probability that one of its runs scores higher (deterministic) than one of the next row's;
@@ -37,6 +41,7 @@ class Row:
 
     algorithm: str
     runs: int
+    steps: float | None
     deterministic: Estimate
     stochastic: Estimate
     above_next: Estimate | None
@@ -45,11 +50,21 @@ class Row:
 
 @dataclass(frozen=True)
 class Pace:
-    """What one algorithm took on one env, the mean over runs."""
+    """What one algorithm took on one env.
+
+    Attributes:
+        algorithm: its name.
+        steps: env steps, the mean over runs.
+        seconds: of training, the mean over runs.
+        runs: how many.
+        cut: how many of these were ended by their minutes, not by their steps.
+    """
 
     algorithm: str
     steps: float
     seconds: float
+    runs: int
+    cut: int
 
 
 @dataclass(frozen=True)
@@ -142,7 +157,8 @@ def paces(plan: Plan, results: Results, env: str) -> list[Pace]:
         runs = [results[algorithm, env, seed] for seed in _seeds(plan, results, algorithm, (env,))]
         if runs and algorithm != RANDOM:
             steps, seconds = (float(np.mean([run[key] for run in runs])) for key in ("steps", "seconds"))
-            found.append(Pace(algorithm, steps, seconds))
+            cut = sum(run.get("ended_by") == "minutes" for run in runs)
+            found.append(Pace(algorithm, steps, seconds, len(runs), cut))
     return found
 
 
@@ -193,6 +209,17 @@ def at_equal_time(plan: Plan, results: Results, env: str) -> tuple[float, dict[s
     }
 
 
+def episodes_played(results: Results) -> list[int]:
+    """Of the final evaluations: how many there were, every number that occurs."""
+    return sorted({len(run["final"][way]["returns"]) for run in results.values() for way in WAYS})
+
+
+def videos_missing(results: Results) -> dict[str, int]:
+    """Why runs have no video though one was asked for, and how many runs each reason has."""
+    reasons = Counter(str(run["video"]["missing"]) for run in results.values() if "missing" in run["video"])
+    return {reason: count for reason, count in reasons.items() if reason != NOT_FILMED}
+
+
 def median_seed(plan: Plan, results: Results, algorithm: str, env: str) -> int | None:
     """The seed whose final score is the middle one: who stands for the algorithm in a video."""
     seeds = _seeds(plan, results, algorithm, (env,))
@@ -219,6 +246,7 @@ def _rows(plan: Plan, results: Results, envs: Sequence[str]) -> tuple[Row, ...]:
         found: np.ndarray = (scores(plan, results, name, envs, way) - low) / (high - low)
         return found
 
+    spent = {pace.algorithm: pace.steps for pace in paces(plan, results, envs[0])} if len(envs) == 1 else {}
     best = {name: estimate(normalised(name, "deterministic")) for name in present}
     ranked = sorted(present, key=lambda name: -best[name].value)
     rows = []
@@ -227,5 +255,6 @@ def _rows(plan: Plan, results: Results, envs: Sequence[str]) -> tuple[Row, ...]:
         above = improvement(mine, normalised(after, "deterministic")) if after else None
         fewer = min(len(mine), len(scores(plan, results, after, envs, "deterministic"))) if after else 0
         told_apart = above is not None and apart(above, fewer)
-        rows.append(Row(name, len(mine), best[name], estimate(normalised(name, "stochastic")), above, told_apart))
+        drawn = estimate(normalised(name, "stochastic"))
+        rows.append(Row(name, len(mine), spent.get(name), best[name], drawn, above, told_apart))
     return tuple(rows)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -50,7 +51,9 @@ class Episodes:
 
 @dataclass(frozen=True)
 class Games:
-    """Collect until a :class:`Seated` policy has played all games that it has."""
+    """Collect until a :class:`Seated` policy has played all games that it has, but at most ``rows`` (None: any)."""
+
+    rows: int | None = None
 
 
 Need = Rows | Episodes | Games
@@ -125,8 +128,8 @@ class Collector:
         buffer = self.buffer
         buffer.initial_state = {name: tensor.clone() for name, tensor in self._state.items()}
         if isinstance(need, Games):
-            assert self._seated
-            while (self._seated.games(self._state) >= 0).any():
+            last = math.inf if need.rows is None else buffer.rows + need.rows
+            while self.games_left and buffer.rows < last:
                 self._step()
             return
         first, ended = buffer.rows, len(buffer.finished)
@@ -137,6 +140,11 @@ class Collector:
                 if isinstance(need, Episodes) and len(buffer.finished) - ended >= need.n:
                     break
         self._trim_log()
+
+    @property
+    def games_left(self) -> bool:
+        """Whether a :class:`Seated` policy is still at games."""
+        return self._seated is not None and bool((self._seated.games(self._state) >= 0).any())
 
     def pause(self) -> None:
         """Holds games that run in real time, while the learner thinks; other envs do not notice."""

@@ -273,14 +273,16 @@ class RolloutBuffer:
     def _count(self, reward: np.ndarray, done: np.ndarray, valid: np.ndarray, seat: Any) -> None:
         np.add(self._total, reward, out=self._total, where=valid)
         if self.discount != 1:
-            reward = reward * self.discount**self._length
-        np.add(self._discounted, reward, out=self._discounted, where=valid)
+            np.add(self._discounted, reward * self.discount**self._length, out=self._discounted, where=valid)
         self._length += valid
+        if not np.count_nonzero(done):  # nearly always
+            return
         for env in np.flatnonzero(done):
             # An episode that a broken row ended is nobody's result.
             if valid[env]:
                 who = int(env if seat is None else seat[env])
-                total, discounted = float(self._total[env]), float(self._discounted[env])
+                total = float(self._total[env])
+                discounted = total if self.discount == 1 else float(self._discounted[env])
                 self.finished.append(Episode(int(env), who, total, int(self._length[env]), discounted))
             self._total[env] = self._discounted[env] = 0
             self._length[env] = 0

@@ -35,7 +35,8 @@ class GAConfig:
     """Hyperparameters of the genetic algorithm. The defaults are the preset ``small``; see :data:`PRESETS`."""
 
     total_steps: int = 100_000
-    """Env steps of the whole run, all envs together, validation and idle envs included; it ends with a generation."""
+    """Env steps of the whole run, all envs together, validation and idle envs included. A generation that would go
+    beyond is not begun where its size is known (steps_per_individual), else cut, and not ranked."""
     num_envs: int = 8
     """Envs that are stepped together, an individual in each. More are faster, but idle longer at a generation's end."""
     population: int = 64
@@ -187,11 +188,14 @@ class GA:
         config = self.config
         if self._candidates:
             players = [self.population[i] for i in self._candidates]
-            games, purpose = config.validation_episodes, _VALIDATION
+            games, following, purpose = config.validation_episodes, 0, _VALIDATION
         else:
             players, games, purpose = self.population, config.episodes, _FITNESS
+            following = self._candidates_to_come * config.validation_episodes
         key = (self.seed, self.generation, purpose)
-        return Generation(tuple(players), games, config.steps_per_individual, config.gamma, key)
+        return Generation(
+            tuple(players), games, config.steps_per_individual, config.gamma, key, config.total_steps, following
+        )
 
     @property
     def capacity(self) -> int:
@@ -261,9 +265,8 @@ class GA:
         }
         ranking = self._ranking()
         if self.config.candidates:
-            # The elite is the first of the population, but in the first generation there is none yet.
-            elite = [0] if self.generation else []
-            self._candidates = elite + [i for i in ranking if i not in elite][: self.config.candidates]
+            elite = [0] if self.generation else []  # the first of the population
+            self._candidates = (elite + [i for i in ranking if i not in elite])[: self._candidates_to_come]
         else:
             self._breed(ranking[0])
         return metrics
@@ -274,6 +277,11 @@ class GA:
         elite, self._candidates = self._candidates[best], []
         self._breed(elite)
         return {"train/elite_fitness": float(fitness[best]), "train/elite_age": self.generation - self.elite_since}
+
+    @property
+    def _candidates_to_come(self) -> int:
+        """In the validation of this generation; the elite is one of them, but in the first there is none yet."""
+        return self.config.candidates and self.config.candidates + (self.generation > 0)
 
     def _ranking(self) -> list[int]:
         """Everyone, best first; of equals the elder, and above all the elite, come first."""

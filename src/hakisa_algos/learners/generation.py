@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import math
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from gymnasium.vector import VectorEnv
 
 from hakisa_algos.data.collect import Collector, Games, call_envs, check_seedable
 from hakisa_algos.data.rollout import Episode, RolloutBuffer
-from hakisa_algos.errors import ConfigError
+from hakisa_algos.errors import BudgetSpent, ConfigError
 from hakisa_algos.learners.lineage import Genome, Lineage
 from hakisa_algos.policy.greedy import GreedyPolicy
 from hakisa_algos.policy.population import Population
@@ -37,6 +38,8 @@ class Generation:
         steps: transitions of a game; None: a game is one episode.
         discount: of the discounted returns.
         key: what the seeds come from, with the number of the game and its episode; no other generation has it.
+        limit: env steps of the run, which this must not go beyond; None for no limit.
+        followed_by: games that must fit into them as well, right after these: a validation.
     """
 
     lineages: tuple[Lineage, ...]
@@ -44,6 +47,8 @@ class Generation:
     steps: int | None
     discount: float
     key: tuple[int, ...]
+    limit: int | None = None
+    followed_by: int = 0
 
 
 @dataclass(frozen=True)
@@ -55,6 +60,7 @@ class Share:
         first: the number of the first of them in the generation.
         games: of each game who plays it, as an index of ``lineages``, and which of that individual's games it is.
         steps, discount, key: see :class:`Generation`.
+        rows: after which it is cut; None: never.
     """
 
     lineages: tuple[Lineage, ...]
@@ -63,17 +69,21 @@ class Share:
     steps: int | None
     discount: float
     key: tuple[int, ...]
+    rows: int | None = None
 
 
-def shares(generation: Generation, parts: int) -> list[Share]:
-    """All games of a generation in ``parts`` of about the same size, or in fewer if there are fewer games."""
+def shares(generation: Generation, parts: int, rows: int | None = None) -> list[Share]:
+    """All games of a generation in ``parts`` of about the same size, or in fewer if there are fewer games.
+
+    Args:
+        generation: to share out.
+        parts: how many.
+        rows: that all shares together may take, each as much of them as it has of the games; None: any number.
+    """
     each = generation.games
     count = each * len(generation.lineages)
-    ends = [count * part // parts for part in range(parts + 1)]
     found = []
-    for start, end in pairwise(ends):
-        if start == end:
-            continue
+    for start, end in _parts(count, parts):
         first, last = start // each, (end - 1) // each
         found.append(
             Share(
@@ -83,18 +93,30 @@ def shares(generation: Generation, parts: int) -> list[Share]:
                 generation.steps,
                 generation.discount,
                 generation.key,
+                None if rows is None else rows * (end - start) // count,
             )
         )
     return found
 
 
+def rows_of_games(games: int, steps: int, parts: int, num_envs: int) -> int:
+    """Rows that so many games of ``steps`` transitions take, in envs whose every step is one."""
+    return sum(math.ceil((end - start) / num_envs) * steps for start, end in _parts(games, parts))
+
+
+def _parts(games: int, parts: int) -> list[tuple[int, int]]:
+    ends = [games * part // parts for part in range(parts + 1)]
+    return [(start, end) for start, end in pairwise(ends) if start < end]
+
+
 @dataclass(frozen=True)
 class Played:
-    """What came of a share: its rows of env steps, its episodes, and the nanoseconds it took, see Collector."""
+    """What came of a share: rows of env steps, episodes, nanoseconds (see Collector), and whether it was cut."""
 
     rows: int
     episodes: list[Episode]
     nanoseconds: dict[str, int]
+    cut: bool
 
 
 class Player:
@@ -132,14 +154,14 @@ class Player:
         device = self._network.heads.linear.weight.device
         collector = Collector(self._envs, population, buffer, device=device)
         with torch_threads(1):
-            collector.collect(Games())
+            collector.collect(Games(share.rows))
         episodes = buffer.episodes()
         if share.steps is not None:
             episodes = without_cut(episodes)
         # In the buffer a seat is a game; to others it is the individual.
         individuals = [share.first + individual for individual, _ in share.games]
         episodes = [dataclasses.replace(episode, seat=individuals[episode.seat]) for episode in episodes]
-        return Played(buffer.rows, episodes, collector.nanoseconds)
+        return Played(buffer.rows, episodes, collector.nanoseconds, collector.games_left)
 
     def close(self) -> None:
         """Closes the envs that it made."""
@@ -200,11 +222,46 @@ class GenerationCollector:
         self.nanoseconds = {"env": 0, "act": 0}
 
     def collect(self, need: Generation) -> None:
-        """Plays all games of all individuals; their episodes are added in the order of the shares."""
-        for played in self._pool.map(self._player, shares(need, self._tasks)):
-            self._buffer.count_elsewhere(played.rows, played.episodes)
+        """Plays all games of all individuals; their episodes are added in the order of the shares.
+
+        What goes beyond ``need.limit`` is not begun if that can be known, else cut: then its env steps are counted, and
+        its episodes, some of which would have gone on, are not.
+
+        Raises:
+            BudgetSpent: what is left does not suffice.
+            ConfigError: not even the first generation fits.
+        """
+        every = self._pool.map(self._player, shares(need, self._tasks, self._rows_left(need)))
+        cut = any(played.cut for played in every)
+        for played in every:
+            self._buffer.count_elsewhere(played.rows, [] if cut else played.episodes)
             for name, spent in played.nanoseconds.items():
                 self.nanoseconds[name] += spent // self._processes
+        if cut:
+            raise BudgetSpent(
+                f"the {need.limit:,} env steps were over in the middle of a generation, which is not ranked"
+            )
+
+    def _rows_left(self, need: Generation) -> int | None:
+        if need.limit is None:
+            return None
+        columns = self._envs.num_envs
+        left = need.limit // columns - self._buffer.rows
+        if need.steps is not None:
+            games = (need.games * len(need.lineages), need.followed_by)
+            size = sum(rows_of_games(count, need.steps, self._tasks, columns) for count in games)
+            if size > left and not self._buffer.rows:
+                raise ConfigError(
+                    f"total_steps={need.limit} do not suffice for the first generation and its validation, which take "
+                    f"{size * columns:,} env steps (idle envs counted): give more, or fewer steps_per_individual"
+                )
+            if size > left:
+                raise BudgetSpent(
+                    f"{left * columns:,} env steps are left, and the next generation takes {size * columns:,}"
+                )
+        if left <= 0:
+            raise BudgetSpent(f"of the {need.limit:,} env steps too few are left for one of each of {columns} envs")
+        return left
 
     def pause(self) -> None:
         """See :class:`hakisa_algos.data.collect.Collector`."""

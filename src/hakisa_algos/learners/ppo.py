@@ -246,9 +246,9 @@ class PPO(OnPolicy):
                 steps += 1
             if stopped:
                 break
-        terms = torch.stack([torch.stack(list(each.values())) for each in seen])
+        terms = torch.stack([term for each in seen for term in each.values()]).view(len(seen), -1)
         means = dict(zip(seen[0], terms.mean(0).tolist(), strict=True))
-        means["max_kl"] = max(each["approx_kl"] for each in seen).item()
+        means["max_kl"] = terms[:, list(seen[0]).index("approx_kl")].max().item()
         self._normalize(rollout)
         wrong = self._not_finite(means)
         if wrong:

@@ -25,7 +25,7 @@ from torch import Tensor, nn
 from hakisa_algos.errors import ConfigError
 
 # Padding of short segments. Finite, because 0 * -inf is NaN in p log p; exp of it is exactly 0 in float32.
-_NEVER = -1e9
+NEVER = -1e9
 
 
 @dataclass(frozen=True)
@@ -136,7 +136,7 @@ class ActionHeads(nn.Module):
     segment: Tensor
     bonus: Tensor
     start: Tensor
-    _pad_index: Tensor
+    pad_index: Tensor
 
     def __init__(self, layout: ActionLayout, features: int, gain: float = 0.01) -> None:
         super().__init__()
@@ -145,7 +145,7 @@ class ActionHeads(nn.Module):
         nn.init.orthogonal_(self.linear.weight, gain)
         nn.init.zeros_(self.linear.bias)
         self._widest = max(layout.size)
-        self._padded = len(set(layout.size)) > 1
+        self.padded = len(set(layout.size)) > 1
         constants = {
             "head": torch.tensor(layout.head),
             "size": torch.tensor(layout.size),
@@ -153,7 +153,7 @@ class ActionHeads(nn.Module):
             "segment": torch.tensor(layout.segment),
             "start": torch.tensor(layout.start),
             "bonus": _bonus_weights(layout),
-            "_pad_index": _pad_index(layout),
+            "pad_index": _pad_index(layout),
         }
         for name, value in constants.items():
             self.register_buffer(name, value, persistent=False)
@@ -167,15 +167,10 @@ class ActionHeads(nn.Module):
         """Distribution from flat logits ``[batch, sum(sizes)]``, segment after segment."""
         return ActionDistribution(self, torch.log_softmax(self._segments(logits), -1))
 
-    def choose(self, features: Tensor, noise: Tensor) -> Tensor:
-        """The actions that :meth:`ActionDistribution.draw` draws, without the work that their probability takes."""
-        logits = nn.functional.linear(features.float(), self.linear.weight, self.linear.bias)
-        return self.assemble(_race(self._segments(logits).softmax(-1), noise))
-
     def _segments(self, logits: Tensor) -> Tensor:
-        if self._padded:
+        if self.padded:
             # Index one past the end picks the padding.
-            return nn.functional.pad(logits, (0, 1), value=_NEVER)[:, self._pad_index]
+            return nn.functional.pad(logits, (0, 1), value=NEVER)[:, self.pad_index]
         return logits.view(len(logits), -1, self._widest)
 
     def noise(self, batch: int, generator: torch.Generator | None = None) -> Tensor:
@@ -217,7 +212,7 @@ class ActionDistribution:
 
     def draw(self, noise: Tensor) -> tuple[Tensor, Tensor]:
         """What :meth:`sample` draws with ``noise`` from :meth:`ActionHeads.noise`, and its log-probability."""
-        index = _race(self.log_probs.exp(), noise)
+        index = (self.log_probs.exp() / noise).argmax(-1)  # the exponential race: no loop over segments
         return self.heads.assemble(index), self._joint_log_prob(index)
 
     def mode(self) -> Tensor:
@@ -268,11 +263,6 @@ class ActionDistribution:
         if not self.heads.layout.conditional:
             return table
         return self.log_probs[:, 0, : len(table)].exp() @ table
-
-
-def _race(probabilities: Tensor, noise: Tensor) -> Tensor:
-    """A draw from each of ``[batch, segments, widest]``: the exponential race, with no loop over segments."""
-    return (probabilities / noise).argmax(-1)
 
 
 def _pad_index(layout: ActionLayout) -> Tensor:

@@ -109,13 +109,6 @@ class MLPPair(nn.Module):
         first, second = features.unbind()
         return first, second
 
-    def first(self, observation: Tensor) -> Tensor:
-        """What the first MLP makes of ``[batch, *shape]``, without the second: ``[batch, features]``."""
-        features = flattened(observation)
-        for weight, bias in self._layers:
-            features = self.activation(torch.addmm(bias[0], features, weight[0]))
-        return features
-
 
 def flattened(observation: Tensor) -> Tensor:
     """``[batch, *shape]`` -> float32 ``[batch, entries]``; bytes are scaled to 0..1."""

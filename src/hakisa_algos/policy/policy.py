@@ -14,9 +14,11 @@ from torch import Tensor, nn
 
 from hakisa_algos.policy.compilation import Compiled
 from hakisa_algos.policy.heads import ActionDistribution, ActionHeads, ActionLayout
-from hakisa_algos.policy.networks import MLP, MLPPair, NetworkFactory, build_network, orthogonal, width
+from hakisa_algos.policy.networks import CNN, MLP, MLPPair, NetworkFactory, build_network, orthogonal, width
 from hakisa_algos.policy.normalizer import ObservationNormalizer
 from hakisa_algos.policy.observations import Observation, ObservationLayout, is_picture
+from hakisa_algos.policy.precision import HalfCopy
+from hakisa_algos.policy.small_actor import SmallActor
 
 # What a policy carries from step to step, each tensor ``[num_envs, ...]``; empty for a feed-forward policy.
 # A recurrent net keeps its hidden state here, a population the individual seated in each column.
@@ -79,11 +81,7 @@ class ActorCritic(nn.Module):
         activation: of an MLP.
         normalize_observation: scale observations by their running mean and variance, pictures pixel by pixel.
         bf16: run the network (never heads, losses or softmax) in bfloat16.
-        compile: compile what acts while exploring.
-
-    Attributes:
-        values_later: acting asks the actor alone, because actor and critic are networks of their own: one
-            :meth:`judge` of a whole rollout costs far less than the critic in every step.
+        compile: compile what acts while exploring, where it is not in NumPy anyway.
     """
 
     def __init__(
@@ -117,17 +115,34 @@ class ActorCritic(nn.Module):
             self.trunk, self.value_trunk = MLPPair(self.trunk, self.value_trunk), None
         self.heads = ActionHeads(ActionLayout.of(action_space), features)
         self.value_head = orthogonal(nn.Linear(features, 1), gain=1.0)
-        self.values_later = isinstance(self.trunk, MLPPair)
-        explore = self._choose if self.values_later else self._draw
-        self._explore: Callable[..., tuple[Tensor, ...]] = Compiled(explore) if compile else explore
+        self._explore: Callable[..., tuple[Tensor, ...]] = Compiled(self._draw) if compile else self._draw
+        self._small = SmallActor(self.trunk, self.heads) if isinstance(self.trunk, MLPPair) and not bf16 else None
+        self._half = HalfCopy(self.trunk) if bf16 and isinstance(self.trunk, CNN) else None
         self.normalizer = ObservationNormalizer(space) if normalize_observation else None
+
+    @property
+    def values_later(self) -> bool:
+        """Whether acting asks the actor alone: one :meth:`judge` of a whole rollout then says what the critic thinks.
+
+        So it is where the two are small networks of their own, on the CPU.
+        """
+        return self._small is not None and not self.heads.head.is_cuda
 
     def forward(self, observation: Observation) -> tuple[ActionDistribution, Tensor]:
         """The distribution over actions, and the value ``[batch]``, both float32."""
+        return self._ask(self.trunk, observation)
+
+    def load_state_dict(self, *args: Any, **kwargs: Any) -> Any:
+        """As torch's."""
+        if self._half is not None:
+            self._half.forget()
+        return super().load_state_dict(*args, **kwargs)
+
+    def _ask(self, trunk: nn.Module, observation: Observation) -> tuple[ActionDistribution, Tensor]:
         with torch.autocast(self.heads.head.device.type, torch.bfloat16) if self.bf16 else nullcontext():
             if self.normalizer is not None:
                 observation = self.normalizer(observation)
-            features = self.trunk(observation)
+            features = trunk(observation)
             if isinstance(features, tuple):
                 features, value_features = features
             else:
@@ -141,23 +156,25 @@ class ActorCritic(nn.Module):
         if not explore:
             return Decision(self(observation)[0].mode(), {}, state)
         first = next(iter(observation.values())) if isinstance(observation, dict) else observation
-        action, *extras = self._explore(observation, self.heads.noise(len(first), generator))
-        return Decision(action, dict(zip(("log_prob", "value"), extras, strict=False)), state)
+        noise = self.heads.noise(len(first), generator)
+        if self.values_later:
+            assert self._small is not None
+            return Decision(torch.from_numpy(self._small.act(self._normalized(observation), noise.numpy())), {}, state)
+        action, log_prob, value = self._explore(self._acting(), observation, noise)
+        return Decision(action, {"log_prob": log_prob, "value": value}, state)
 
-    def _draw(self, observation: Observation, noise: Tensor) -> tuple[Tensor, ...]:
-        distribution, value = self(observation)
+    def _acting(self) -> nn.Module:
+        return self.trunk if self._half is None else self._half.at(self.version)
+
+    def _draw(self, trunk: nn.Module, observation: Observation, noise: Tensor) -> tuple[Tensor, ...]:
+        distribution, value = self._ask(trunk, observation)
         return *distribution.draw(noise), value
 
-    def _choose(self, observation: Observation, noise: Tensor) -> tuple[Tensor, ...]:
-        return (self.heads.choose(self._actor(observation), noise),)
-
-    def _actor(self, observation: Observation) -> Tensor:
-        assert isinstance(self.trunk, MLPPair)
-        with torch.autocast(self.heads.head.device.type, torch.bfloat16) if self.bf16 else nullcontext():
-            if self.normalizer is not None:
-                observation = self.normalizer(observation)
-            assert isinstance(observation, Tensor)
-            return self.trunk.first(observation)
+    def _normalized(self, observation: Observation) -> np.ndarray:
+        if self.normalizer is not None:
+            observation = self.normalizer(observation)
+        assert isinstance(observation, Tensor)  # only those have a pair of MLPs
+        return observation.numpy()
 
     @torch.inference_mode()
     def judge(self, observation: Observation, action: Tensor) -> dict[str, Tensor]:
@@ -173,7 +190,10 @@ class ActorCritic(nn.Module):
 
     def bare(self, observation: Observation) -> Any:
         """What acting asks of the network, and nothing round it: what a step in the envs is measured against."""
-        return self.heads.linear(self._actor(observation).float()) if self.values_later else self(observation)
+        if self.values_later:
+            assert self._small is not None
+            return self._small.logits(self._normalized(observation))
+        return self._ask(self._acting(), observation)
 
     def initial_state(self, n: int) -> State:
         """See :class:`Policy`; a feed-forward net carries nothing."""

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import os
+import copy
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Literal
 
 import torch
 from gymnasium import spaces
+from torch import nn
 
+from hakisa_algos.cores import available_cores
 from hakisa_algos.errors import ConfigError, did_you_mean
 from hakisa_algos.policy.observations import is_picture
 
@@ -58,6 +60,35 @@ def compute_dtype(device: torch.device) -> torch.dtype:
     return torch.get_autocast_dtype(device.type) if torch.is_autocast_enabled(device.type) else torch.float32
 
 
+class HalfCopy:
+    """A bfloat16 copy of a network, to act with: autocast casts all weights anew in every forward without gradients.
+
+    Args:
+        network: in float32, and without state of its own in forwards.
+    """
+
+    def __init__(self, network: nn.Module) -> None:
+        self._network = network
+        self._copy: nn.Module | None = None
+        self._version: int | None = None
+
+    def at(self, version: int) -> nn.Module:
+        """The copy of the weights that have this number; always the same module, or compiled code would not know it."""
+        weight = next(self._network.parameters())
+        if self._copy is None or next(self._copy.parameters()).device != weight.device:
+            self._copy = copy.deepcopy(self._network).bfloat16()
+        elif version != self._version:
+            with torch.no_grad():
+                for mine, theirs in zip(self._copy.parameters(), self._network.parameters(), strict=True):
+                    mine.copy_(theirs)
+        self._version = version
+        return self._copy
+
+    def forget(self) -> None:
+        """The weights have changed without a new number."""
+        self._version = None
+
+
 def resolve_threads(threads: int | None, observation_space: spaces.Space[Any]) -> int:
     """How many threads torch should use: ``threads``, or all cores for pictures and one for the rest.
 
@@ -72,7 +103,7 @@ def resolve_threads(threads: int | None, observation_space: spaces.Space[Any]) -
         return threads
     if not has_pictures(observation_space):
         return 1
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return available_cores()
 
 
 @contextmanager

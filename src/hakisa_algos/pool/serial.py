@@ -5,14 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Self
 
+from hakisa_algos.errors import PoolError
 from hakisa_algos.pool.pool import Result, Task
 
 
 class SerialPool:
     """See :class:`hakisa_algos.pool.pool.Pool`; the function stays the caller's, who closes it."""
 
-    def map(self, function: Callable[[Task], Result], tasks: Iterable[Task]) -> list[Result]:
-        """See :class:`hakisa_algos.pool.pool.Pool`."""
+    def map(
+        self,
+        function: Callable[[Task], Result],
+        tasks: Iterable[Task],
+        lost: Callable[[Task, PoolError], Result] | None = None,
+    ) -> list[Result]:
+        """See :class:`hakisa_algos.pool.pool.Pool`; what ends this process ends all, so no task is lost."""
         return [function(task) for task in tasks]
 
     def close(self) -> None:

@@ -38,9 +38,9 @@ def work(connection: Connection[Any, Any]) -> None:
     """Answers ``(function or None, task)`` with ``(result,)`` until the pool closes the connection or ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal sends Ctrl+C to all; the pool's process decides
     threading.Thread(target=_end_with_the_pool, daemon=True).start()
-    connection.send(READY)
     function: Callable[[Any], Any] = _nothing
     try:
+        connection.send(READY)
         while True:
             message = connection.recv_bytes()
             try:

@@ -1,0 +1,86 @@
+"""Acting with small networks on the CPU: for a few rows a call of torch costs many times its arithmetic."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from hakisa_algos.policy.heads import NEVER, ActionHeads
+from hakisa_algos.policy.networks import MLPPair, Tanh
+
+Array = np.ndarray
+
+
+class SmallActor:
+    """Draws actions with the first MLP of a pair and the heads, in NumPy.
+
+    It reads the weights where they lie, so there is nothing to keep up to date.
+
+    Args:
+        trunk: on the CPU, in float32.
+        heads: on the CPU.
+    """
+
+    def __init__(self, trunk: MLPPair, heads: ActionHeads) -> None:
+        self._parameters = [*trunk.weights, *trunk.biases, heads.linear.weight, heads.linear.bias]
+        self._tanh = isinstance(trunk.activation, Tanh)
+        self._layout = layout = heads.layout
+        self._start = np.array(layout.start)
+        self._segment = np.array(layout.segment)
+        self._pad_index = heads.pad_index.numpy() if heads.padded else None
+        self._addresses: list[int] = []
+        self._arrays: list[Array] = []
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without the views, which would be copies in a copy."""
+        return self.__dict__ | {"_addresses": [], "_arrays": []}
+
+    def act(self, observation: Array, noise: Array) -> Array:
+        """Actions ``[batch, *shape]`` for observations ``[batch, *shape]``.
+
+        Those that :meth:`hakisa_algos.policy.heads.ActionDistribution.draw` draws with the same ``noise``
+        ``[batch, segments, widest]``, but for rounding: it takes the largest p / noise, here is its logarithm.
+        """
+        n = len(observation)
+        logits = self.logits(observation)
+        if self._pad_index is not None:
+            padded = np.full((n, logits.shape[1] + 1), NEVER, np.float32)
+            padded[:, :-1] = logits
+            logits = padded[:, self._pad_index]
+        choice = (logits.reshape(noise.shape) - np.log(noise)).argmax(-1)
+        if self._layout.conditional:
+            with_irrelevant = np.zeros((n, choice.shape[1] + 1), choice.dtype)
+            with_irrelevant[:, :-1] = choice
+            choice = with_irrelevant[np.arange(n)[:, None], self._segment[choice[:, 0]]]
+        action: Array = (choice + self._start).reshape(n, *self._layout.shape)
+        return action
+
+    def logits(self, observation: Array) -> Array:
+        """Of all segments, ``[batch, sum(sizes)]``."""
+        weights = self._weights()
+        features = observation.reshape(len(observation), -1)
+        if features.dtype != np.float32:
+            features = features.astype(np.float32) * np.float32(1 / 255 if features.dtype == np.uint8 else 1)
+        *hidden, (weight, bias) = zip(weights[0::2], weights[1::2], strict=True)
+        for w, b in hidden:
+            features = features @ w
+            features += b
+            if self._tanh:
+                np.tanh(features, out=features)
+            else:
+                np.maximum(features, 0, out=features)
+        logits: Array = features @ weight
+        logits += bias
+        return logits
+
+    def _weights(self) -> list[Array]:
+        """Weight ``[inputs, outputs]`` and bias of each layer in turn: views."""
+        addresses = [parameter.data_ptr() for parameter in self._parameters]
+        if addresses != self._addresses:  # moved, or this is a copy
+            *hidden, weight, bias = (parameter.detach().numpy() for parameter in self._parameters)
+            half = len(hidden) // 2
+            layers = zip(hidden[:half], hidden[half:], strict=True)
+            self._arrays = [array[0] for layer in layers for array in layer] + [weight.T, bias]
+            self._addresses = addresses
+        return self._arrays
