@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
-SPIN_NS = 300_000  # a sleep overshoots by 60-150 us on an idle Linux; the rest is spun away
+SPIN_NS = 150_000  # a sleep overshoots by 60-150 us on an idle Linux; the rest is spun away
 
 
 @dataclass(frozen=True)
