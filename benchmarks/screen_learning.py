@@ -72,6 +72,8 @@ class Tally(VectorWrapper):
 
     def step(self, actions: Any) -> tuple[Any, Any, Any, Any, dict[str, Any]]:
         """As below."""
+        if self.steps == 0:
+            self.began = time.perf_counter()  # only now: the first reset starts the games
         observation, reward, terminated, truncated, infos = self.env.step(actions)
         self.steps += 1
         self.missed += np.asarray(infos.get("missed", 0), np.int64)
@@ -151,11 +153,10 @@ def make_games(displays: int, hz: float) -> Tally:
 def measure(name: str, policy: Any, envs: Tally, lives: int, seed: int) -> dict[str, Any]:
     """Score per life of a policy as it plays in training, not its best."""
     envs.restart()
-    began = time.perf_counter()
     played: Evaluation = evaluate(policy, envs, episodes=lives, seed=seed, deterministic=False)
     scores = POINTS * played.returns
     error = scores.std(ddof=1) / np.sqrt(len(scores))
-    seconds = time.perf_counter() - began
+    seconds = time.perf_counter() - envs.began
     print(
         f"{name}: {scores.mean():.0f} +/- {error:.0f} points a life, {len(scores)} lives, {seconds:.0f} s", flush=True
     )

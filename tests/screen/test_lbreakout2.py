@@ -38,16 +38,17 @@ def test_reset_stands_in_a_new_game_with_all_its_balls(env):
     assert observation[-1].std() > 10
 
 
-def test_ball_flies_when_an_episode_begins(env):
+def test_ball_flies_when_a_life_begins(env):
     """Whatever the agent does: launching it is no business of its own."""
+    env.reset()
     for _ in range(3):
-        env.reset()
-        seen = {above_the_paddle(env).tobytes() for _ in range(20) if env.step(NOTHING)}
-        assert len(seen) > 1
         terminated, deadline = False, time.monotonic() + 30
         while not terminated:
             terminated = env.step(NOTHING)[2]
             assert time.monotonic() < deadline, "the ball was never lost"
+        env.reset()
+        seen = {above_the_paddle(env).tobytes() for _ in range(10) if env.step(NOTHING)}
+        assert len(seen) > 5
 
 
 def test_background_is_the_same_in_every_game(env):
