@@ -67,24 +67,38 @@ class Tally(VectorWrapper):
 
     def restart(self) -> None:
         """From zero."""
-        self.rows = self.resetting = self.late = self.failures = 0
+        self.steps = self.resetting = self.late = self.failures = 0
+        self.missed = np.zeros(self.num_envs, np.int64)
 
     def step(self, actions: Any) -> tuple[Any, Any, Any, Any, dict[str, Any]]:
         """As below."""
+        if self.steps == 0:
+            self.began = time.perf_counter()  # only now: the first reset starts the games
         observation, reward, terminated, truncated, infos = self.env.step(actions)
-        self.rows += self.num_envs
+        self.steps += 1
+        self.missed += np.asarray(infos.get("missed", 0), np.int64)
         self.resetting += int(np.sum(infos["resetting"]))
         said = infos.get("_transition", np.zeros(self.num_envs, bool))
         self.late += int(np.sum(said & ~infos["transition"] & ~infos["resetting"])) if said.any() else 0
         self.failures += sum(bool(words) for words in infos.get("failure", ()))
         return observation, reward - self.loss * terminated, terminated, truncated, infos
 
-    def shares(self) -> dict[str, float]:
-        """Of all rows: those of columns that were being reset, and those that were late or lost."""
-        rows = max(self.rows, 1)
+    def shares(self, seconds: float) -> dict[str, Any]:
+        """How well the games kept their time.
+
+        Args:
+            seconds: How long they have been played.
+
+        Returns:
+            The rate at which steps of all games really went; of all rows, the shares of those of games that were being
+            reset and those that were late or lost; and per row and game the deadlines that were missed.
+        """
+        rows = max(self.steps * self.num_envs, 1)
         return {
+            "steps_per_second": round(self.steps / seconds, 2),
             "resetting_share": round(self.resetting / rows, 4),
             "late_share": round(self.late / rows, 4),
+            "missed_per_row": [round(missed / max(self.steps, 1), 4) for missed in self.missed.tolist()],
             "failures": self.failures,
         }
 
@@ -139,11 +153,10 @@ def make_games(displays: int, hz: float) -> Tally:
 def measure(name: str, policy: Any, envs: Tally, lives: int, seed: int) -> dict[str, Any]:
     """Score per life of a policy as it plays in training, not its best."""
     envs.restart()
-    began = time.perf_counter()
     played: Evaluation = evaluate(policy, envs, episodes=lives, seed=seed, deterministic=False)
     scores = POINTS * played.returns
     error = scores.std(ddof=1) / np.sqrt(len(scores))
-    seconds = time.perf_counter() - began
+    seconds = time.perf_counter() - envs.began
     print(
         f"{name}: {scores.mean():.0f} +/- {error:.0f} points a life, {len(scores)} lives, {seconds:.0f} s", flush=True
     )
@@ -153,7 +166,7 @@ def measure(name: str, policy: Any, envs: Tally, lives: int, seed: int) -> dict[
         "median_score_per_life": float(np.median(scores).round(1)),
         "lives": len(scores),
         "mean_steps_per_life": round(float(played.lengths.mean()), 1),
-        **envs.shares(),
+        **envs.shares(seconds),
     }
 
 
@@ -276,6 +289,7 @@ def main() -> None:
         began = time.perf_counter()
         agent.learn(callbacks=[curve], run=run)
         wall = time.perf_counter() - began
+        live = sum(agent._trainer.collector.nanoseconds.values()) / 1e9
         envs.loss = 0.0
         figures |= {
             "config": dataclasses.asdict(agent.config),
@@ -285,11 +299,11 @@ def main() -> None:
         }
         figures["training"] = training = {
             "wall_minutes": round(wall / 60, 2),
-            "live_minutes": round(sum(agent._trainer.collector.nanoseconds.values()) / 6e10, 2),
+            "live_minutes": round(live / 60, 2),
             "env_steps": agent._trainer.step,
             "update_share": round(curve.update_share, 4),
             "policy_share": round(agent._trainer.collector.nanoseconds["act"] / 1e9 / wall, 4),
-            **envs.shares(),
+            **envs.shares(live),
         }
         print(training, flush=True)
         _results.save(arguments.name, figures)

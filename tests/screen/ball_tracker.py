@@ -2,7 +2,7 @@
 
 import numpy as np
 
-NOTHING, LEFT, RIGHT, LAUNCH = [0, 0, 0], [1, 0, 0], [1, 1, 0], [1, 2, 0]  # keys held for a step
+NOTHING, LEFT, RIGHT = [0, 0, 0], [1, 0, 0], [1, 1, 0]  # keys held for a step
 TOP, BOTTOM, SIDES = 325, 438, slice(40, 600)  # between the bricks and the paddle
 
 
@@ -13,21 +13,19 @@ class BallTracker:
         self.last = None
         self.ball = None
         self.lost = 0
-        self.steps = 0
 
     def act(self, picture):
         paddle = self._paddle(picture)
         band = picture[TOP:BOTTOM, SIDES].astype(np.int16)
         moved = None if self.last is None else np.abs(band - self.last).max(axis=2) > 60
         self.last = band
-        self.steps += 1
-        launch = LAUNCH if self.steps % 4 < 2 else NOTHING  # it is the press that counts, not the hold
         if paddle is None or moved is None:
-            return launch
+            return NOTHING
         rows, columns = np.nonzero(moved)
         self.lost = 0 if len(rows) else self.lost + 1
         if len(rows) == 0:
-            return launch if self.lost > 20 else self._towards(paddle, 320)
+            # A ball that rests on the paddle, in the next level say, flies when an arrow key goes down.
+            return [LEFT, RIGHT, NOTHING][self.lost % 3] if self.lost > 20 else self._towards(paddle, 320)
         # The lowest thing that moves and is as small as a ball, where it is now and not where it was.
         low = rows > rows.max() - 10
         now, before = columns[low].mean() + 40, self.ball
@@ -39,5 +37,5 @@ class BallTracker:
 
     def _paddle(self, picture):
         red, green, blue = np.moveaxis(picture[442:460, SIDES], 2, 0)
-        columns = np.nonzero((red > 170) & (green > 120) & (blue < 90))[1]
+        columns = np.nonzero((red > 190) & (green > 170) & (blue > 110) & (blue < 230))[1]
         return None if len(columns) < 10 else columns.mean() + 40

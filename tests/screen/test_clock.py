@@ -20,6 +20,10 @@ class FakeTime:
         self.now += round(seconds * 1e9)
 
 
+def nearest_tick(fake, clock):
+    return round(fake.now / clock.period_ns) * clock.period_ns
+
+
 @pytest.fixture
 def fake(monkeypatch):
     fake = FakeTime()
@@ -29,6 +33,7 @@ def fake(monkeypatch):
 
 def test_a_tick_says_how_long_it_was_waited_for(fake):
     clock = DeadlineClock(50.0)
+    fake.now = 10**6 * clock.period_ns
     clock.start()
     fake.sleep(0.005)
     assert 14.9e6 < clock.wait().waited_ns < 15.1e6
@@ -39,7 +44,7 @@ def test_a_tick_says_how_long_it_was_waited_for(fake):
 def test_ticks_lie_on_one_grid_so_errors_do_not_add_up(fake):
     clock = DeadlineClock(30)
     clock.start()
-    start = fake.now
+    start = nearest_tick(fake, clock)
     for k in range(1, 301):
         fake.now += 5_000_000 + 10_000 * k  # work of uneven length
         tick = clock.wait()
@@ -51,12 +56,31 @@ def test_ticks_lie_on_one_grid_so_errors_do_not_add_up(fake):
 def test_missed_deadlines_are_counted_and_never_caught_up(fake, periods, missed):
     clock = DeadlineClock(20)
     clock.start()
-    start = fake.now
+    start = nearest_tick(fake, clock)
     fake.now += round(periods * clock.period_ns)
     tick = clock.wait()
     assert tick.missed == missed
     assert abs(tick.t_ns - (start + (missed + 1) * clock.period_ns)) < 5_000
     assert abs(clock.wait().t_ns - tick.t_ns - clock.period_ns) < 10_000
+
+
+@pytest.mark.parametrize("phase", [0.0, 0.2, 0.49, 0.51, 0.8, 0.99])
+def test_clocks_that_start_at_different_times_tick_together(fake, phase):
+    first, second = DeadlineClock(30), DeadlineClock(30)
+    fake.now = 10**6 * first.period_ns
+    first.start()
+    began = fake.now = fake.now + round(phase * first.period_ns)
+    second.start()
+    ticks = set()
+    for clock in (first, second):
+        fake.now = began
+        for _ in range(5):
+            ticks.add(round(clock.wait().t_ns, -5))  # to a tenth of a millisecond
+            fake.now += 1_000_000
+    assert len(ticks) <= 6  # five of each; the earlier one may be a tick ahead
+    fake.now = began
+    second.start()
+    assert 0.49 * second.period_ns < second.wait().t_ns - began < 1.51 * second.period_ns
 
 
 def test_real_ticks_never_come_early():

@@ -1,6 +1,5 @@
 """A real game, nobody's but its authors': started, read and played through its screen alone."""
 
-import itertools
 import os
 import shutil
 import signal
@@ -12,7 +11,7 @@ import pytest
 
 from hakisa_envs.screen.env import ScreenGameEnv
 
-from .ball_tracker import LAUNCH, NOTHING, BallTracker
+from .ball_tracker import LEFT, NOTHING, RIGHT, BallTracker
 from .helpers import gone, wait_until
 
 SEARCH = os.pathsep.join([os.environ.get("PATH", ""), "/usr/games", "/usr/local/games"])
@@ -28,11 +27,34 @@ def env():
     env.close()
 
 
+def above_the_paddle(env):
+    return env.render()[325:438, 40:600]
+
+
 def test_reset_stands_in_a_new_game_with_all_its_balls(env):
     observation, info = env.reset()
     assert info["readings"]["score"] == 0.0
     assert info["readings"]["lives"] == 4.0
     assert observation[-1].std() > 10
+
+
+def test_ball_flies_when_a_life_begins(env):
+    """Whatever the agent does: launching it is no business of its own."""
+    env.reset()
+    for _ in range(3):
+        terminated, deadline = False, time.monotonic() + 30
+        while not terminated:
+            terminated = env.step(NOTHING)[2]
+            assert time.monotonic() < deadline, "the ball was never lost"
+        env.reset()
+        seen = {above_the_paddle(env).tobytes() for _ in range(10) if env.step(NOTHING)}
+        assert len(seen) > 5
+
+
+def test_background_is_the_same_in_every_game(env):
+    env.reset()
+    free = env.render()[26:98, 60:590]
+    assert free.max() <= 1
 
 
 def test_tracker_scores_by_keys_alone_and_the_reward_is_the_score(env):
@@ -52,14 +74,14 @@ def test_tracker_scores_by_keys_alone_and_the_reward_is_the_score(env):
 
 
 def test_losing_the_last_ball_ends_the_episode_and_reset_begins_a_new_game(env):
-    balls, launching = 5, itertools.cycle([LAUNCH, LAUNCH, NOTHING, NOTHING])
+    balls = 5
     for _ in range(2 * balls):
         _, info = env.reset()
         if info["readings"]["lives"] == 4.0 and balls < 5:
             break
         terminated, deadline = False, time.monotonic() + 30
         while not terminated:
-            _, _, terminated, truncated, info = env.step(next(launching))
+            _, _, terminated, truncated, info = env.step(NOTHING)
             assert not truncated
             assert time.monotonic() < deadline, "the ball was never lost"
         balls -= 1
@@ -69,14 +91,14 @@ def test_losing_the_last_ball_ends_the_episode_and_reset_begins_a_new_game(env):
 
 def test_paused_game_stands_still(env):
     env.reset()
-    env.step(LAUNCH)
+    env.step(LEFT)
     env.pause()
     wait_until(lambda: (env._session.look().frame.pixels == env._session.look().frame.pixels).all())
     first = env._session.look().frame.pixels
     time.sleep(0.2)
     assert (env._session.look().frame.pixels == first).all()
     env.resume()
-    wait_until(lambda: not env.step(LAUNCH)[4]["duplicate"])
+    wait_until(lambda: not env.step(RIGHT)[4]["duplicate"])
 
 
 def test_set_gid_game_is_gone_two_seconds_after_the_trainer_was_killed():

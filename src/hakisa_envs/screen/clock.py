@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
-SPIN_NS = 300_000  # a sleep overshoots by 60-150 us on an idle Linux; the rest is spun away
+SPIN_NS = 150_000  # a sleep overshoots by 60-150 us on an idle Linux; the rest is spun away
 
 
 @dataclass(frozen=True)
@@ -37,13 +37,17 @@ class DeadlineClock:
         self._next = 0
 
     def start(self) -> None:
-        """Begin now: the first deadline is one period away."""
-        self._next = time.monotonic_ns() + self.period_ns
+        """Begin now: the first deadline is the one nearest to a period away.
+
+        All clocks of one rate tick together, at multiples of the period: games that are stepped side by side wait for
+        the last of them, and on grids of their own there would always be one that had just missed its deadline.
+        """
+        self._next = (time.monotonic_ns() + self.period_ns * 3 // 2) // self.period_ns * self.period_ns
 
     def wait(self) -> Tick:
         """Sleep until the next deadline that still lies ahead.
 
-        All deadlines lie on one grid, ``start + k * period``, however late a call comes; so errors do not add up.
+        All deadlines lie on one grid, ``k * period``, however late a call comes; so errors do not add up.
         """
         now = called = time.monotonic_ns()
         missed = 0
