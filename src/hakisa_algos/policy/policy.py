@@ -46,7 +46,10 @@ class Policy(Protocol):
     version: int
 
     def act(self, observation: Observation, state: State, explore: bool, generator: torch.Generator | None) -> Decision:
-        """Actions for a batch: with ``explore`` as the algorithm explores, else its best."""
+        """Actions for a batch: with ``explore`` as the algorithm explores, else its best.
+
+        Envs with ``groups`` of columns have it called from a thread for each, if the policy carries no state.
+        """
 
     def initial_state(self, n: int) -> State:
         """The state of ``n`` columns before their first episode."""
