@@ -18,6 +18,7 @@ from hakisa_envs.screen.errors import InputError, ProcessError, ProfileError, Re
 from hakisa_envs.screen.game import GameProfile
 from hakisa_envs.screen.image import Region, save_screenshot
 from hakisa_envs.screen.input.client import Command, InputClient, Report
+from hakisa_envs.screen.keeper import descendants
 from hakisa_envs.screen.processes import Keeper, Program
 from hakisa_envs.screen.window import WindowFinder, WindowState
 from hakisa_envs.screen.xthread import XThread
@@ -82,7 +83,8 @@ class Session:
             self.input.start()  # it is ready by the time that the window is there
             self._thread = XThread(self.display.name)
             self._capture = Capture(self.display.name)
-            self._finder = WindowFinder(self.display.name, profile.window.title)
+            is_ours = self._launched if profile.launch.command else None
+            self._finder = WindowFinder(self.display.name, profile.window.title, is_ours)
             self._launch(self.display)
             self._find_window()
             self._await_input()
@@ -255,6 +257,10 @@ class Session:
                 error.key,
             ) from error
 
+    def _launched(self, pid: int | None) -> bool:
+        """Whether a process was launched for the game. One that is not known was, on a display that is only for it."""
+        return self.display.owned if pid is None else pid in descendants({self._keeper.pid})
+
     def _find_window(self) -> None:
         wanted = self.profile.window
         deadline = time.monotonic() + wanted.timeout
@@ -290,7 +296,8 @@ class Session:
         screen = Region(0, 0, *self._thread.call(self._finder.screen, self.timeout))
         frame = self._thread.call(lambda: self._capture.grab(screen), self.timeout)
         return (
-            f"{what}: none on display {self.display.name} has a title with {self.profile.window.title!r} after at most "
-            f"{self.profile.window.timeout:g} s; there are {titles or 'none'}. The game said: {words or 'nothing'}. "
+            f"{what}: none {'of its own ' if self.profile.launch.command else ''}on display {self.display.name} has a "
+            f"title with {self.profile.window.title!r} after at most {self.profile.window.timeout:g} s; there are "
+            f"{titles or 'none'}. The game said: {words or 'nothing'}. "
             f"The whole display is saved in {save_screenshot(frame.pixels)}"
         )
