@@ -51,7 +51,7 @@ def test_several_windows_that_fit_are_named_where_nothing_is_launched(xserver, s
     second = screen.window(510, 0, 50, 50, title="Hakisa flash - notes")
     profile = replace(load_profile("flash"), launch=Launch(), pause=replace(load_profile("flash").pause, how="none"))
     env = ScreenGameEnv(replace(profile, window=Window("^Hakisa flash")), display=xserver, armed=True)
-    with pytest.raises(WindowError, match="2 windows .*'Hakisa flash'.*'Hakisa flash - notes'"):
+    with pytest.raises(WindowError, match=r"2 windows .*'Hakisa flash'.*'Hakisa flash - notes'"):
         env.reset()
     second.destroy()
     screen.display.sync()

@@ -11,6 +11,7 @@ from hakisa_envs.screen.image import Pixels, save_screenshot
 from hakisa_envs.screen.session import Session
 
 LOOK_S = 0.02  # how often a condition is looked at
+LEASE_S = 0.2  # a key goes up if the script has not asked for it for so long, because it hangs or was stopped
 
 
 class ScriptRunner:
@@ -66,17 +67,18 @@ class ScriptRunner:
             tap = ("tap", name, step.hold_ms)
             commands = [tap] if step.place is None else [("move", *step.place), tap]
             # The game may not have the focus yet.
-            while (report := self._session.act(commands, step.hold_ms / 1e3 + 0.5)).refused:
+            while (report := self._session.act(commands, LEASE_S)).refused or report.dropped:
                 if time.monotonic() > deadline:
                     raise self._failed(where, f"{name} could not be pressed: the game has not the focus, or is covered")
                 self._session.focus()
-            if report.killed:
-                raise Killed("Ctrl+Shift+F12 was pressed during the reset script.")
             up = time.monotonic() + step.hold_ms / 1e3 + self._session.timeout
-            while name in self._session.input.report().held:
+            while not report.killed and name in report.held:
                 if time.monotonic() > up:
                     raise self._failed(where, f"{name} did not come up")
-                self._sleep(0.005)
+                time.sleep(0.005)
+                report = self._session.act([], LEASE_S)
+            if report.killed:
+                raise Killed("Ctrl+Shift+F12 was pressed during the reset script.")
 
     def _sleep(self, seconds: float) -> None:
         deadline = time.monotonic() + seconds

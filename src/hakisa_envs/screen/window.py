@@ -54,6 +54,7 @@ class WindowFinder:
         self._visible = True
         self._mapped = True
         self._screen = (0, 0)
+        self._ping, self._answered = [0, 0, 0], False  # the last one: its atom, its number, its window
 
     def find(self) -> int | None:
         """The id of the game's window, None if it is not there.
@@ -104,10 +105,12 @@ class WindowFinder:
             event = self._connection.next_event()
             if event.type == x.VisibilityNotify:
                 self._visible = event.state == x.VisibilityUnobscured
-            elif event.type in (x.MapNotify, x.UnmapNotify):
+            elif event.type in (x.MapNotify, x.UnmapNotify) and event.window == self._window:
                 self._mapped = event.type == x.MapNotify
-            elif event.type == x.ConfigureNotify and event.window != self._window:
-                self._screen = event.width, event.height  # the root: monitors came, went or changed their mode
+            elif event.type == x.ConfigureNotify and event.window == self._connection.screen().root:
+                self._screen = event.width, event.height  # monitors came, went or changed their mode
+            elif event.type == x.ClientMessage:  # a window manager may ping it too
+                self._answered |= list(event.data[1])[:3] == self._ping
         try:
             size = self._window.get_geometry()
             origin = size.root.translate_coords(self._window, 0, 0)
@@ -146,6 +149,29 @@ class WindowFinder:
                 self._connection.sync()
                 self._connection.set_input_focus(self._window, x.RevertToPointerRoot, x.CurrentTime)
         self._connection.sync()
+
+    def pid(self) -> int | None:
+        """The window's process, if it is known."""
+        return self._pid(self._window)
+
+    def answers(self, timeout: float) -> bool:
+        """False if the window's program says that it answers to pings (_NET_WM_PING), and does not in ``timeout``."""
+        x, root = self._x, self._connection.screen().root
+        ping, protocols = self._atom("_NET_WM_PING"), self._atom("WM_PROTOCOLS")
+        known = self._window.get_full_property(protocols, x.AnyPropertyType)
+        if known is None or ping not in known.value:
+            return True
+        self._ping, self._answered = [ping, self._ping[1] + 1, self._window.id], False
+        protocol = import_extra("Xlib.protocol.event", extra="screen", needed_by="a live game")
+        event = protocol.ClientMessage(window=self._window, client_type=protocols, data=(32, [*self._ping, 0, 0]))
+        # The answer is the same message, sent to the root.
+        root.change_attributes(event_mask=x.StructureNotifyMask | x.SubstructureNotifyMask)
+        self._window.send_event(event, event_mask=x.NoEventMask)
+        deadline = time.monotonic() + timeout
+        while self.state() and not self._answered and time.monotonic() < deadline:
+            time.sleep(0.002)
+        root.change_attributes(event_mask=x.StructureNotifyMask)
+        return self._answered
 
     def is_managed(self) -> bool:
         """True once a window manager is at work: it shows a window of ours that asks to be shown.
