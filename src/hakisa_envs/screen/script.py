@@ -8,6 +8,7 @@ from hakisa_envs.screen.actions import BUTTON
 from hakisa_envs.screen.errors import Killed, ResetError
 from hakisa_envs.screen.game import Step
 from hakisa_envs.screen.image import Pixels, save_screenshot
+from hakisa_envs.screen.input.presses import GAP_NS
 from hakisa_envs.screen.session import Session
 
 LOOK_S = 0.02  # how often a condition is looked at
@@ -66,6 +67,8 @@ class ScriptRunner:
             name = step.key or BUTTON[step.button]
             tap = ("tap", name, step.hold_ms)
             commands = [tap] if step.place is None else [("move", *step.place), tap]
+            if step.hold_ms > 1e3 * LEASE_S:
+                time.sleep(GAP_NS / 1e9)  # a press that had to wait for its turn would not be renewed
             # The game may not have the focus yet.
             while (report := self._session.act(commands, LEASE_S)).refused or report.dropped:
                 if time.monotonic() > deadline:
