@@ -50,7 +50,8 @@ def denied_together(contacts: Iterable[Contact]) -> bool:
 def role(keysym: int) -> Role:
     """What a key of this keysym does to other keys."""
     named: dict[Role, set[str]] = {"control": CONTROL, "alt": ALT, "not with alt": DENIED_WITH_ALT}
-    return next((role for role, names in named.items() if keysym in _keysyms(names)), "")
+    found: Iterable[Role] = (role for role, names in named.items() if keysym in _keysyms(names))
+    return next(iter(found), "")
 
 
 def keysym(name: str) -> int:

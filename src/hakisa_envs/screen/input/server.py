@@ -223,7 +223,8 @@ def main() -> None:
     connection.close()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda number, frame: os.kill(worker, signal.SIGTERM))
-    spare = chord = None
+    spare: XTestDevice | None = None
+    chord: KillChord | None = None
     if config["guard"] and config["display"] is not None:
         # Opened now: it takes a tenth of a second, far more on a busy machine, and then every millisecond counts.
         with contextlib.suppress(Exception):  # the worker meets the same trouble, and tells the trainer
