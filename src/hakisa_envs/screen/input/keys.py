@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -50,8 +50,8 @@ def denied_together(contacts: Iterable[Contact]) -> bool:
 def role(keysym: int) -> Role:
     """What a key of this keysym does to other keys."""
     named: dict[Role, set[str]] = {"control": CONTROL, "alt": ALT, "not with alt": DENIED_WITH_ALT}
-    found: Iterable[Role] = (role for role, names in named.items() if keysym in _keysyms(names))
-    return next(iter(found), "")
+    found: Iterator[Role] = (role for role, names in named.items() if keysym in _keysyms(names))
+    return next(found, "")
 
 
 def keysym(name: str) -> int:
