@@ -6,7 +6,6 @@ import ctypes
 import multiprocessing
 import os
 import select
-import signal
 import threading
 import time
 import traceback
@@ -25,6 +24,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from hakisa_envs.errors import checked_choice, checked_float
 from hakisa_envs.masked_reset import Seeds, read_reset
+from hakisa_envs.processes import how_it_ended
 
 EnvFactory = Callable[[], gym.Env[Any, Any]]
 FAILURES, FAILURE_WINDOW_S = 3, 600.0
@@ -354,7 +354,7 @@ class _Worker:
         if self.connection.poll(0) or self.connection in wait([self.connection, self.process.sentinel], timeout):
             return None
         if not self.process.is_alive():
-            return self._death()
+            return f"died ({how_it_ended(self.process.exitcode)})"
         return f"did not answer within {timeout:g} s"
 
     def receive(self) -> tuple[str, Any]:
@@ -362,15 +362,8 @@ class _Worker:
             verb, data = self.connection.recv()
         except (EOFError, OSError):
             self.process.join(1.0)
-            return "ended", self._death()
+            return "ended", f"died ({how_it_ended(self.process.exitcode)})"
         return verb, data
-
-    def _death(self) -> str:
-        code = self.process.exitcode
-        if code is None or code >= 0:
-            return f"died (exit code {code})"
-        memory = ", which the system does where memory runs out" if -code == signal.SIGKILL else ""
-        return f"died (killed by {signal.Signals(-code).name}{memory})"
 
     def say_goodbye(self) -> None:
         self.ask("close", None)

@@ -156,6 +156,14 @@ def _tell_and_await(word):
     return prepare
 
 
+def _script(stage):
+    """Begin a reset whose script holds a key for a minute."""
+    stage.trainer.tell("script")
+    script = {stage.screen.keycode(XK.XK_Right)}
+    # Twice, for a look takes two requests, and the keys of the episode may go up between them.
+    wait_until(lambda: stage.held() == script == stage.held(), message="the script holds no key")
+
+
 def _killed(stage):
     stage.person(X.KeyRelease, reversed(CHORD))
     assert stage.trainer.answer() == "Killed"  # which is what its step raised
@@ -171,6 +179,8 @@ FAULTS = {
     "deadlock in step": Fault(lambda stage: None, prepare=_tell_and_await("deadlock")),  # says so, then waits for ever
     "close": Fault(_tell("close")),
     "reset": Fault(_tell("reset")),
+    "SIGSTOP in a reset script": Fault(_send(signal.SIGSTOP), prepare=_script, mend=_send(signal.SIGCONT)),
+    "exception in a reset script": Fault(_send(signal.SIGINT), prepare=_script),
     "nobody steps": Fault(lambda stage: None, prepare=_tell_and_await("idle")),  # the lease expires
     "focus loss": Fault(
         lambda stage: stage.screen.focus(stage.other), mend=lambda stage: stage.screen.focus(stage.window)

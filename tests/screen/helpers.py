@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import struct
 import time
 
 from Xlib import X
@@ -102,6 +103,7 @@ class RawEvents:
 
     def __init__(self, display):
         self.display, self.counts = display, dict.fromkeys(self.KINDS, 0)
+        self.times = []  # of each, in milliseconds
         opcode = display.query_extension(xinput.extname).major_opcode
         xinput.XIQueryVersion(display=display.display, opcode=opcode, major_version=2, minor_version=2)
         mask = sum(1 << kind for kind in self.KINDS)
@@ -112,7 +114,9 @@ class RawEvents:
         """How many have arrived by now, of these kinds or of all."""
         self.display.sync()
         while self.display.pending_events():
-            kind = getattr(self.display.next_event(), "evtype", None)
+            event = self.display.next_event()
+            kind = getattr(event, "evtype", None)
             if kind in self.counts:
                 self.counts[kind] += 1
+                self.times.append(struct.unpack_from("=HI", event.data)[1])
         return sum(self.counts[kind] for kind in kinds or self.KINDS)

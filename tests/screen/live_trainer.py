@@ -9,15 +9,17 @@ Usage: live_trainer.py DISPLAY TITLE guard|unguarded
 import functools
 import os
 import queue
+import signal
 import sys
 import threading
 import time
 from pathlib import Path
 
 from hakisa_envs.screen import session
+from hakisa_envs.screen.conditions import Condition
 from hakisa_envs.screen.env import ScreenGameEnv
 from hakisa_envs.screen.errors import Killed, ReaderError
-from hakisa_envs.screen.game import Actions, GameProfile, Observation, Reading, Window
+from hakisa_envs.screen.game import Actions, GameProfile, Observation, Reading, Step, Window
 from hakisa_envs.screen.input.client import InputClient
 
 HELD = {"Left", "Right", "button1"}
@@ -36,7 +38,7 @@ class Trouble:
         if trouble == "deadlock":
             print(trouble, flush=True)
             wait_for_go()
-        return 0.0
+        return float(trouble == "script")
 
 
 def wait_for_go():
@@ -60,6 +62,9 @@ def play(env):
     if word in ("deadlock", "exception"):
         trouble = word
         env.step(NOOP)
+    elif word == "script":  # which holds a key for a minute
+        trouble = word
+        env.reset()
     elif word in ("close", "reset"):
         getattr(env, word)()
     elif word == "idle":
@@ -93,13 +98,15 @@ def main():
             commands=("noop", "move", "hold", "button_hold"), keys=("Left", "Right"), buttons=("left",), grid=(4, 4)
         ),
         readings=(Reading("trouble", Trouble()),),
+        reset=(Step(do="press", key="Right", hold_ms=60_000.0, when=Condition.parse("trouble > 0")),),
     )
     env = ScreenGameEnv(profile, display=display, armed=True)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job would ignore it
     threading.Thread(target=listen, daemon=True).start()
     while True:
         try:
             play(env)
-        except ReaderError:
+        except (ReaderError, KeyboardInterrupt):
             wait_for_go()
         except Killed:
             print("Killed", flush=True)

@@ -9,7 +9,7 @@ import pytest
 from Xlib.display import Display as XDisplay
 
 from hakisa_envs.screen.display import open_display
-from hakisa_envs.screen.errors import DisplayError, ProcessError
+from hakisa_envs.screen.errors import DisplayError, ProcessError, ScreenError
 from hakisa_envs.screen.processes import Keeper
 
 from .helpers import gone, open_fds, wait_until
@@ -60,24 +60,46 @@ def test_unknown_kind_is_refused(kind, keeper):
         open_display(kind, (64, 64), keeper)
 
 
-def test_current_display_is_refused_under_wayland_and_without_display(keeper, monkeypatch):
-    monkeypatch.setenv("XDG_SESSION_TYPE", "wayland")
-    with pytest.raises(DisplayError, match="nested"):
-        open_display("current", (64, 64), keeper)
-    monkeypatch.delenv("XDG_SESSION_TYPE")
-    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+def test_current_display_is_refused_without_display(keeper, monkeypatch):
     monkeypatch.delenv("DISPLAY", raising=False)
     with pytest.raises(DisplayError, match="DISPLAY"):
         open_display("current", (64, 64), keeper)
 
 
-@pytest.mark.parametrize("name", [":7", ":7.0"])
-def test_desktop_under_wayland_is_refused_by_its_name_too(keeper, monkeypatch, name):
+@pytest.mark.parametrize("kind", ["current", "by its name"])
+def test_display_of_ones_own_in_a_wayland_session_is_taken(kind, keeper, xserver, monkeypatch):
+    monkeypatch.setenv("XDG_SESSION_TYPE", "wayland")
     monkeypatch.setenv("WAYLAND_DISPLAY", "wayland-0")
-    monkeypatch.setenv("DISPLAY", ":7")
-    with pytest.raises(DisplayError, match="nested"):
-        open_display(name, (64, 64), keeper)
-    assert open_display(":77", (64, 64), keeper).name == ":77"  # somebody's Xvfb is none of Wayland's business
+    monkeypatch.setenv("DISPLAY", xserver)
+    display = open_display("current" if kind == "current" else xserver, (64, 64), keeper)
+    assert (display.name, display.owned) == (xserver, False)
+
+
+@pytest.mark.parametrize("tells", ["extension", "monitor"])
+def test_xwayland_is_refused_whatever_its_number(tells, keeper, xserver, monkeypatch):
+    """No compositor runs where the tests do: a real server, and what Xwayland adds to its answers."""
+    for name in ("XDG_SESSION_TYPE", "WAYLAND_DISPLAY", "DISPLAY"):
+        monkeypatch.delenv(name, raising=False)
+    ask = XDisplay.query_extension
+    if tells == "extension":
+        monkeypatch.setattr(XDisplay, "query_extension", lambda self, name: name == "XWAYLAND" or ask(self, name))
+    else:
+        monkeypatch.setattr(XDisplay, "get_atom_name", lambda self, atom: "XWAYLAND0")
+    with pytest.raises(DisplayError, match=r"Wayland session.*nested"):
+        open_display(xserver, (64, 64), keeper)
+
+
+# python-xlib leaves the sockets of an attempt that failed to the garbage collector.
+@pytest.mark.filterwarnings("ignore:.*unclosed <socket:pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
+def test_display_that_is_not_there_or_does_not_answer_is_an_error_of_ours(keeper):
+    with pytest.raises(ScreenError, match=":9999 could not be read"):
+        open_display(":9999", (64, 64), keeper)
+    stopped = open_display("xvfb", (64, 64), keeper)
+    stopped.server.pause()
+    with pytest.raises(ScreenError, match="did not answer within"):
+        open_display(stopped.name, (64, 64), keeper, timeout=0.3)
+    stopped.server.resume()
 
 
 def test_missing_server_names_the_package(keeper, monkeypatch):

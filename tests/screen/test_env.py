@@ -1,7 +1,9 @@
 """The whole env on a real game of our own in a real X server."""
 
 import copy
+import os
 import pickle
+import signal
 import time
 from dataclasses import replace
 
@@ -197,6 +199,30 @@ def test_window_that_is_resized_is_flagged_and_restored(env, person):
     assert observation.shape == env.observation_space.shape
     env.reset()
     assert not env.step(NOOP)[4]["resized"]
+
+
+@pytest.mark.parametrize("fault", ["moved", "resized", "half off the screen", "black", "hung"])
+def test_key_goes_up_in_time_whatever_became_of_the_window(env, person, fault):
+    window = game_window(person)
+    cover = person.window(0, 0, 320, 240, colour=0, override=True) if fault == "black" else None
+    if fault == "moved":
+        window.configure(x=3, y=4)
+    elif fault == "resized":
+        window.configure(width=200, height=100)
+    elif fault == "half off the screen":
+        window.configure(x=-160)
+    elif fault == "hung":
+        os.kill(env.session._game.pid, signal.SIGSTOP)
+    person.display.sync()
+    assert env.step(HOLD_LEFT)[4]["held"] == ("Left",)
+    assert person.held()
+    wait_until(lambda: not person.held(), 1.0)  # nobody steps
+    assert not env.session.input.report().held
+    if cover is not None:
+        cover.destroy()
+        person.display.sync()
+    env.reset()
+    assert env.step(FLASH)[4]["failure"] == ""
 
 
 def test_window_that_is_hidden_gets_no_keys_and_comes_back(env, person):

@@ -1,15 +1,17 @@
 """How a game is started and brought to its beginning, and what is said where that fails."""
 
 import sys
+import tempfile
 from dataclasses import replace
 from pathlib import Path
 
 import cv2
 import pytest
 
+from hakisa_envs.screen import session
 from hakisa_envs.screen.conditions import Condition
 from hakisa_envs.screen.env import ScreenGameEnv
-from hakisa_envs.screen.errors import InputError, ProfileError, ResetError, ScreenError
+from hakisa_envs.screen.errors import InputError, ProfileError, ResetError, ScreenError, WindowError
 from hakisa_envs.screen.game import Launch, Reading, Step, Window
 from hakisa_envs.screen.image import Region
 from hakisa_envs.screen.profile import load_profile
@@ -46,6 +48,28 @@ def test_game_that_does_not_start_is_explained(launch, match):
         picture = Path(str(caught.value).split()[-1])
         assert cv2.imread(str(picture)).shape == (240, 320, 3)
         picture.unlink()
+    env.close()
+
+
+def test_display_of_somebody_else_is_not_saved(xserver, tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    profile = load_profile("flash")
+    env = ScreenGameEnv(replace(profile, window=Window("no such", timeout=0.3)), display=xserver)
+    with pytest.raises(WindowError, match="none of its own on display") as caught:
+        env.reset()
+    assert "saved" not in str(caught.value)
+    assert not list(tmp_path.rglob("*.png"))
+    env.close()
+
+
+def test_screenshot_that_fails_does_not_replace_the_explanation(monkeypatch):
+    def no_space(pixels):
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(session, "save_screenshot", no_space)
+    env = ScreenGameEnv(replace(load_profile("flash"), window=Window("no such", timeout=0.3)))
+    with pytest.raises(WindowError, match=r"did not show its window.*could not be saved \(No space left"):
+        env.reset()
     env.close()
 
 

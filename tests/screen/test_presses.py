@@ -23,7 +23,13 @@ def device():
 
 @pytest.fixture
 def presses(device):
-    return Presses(device, {name: Contact(name, "key", 10 + i) for i, name in enumerate(NAMES)})
+    return Presses(device, {name: key(name, 10 + i) for i, name in enumerate(NAMES)})
+
+
+def key(name, code=9):
+    if name in keys.BUTTONS:
+        return Contact(name, "button", code)
+    return Contact(name, "key", code, keys.role(keys.keysym(name)))
 
 
 def test_tap_lasts_its_minimum_and_then_the_key_stays_up(presses, device):
@@ -89,6 +95,15 @@ def test_release_all_forgets_what_waits(presses):
     assert presses.held() == []
 
 
+def test_tap_lasts_its_minimum_from_when_the_press_was_done(device):
+    presses = Presses(device, {"a": key("a")}, clock=lambda: 7)
+    presses.tap("a", 3)
+    assert presses.advance(TAP_NS + 6) == TAP_NS + 7
+    assert presses.held() == ["a"]
+    assert presses.advance(TAP_NS + 7) is None
+    assert presses.held() == []
+
+
 def test_refused_press_is_counted_and_not_held(presses, device):
     device.refuse = True
     presses.hold("a", 0)
@@ -106,11 +121,11 @@ def test_combinations_for_the_desktop_are_refused_in_any_order(presses, order):
 
 
 def test_mouse_with_control_and_alt_is_no_combination():
-    assert not keys.denied_together(["Control_L", "Alt_L", "button1"])
-    assert not keys.denied_together(["Control_L", "Delete"])
+    assert not keys.denied_together([key("Control_L"), key("Alt_L"), key("button1")])
+    assert not keys.denied_together([key("Control_L"), key("Delete")])
 
 
-@pytest.mark.parametrize("name", ["Super_L", "F12", "Print", "XF86AudioMute"])
+@pytest.mark.parametrize("name", ["Super_L", "F12", "L2", "Print", "XF86AudioMute", "XF86_PowerOff"])
 def test_denied_keys_have_no_keysym(name):
     with pytest.raises(InputError, match="must not be pressed"):
         keys.keysym(name)

@@ -105,12 +105,27 @@ def test_window_alone_is_a_profile_whose_agent_looks_on(tmp_path, monkeypatch):
         ('[pause]\nhow = "stop"\n', "launches itself"),
         ('[launch]\nenvironment = {A = 1}\n', "quotes"),
         ('[launch]\ncommand = "game"\n', "must be a list"),
+        ('[launch]\nfiles = {"/etc/x" = ""}\n', r"launch\.files = '/etc/x' must be the path of a file below"),
+        ('[launch]\nfiles = {"a/../../x" = ""}\n', r"launch\.files = 'a/\.\./\.\./x' must be"),
+        ('[launch]\nfiles = {"" = ""}\n', r"launch\.files = '' must be"),
+        ('[launch]\ncommand = ["./game"]\n', r"launch\.command\[0\] = '\./game' does not exist: .* /.*/game"),
+        ('[launch]\ncommand = ["{python}", "{profile}/g.py"]\n', r"launch\.command\[1\].*there is no file /.*/g\.py"),
+        ('[launch]\nfolder = "data"\n', r"launch\.folder = 'data' does not exist: there is no folder /.*/data"),
+        ('[screen]\nwindow_manager = "./wm"\n', r"screen\.window_manager = '\./wm' does not exist"),
     ],
 )  # fmt: skip
 def test_mistakes_are_named_with_file_field_and_fix(tmp_path, more, match):
     with pytest.raises(ProfileError, match=match) as caught:
         profile(tmp_path, more)
     assert "game.toml" in str(caught.value)
+
+
+def test_program_that_cannot_be_run_is_named(tmp_path):
+    (tmp_path / "play").write_text("#!/bin/sh\n")
+    with pytest.raises(ProfileError, match=r"launch\.command\[0\] = '\./play' cannot be run.*chmod \+x /"):
+        profile(tmp_path, '[launch]\ncommand = ["./play"]\n')
+    (tmp_path / "play").chmod(0o755)
+    assert profile(tmp_path, '[launch]\ncommand = ["./play"]\n').launch.command == ("./play",)
 
 
 @pytest.mark.parametrize(

@@ -156,6 +156,30 @@ def test_python_function_stands_beside_the_profile_and_survives_pickling(tmp_pat
     assert copy.deepcopy(reader).read(canvas()) == 60.0
 
 
+def test_modules_of_one_name_beside_two_profiles_are_two(tmp_path):
+    before = list(sys.path)
+    values = []
+    for number, folder in enumerate(("one", "two", "two/inner")):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "score.py").write_text(f"def read(rgb):\n    return {number}\n")
+        # The last is named from the profile in "two".
+        options, profile = {"function": "score:read"}, tmp_path / folder / "game.toml"
+        if folder == "two/inner":
+            options, profile = options | {"folder": "inner"}, tmp_path / "two" / "game.toml"
+        values.append(make_reader("python", options, TableBuilder(profile), "reading.x").read(canvas()))
+    assert values == [0.0, 1.0, 2.0]
+    assert sys.path == before
+    assert "score" not in sys.modules
+
+
+def test_package_beside_the_profile_has_modules_of_its_own(tmp_path):
+    (tmp_path / "eyes").mkdir()
+    (tmp_path / "eyes" / "__init__.py").write_text("from .number import NUMBER\n\ndef f(rgb):\n    return NUMBER\n")
+    (tmp_path / "eyes" / "number.py").write_text("NUMBER = 7\n")
+    reader = make_reader("python", {"function": "eyes:f"}, TableBuilder(tmp_path / "game.toml"), "reading.x")
+    assert reader.read(canvas()) == 7.0
+
+
 REGION = {"region": [0, 0, 4, 4]}
 LAMP = {"places": [[0, 0, 4, 4]], "lit_low": [9, 9, 9], "lit_high": [9, 9, 9]}
 

@@ -133,7 +133,7 @@ def test_fourth_failure_raises(envs):
     for _ in range(3):
         envs.step([DIE, STEP, STEP])
         envs.reset(options=mask(0))
-    with pytest.raises(WorkerError, match=r"column 0 died \(killed by SIGKILL.*memory.*not replaced again.*fewer"):
+    with pytest.raises(WorkerError, match=r"column 0 died \(exit code -9, SIGKILL \(memory.*not replaced again.*fewer"):
         envs.step([DIE, STEP, STEP])
 
 

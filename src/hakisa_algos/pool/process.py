@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import multiprocessing
-import signal
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
@@ -18,6 +17,7 @@ from gymnasium.vector.utils import CloudpickleWrapper
 from hakisa_algos.errors import PoolError
 from hakisa_algos.pool.pool import Result, Task
 from hakisa_algos.pool.worker import READY, Failure, work
+from hakisa_envs.processes import how_it_ended
 
 logger = logging.getLogger(__name__)
 
@@ -134,17 +134,6 @@ class ProcessPool:
 
     def __exit__(self, *exception: object) -> None:
         self.close()
-
-
-def how_it_ended(code: int | None) -> str:
-    """The exit code of a process in words: what it returned, or the signal that killed it."""
-    if code is None or code >= 0:
-        return f"exit code {code}"
-    try:
-        name = signal.Signals(-code).name
-    except ValueError:  # real-time signals have no names
-        name = f"signal {-code}"
-    return f"exit code {code}, {name}" + (" (memory may have run out)" if name == "SIGKILL" else "")
 
 
 def _given_up(task: Any, ending: str, lost: Callable[[Any, PoolError], Any] | None) -> Any:

@@ -10,8 +10,10 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from hakisa_envs.errors import import_extra
 from hakisa_envs.screen.errors import DisplayError
 from hakisa_envs.screen.processes import Keeper, Program
+from hakisa_envs.screen.xthread import XThread
 
 STARTED = ("xvfb", "nested")  # by the env, for the game
 KINDS = (*STARTED, "current")
@@ -71,12 +73,10 @@ def open_display(
     if kind == "nested":
         return _start(_nested(size), keeper, log, timeout)
     if kind == "current":
-        _refuse_wayland()
         if not os.environ.get("DISPLAY"):
             raise DisplayError("display='current' needs DISPLAY, which is not set. Use display='xvfb'.")
         kind = os.environ["DISPLAY"]
-    elif kind.partition(".")[0] == os.environ.get("DISPLAY", "").partition(".")[0]:
-        _refuse_wayland()  # the desktop's own, by its name
+    _refuse_wayland(kind, timeout)
     return Display(kind, owned=False)
 
 
@@ -125,11 +125,33 @@ def _program(name: str, package: str) -> str:
     return path
 
 
-def _refuse_wayland() -> None:
+def _refuse_wayland(name: str, timeout: float) -> None:
     if not sys.platform.startswith("linux"):
         raise DisplayError(f"Only X11 on Linux is supported, and this is {sys.platform}.")
-    if os.environ.get("WAYLAND_DISPLAY") or os.environ.get("XDG_SESSION_TYPE") == "wayland":
-        raise DisplayError(
-            "This is a Wayland session, which lets no program see or press in another's window. Let the env "
-            "start the game in an X display of its own: display='nested' (visible) or display='xvfb' (hidden)."
-        )
+    thread = XThread(name)
+    try:
+        if thread.call(lambda: is_xwayland(name), timeout):
+            raise DisplayError(
+                f"Display {name} belongs to a Wayland session, which lets no program see or press in another's window. "
+                "Let the env start the game in an X display of its own: display='nested' (visible) or display='xvfb' "
+                "(hidden)."
+            )
+    finally:
+        thread.close()
+
+
+def is_xwayland(name: str) -> bool:
+    """Whether the X server of a display shows its windows on a Wayland desktop: it says so itself.
+
+    Environment variables do not tell: an Xvfb may run in a Wayland session, and Xwayland under any number.
+    """
+    connection = import_extra("Xlib.display", extra="screen", needed_by="a live game").Display(name)
+    try:
+        if connection.query_extension("XWAYLAND") is not None:
+            return True
+        # Xwayland before 23.1 has no such extension, but gives its monitors names of their own.
+        root = connection.screen().root
+        monitors = root.xrandr_get_monitors().monitors if hasattr(root, "xrandr_get_monitors") else []
+        return any(connection.get_atom_name(monitor.name).startswith("XWAYLAND") for monitor in monitors)
+    finally:
+        connection.close()

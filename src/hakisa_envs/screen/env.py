@@ -29,6 +29,7 @@ from hakisa_envs.screen.session import Session, View
 
 OPTIONS = ("game", "display", "armed", "episode", "rate", "timeout", "render_mode", "untested_platform")
 SPARE_S = 0.15
+LOST_S = 0.1  # a step that lost the game waits no longer for its input server, which lets go by itself
 FAILURES, FAILURE_WINDOW_S = 3, 600.0
 
 
@@ -49,14 +50,16 @@ class ScreenGameEnv(gym.Env[NDArray[np.uint8], NDArray[np.int64]], EzPickle):
     **Reward** The sum of the profile's parts; each part stands in ``info["reward_parts"]``.
 
     **Episode** Terminated when the profile says so. Truncated, with ``info["failure"]``, when the window or the
-    display is lost; the next `reset` starts the game again. Four failures within ten minutes raise instead.
+    display is lost; the next `reset` starts the game again, as it does one that was stopped or no longer answers to
+    pings. Four failures within ten minutes raise instead.
 
     **Info** of a step: ``t_act_ns`` and ``t_obs_ns`` (`time.monotonic_ns`), ``frame_age_ms``, ``dt_ms`` since the
     last frame (a pause does not count), ``wait_ms`` for the deadline, ``late_ms``, ``missed`` deadlines,
-    ``transition`` (False where dt is over twice the period, the window is minimised and has no readings, or a press
-    was refused because the window had lost the focus or was covered: such a row would teach that the key does
-    nothing), ``duplicate``, ``unchanged_s``, ``black``, ``clipped``, ``obscured``, ``resized``, ``focused``,
-    ``held``, ``refused``, ``dropped``, ``released``, ``input_restarts``, ``readings``, ``reward_parts``, ``failure``.
+    ``transition`` (False where dt is over twice the period, the window is minimised and has no readings, the game
+    is still paused because its pause key was refused, or a press was refused because the window had lost the focus or
+    was covered: such a row would teach that the key does nothing), ``duplicate``,
+    ``unchanged_s``, ``black``, ``clipped``, ``obscured``, ``resized``, ``focused``, ``held``, ``refused``, ``dropped``,
+    ``released``, ``input_restarts``, ``readings``, ``reward_parts``, ``failure``.
 
     Args:
         game: The name of a profile that ships (``"flash"``, ``"lbreakout2"``), the path of a TOML file, or a
@@ -200,9 +203,7 @@ class ScreenGameEnv(gym.Env[NDArray[np.uint8], NDArray[np.int64]], EzPickle):
         except (CaptureError, InputError, WindowError) as error:
             return self._failed(error)
         except BaseException:
-            self._playing = False
-            session.input.close()  # whatever happened, nothing stays down
-            self._broken = True
+            self._let_go(session)  # whatever happened, nothing stays down
             raise
         duplicate = self._show(view)
         parts, terminated = self._scorer.step(readings)
@@ -213,7 +214,10 @@ class ScreenGameEnv(gym.Env[NDArray[np.uint8], NDArray[np.int64]], EzPickle):
         return self._stack.copy(), float(sum(parts.values())), terminated, False, info
 
     def pause(self) -> None:
-        """Let go of everything and pause the game, as the profile says; for the time of an update."""
+        """Let go of everything and pause the game, as the profile says; for the time of an update.
+
+        A pause key is pressed only while the game has the focus; without it the game plays on.
+        """
         if self._session is not None and self._playing and self.profile.pause.how != "none":
             self._session.pause(self.profile.pause.key or None)
         elif self._session is not None and self._playing:
@@ -222,8 +226,9 @@ class ScreenGameEnv(gym.Env[NDArray[np.uint8], NDArray[np.int64]], EzPickle):
     def resume(self) -> None:
         """End `pause`; the time in between counts as no missed deadline."""
         if self._session is not None and self._playing:
+            was_paused = self._session.paused
             self._session.resume(self.profile.pause.key or None)
-            if self.profile.pause.how != "none":
+            if was_paused:
                 self._resumed_ns = time.monotonic_ns()  # no time has passed in the game
             self._clock.start()
 
@@ -260,12 +265,17 @@ class ScreenGameEnv(gym.Env[NDArray[np.uint8], NDArray[np.int64]], EzPickle):
         except ScreenError as error:
             self._lost(error)
             raise
+        except BaseException:  # Ctrl+C during a script, a mistake in a reader
+            self._let_go(self._session)
+            raise
 
     def _opened(self) -> Session:
         """A session that runs, with its scripts played."""
-        if self._session is not None and (self._broken or not self._session.is_running()):
+        if self._session is not None and (self._broken or not self._is_running(self._session)):
             self._session.close()
+            self._killed |= self._session.input.killed
             self._session = None
+            self._refuse_killed()
         self._broken = False
         self._fresh = self._session is None
         if self._session is None:
@@ -273,14 +283,24 @@ class ScreenGameEnv(gym.Env[NDArray[np.uint8], NDArray[np.int64]], EzPickle):
                 self.profile, self.action_map.names, display=self.display, armed=self.armed, timeout=self.timeout
             )
         else:
-            self._session.resume(self.profile.pause.key or None)
+            pause_key = self.profile.pause.key or None
+            self._session.resume(pause_key)
             self._session.input.release_all()
             self._session.focus()
+            self._session.resume(pause_key)  # the key may have been refused before
+            if self._session.paused:
+                raise InputError(f"The pause key {pause_key!r} cannot be pressed, so the game stays paused.")
         runner = ScriptRunner(self._session, self.episode)
         if self._fresh:
             runner.run(self.profile.start, "start")
         runner.run(self.profile.reset, "reset")
         return self._session
+
+    def _is_running(self, session: Session) -> bool:
+        try:
+            return session.is_running()
+        except ScreenError:  # its window or its display is gone
+            return False
 
     def _seen(self, area: Region) -> Region:
         return self.profile.observation.region or area
@@ -313,7 +333,7 @@ class ScreenGameEnv(gym.Env[NDArray[np.uint8], NDArray[np.int64]], EzPickle):
             "wait_ms": tick.waited_ns / 1e6,
             "late_ms": tick.late_ns / 1e6,
             "missed": tick.missed,
-            "transition": in_time and view.window.shown and not kept_out,
+            "transition": in_time and view.window.shown and not kept_out and not self._session.paused,
             "duplicate": False,
             "unchanged_s": (frame.t_grab_ns - self._changed_ns) / 1e9,
             "black": is_black(self._stack[-self._channels :]),
@@ -338,12 +358,15 @@ class ScreenGameEnv(gym.Env[NDArray[np.uint8], NDArray[np.int64]], EzPickle):
         return self._stack.copy(), 0.0, False, True, info
 
     def _lost(self, error: ScreenError) -> None:
+        self._killed |= isinstance(error, Killed)
+        self._let_go(self._session, LOST_S)
+
+    def _let_go(self, session: Session | None, wait: float = 2.0) -> None:
         self._playing = False
         self._broken = True
-        if isinstance(error, Killed):
-            self._killed = True
-        if self._session is not None:
-            self._session.input.close()
+        if session is not None:
+            session.input.close(wait)
+            self._killed |= session.input.killed
 
     def _refuse_killed(self) -> None:
         if self._killed:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,6 +30,11 @@ Command = Literal[
 ]
 
 
+def resolve_program(word: str, folder: Path) -> Path:
+    """What a word of a command that is a path stands for: relative to the profile's folder, like all its paths."""
+    return folder / word.replace("{python}", sys.executable).replace("{profile}", str(folder))
+
+
 @dataclass(frozen=True)
 class Launch:
     """How the game is started. With an empty ``command`` it is not: its window must be there already.
@@ -38,7 +44,8 @@ class Launch:
             such as ``./game`` is looked for too.
         search: Folders in which the program is looked for after PATH (Debian keeps games in one that root lacks).
         environment: Variables to set. HOME, unless given, is an empty folder of the game's own.
-        files: Files to write before the start, path below that HOME -> content (written as Latin-1).
+        files: Files to write before the start, path below that HOME -> content (written as Latin-1). Absolute paths and
+            ``..`` are refused.
         folder: Where it runs, for games that look for their data there; relative to the profile's folder. Default:
             that HOME.
     """
@@ -71,7 +78,8 @@ class Screen:
 
     Attributes:
         size: Its width and height. Default: those of the window if it has a given size, else 1280 x 720.
-        window_manager: Program to run in it, such as ``"openbox"``; most games need none.
+        window_manager: Program to run in it, such as ``"openbox"``; most games need none. A path is relative to the
+            profile's folder.
     """
 
     size: tuple[int, int] | None = None

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from importlib import resources
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from hakisa_envs.screen import game as parts
 from hakisa_envs.screen.errors import ProfileError
-from hakisa_envs.screen.game import GameProfile
+from hakisa_envs.screen.game import GameProfile, resolve_program
 from hakisa_envs.screen.readers import make_reader
 from hakisa_envs.screen.tables import TableBuilder, nearest
 
@@ -129,6 +130,7 @@ def _check(profile: GameProfile, builder: TableBuilder) -> None:
         if step.do == "wait" and step.seconds == 0:
             raise builder.error(f"{where}.seconds", step.seconds, "must be more than 0", "")
     _check_numbers(profile, builder)
+    _check_paths(profile, builder)
     try:
         re.compile(profile.window.title)
     except re.error as error:
@@ -137,6 +139,27 @@ def _check(profile: GameProfile, builder: TableBuilder) -> None:
         ActionMap(profile)
     except ValueError as error:
         raise ProfileError(f"{builder.path}: {error}") from error
+
+
+def _check_paths(profile: GameProfile, builder: TableBuilder) -> None:
+    """Files are written below the game's HOME only; what is named by its path is there."""
+    launch = profile.launch
+    for name in launch.files:
+        place = PurePosixPath(name)
+        if place.is_absolute() or ".." in place.parts or not place.name:
+            raise builder.error("launch.files", name, "must be the path of a file below the game's HOME",
+                                "Name it from there, without '..', such as \".config/game.conf\".")  # fmt: skip
+    if launch.folder and not (folder := profile.folder / launch.folder).is_dir():
+        raise builder.error("launch.folder", launch.folder, f"does not exist: there is no folder {folder}", "")
+    programs = [("launch.command[0]", word) for word in launch.command[:1]]
+    programs += [("launch.command[1]", word) for word in launch.command[1:2] if launch.command[0] == "{python}"]
+    programs.append(("screen.window_manager", profile.screen.window_manager))
+    for where, word in programs:
+        path = resolve_program(word, profile.folder)
+        if "/" in word and not path.is_file():
+            raise builder.error(where, word, f"does not exist: there is no file {path}", "")
+        if "/" in word and not where.endswith("[1]") and not os.access(path, os.X_OK):
+            raise builder.error(where, word, "cannot be run", f"Make it executable: chmod +x {path}")
 
 
 def _script_numbers(name: str, script: tuple[parts.Step, ...]) -> Iterable[tuple[str, float, float, float]]:

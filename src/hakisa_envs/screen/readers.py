@@ -13,8 +13,10 @@ Regions are left, top, width, height in the window's client area, colours red, g
 
 from __future__ import annotations
 
-import importlib
+import hashlib
+import importlib.util
 import sys
+import types
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -320,7 +322,9 @@ class PythonReader:
 
     Attributes:
         function: ``"module:function"``; the module is imported when the profile is loaded.
-        folder: Where the module is looked for after all other places; in a profile: by default the profile's folder.
+        folder: Where the module is looked for before all other places; in a profile: relative to the profile's folder,
+            and that folder by default. A module found there is this profile's alone: another profile's of the same name
+            is another one. What it imports itself is looked for as always, so not there, unless it is a package.
     """
 
     function: str
@@ -341,16 +345,34 @@ class PythonReader:
     @cached_property
     def _callable(self) -> Callable[[Pixels], float | None]:
         module, _, name = self.function.partition(":")
-        if self.folder and self.folder not in sys.path:
-            sys.path.append(self.folder)
         try:
-            function = getattr(importlib.import_module(module), name)
+            function = getattr(_import(module, self.folder), name)
         except Exception as error:  # the module may raise anything
             raise ValueError(f"function = {self.function!r} must be 'module:function': {error!r}") from error
         if not callable(function):
             raise ValueError(f"function = {self.function!r} is not callable")
         result: Callable[[Pixels], float | None] = function
         return result
+
+
+def _import(module: str, folder: str) -> types.ModuleType:
+    """The module in a file or package below ``folder``, else the one that Python finds by itself."""
+    path = Path(folder, *module.split("."))
+    file = next((file for file in (path.with_suffix(".py"), path / "__init__.py") if folder and file.is_file()), None)
+    if file is None:
+        return importlib.import_module(module)
+    # By its path, or two profiles that each have a score.py would share the first one's.
+    name = f"hakisa_reader_{hashlib.sha256(bytes(file.resolve())).hexdigest()[:16]}"
+    if name not in sys.modules:
+        spec = importlib.util.spec_from_file_location(name, file)
+        assert spec is not None and spec.loader is not None  # noqa: PT018
+        sys.modules[name] = importlib.util.module_from_spec(spec)
+        try:
+            spec.loader.exec_module(sys.modules[name])
+        except BaseException:
+            del sys.modules[name]
+            raise
+    return sys.modules[name]
 
 
 READERS: dict[str, type[Any]] = {
@@ -377,7 +399,8 @@ def make_reader(kind: str, options: Mapping[str, Any], builder: TableBuilder, wh
             f"{where}.kind", kind, f"is no reader{nearest(kind, READERS)}", f"There are {', '.join(READERS)}."
         )
     if kind == "python":
-        options = {"folder": str(builder.path.parent.absolute()), **options}
+        folder = builder.value(options.get("folder", ""), str, f"{where}.folder")
+        options = {**options, "folder": str(builder.path.parent.absolute() / folder)}
     try:
         reader: Reader = builder.table(dict(options), READERS[kind], where)
     except ProfileError:

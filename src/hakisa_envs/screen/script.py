@@ -8,9 +8,11 @@ from hakisa_envs.screen.actions import BUTTON
 from hakisa_envs.screen.errors import Killed, ResetError
 from hakisa_envs.screen.game import Step
 from hakisa_envs.screen.image import Pixels, save_screenshot
+from hakisa_envs.screen.input.presses import GAP_NS
 from hakisa_envs.screen.session import Session
 
 LOOK_S = 0.02  # how often a condition is looked at
+LEASE_S = 0.2  # a key goes up if the script has not asked for it for so long, because it hangs or was stopped
 
 
 class ScriptRunner:
@@ -65,19 +67,21 @@ class ScriptRunner:
             name = step.key or BUTTON[step.button]
             tap = ("tap", name, step.hold_ms)
             commands = [tap] if step.place is None else [("move", *step.place), tap]
+            if step.hold_ms > 1e3 * LEASE_S:
+                time.sleep(GAP_NS / 1e9)  # a press that had to wait for its turn would not be renewed
             # The game may not have the focus yet.
-            while (report := self._session.act(commands, step.hold_ms / 1e3 + 0.5)).refused:
+            while (report := self._session.act(commands, LEASE_S)).refused or report.dropped:
                 if time.monotonic() > deadline:
                     raise self._failed(where, f"{name} could not be pressed: the game has not the focus, or is covered")
                 self._session.focus()
-            if report.killed:
-                raise Killed("Ctrl+Shift+F12 was pressed during the reset script.")
-            self._sleep(step.hold_ms / 1e3)  # to ask all the while would cost the input server more than playing does
-            up = time.monotonic() + self._session.timeout
-            while name in self._session.input.report().held:
+            up = time.monotonic() + step.hold_ms / 1e3 + self._session.timeout
+            while not report.killed and name in report.held:
                 if time.monotonic() > up:
                     raise self._failed(where, f"{name} did not come up")
-                self._sleep(0.005)
+                time.sleep(0.02)  # to ask more often costs the input server more than playing does
+                report = self._session.act([], LEASE_S)
+            if report.killed:
+                raise Killed("Ctrl+Shift+F12 was pressed during the reset script.")
 
     def _sleep(self, seconds: float) -> None:
         deadline = time.monotonic() + seconds

@@ -15,12 +15,17 @@ from pathlib import Path
 from hakisa_envs.screen.capture import Capture, Frame
 from hakisa_envs.screen.display import Display, open_display
 from hakisa_envs.screen.errors import InputError, ProcessError, ProfileError, ReaderError, WindowError
-from hakisa_envs.screen.game import GameProfile
+from hakisa_envs.screen.game import GameProfile, resolve_program
 from hakisa_envs.screen.image import Region, save_screenshot
 from hakisa_envs.screen.input.client import Command, InputClient, Report
+from hakisa_envs.screen.input.presses import TAP_NS
+from hakisa_envs.screen.keeper import descendants, processes
 from hakisa_envs.screen.processes import Keeper, Program
 from hakisa_envs.screen.window import WindowFinder, WindowState
 from hakisa_envs.screen.xthread import XThread
+
+PING_S = 2.0  # a game that does not answer for so long hangs
+PAUSE_TAP_S = TAP_NS / 1e9 + 0.5  # in which the pause key is pressed, for its minimum hold
 
 
 @dataclass(frozen=True)
@@ -59,6 +64,7 @@ class Session:
         dry: Nothing is really pressed.
         folder: Where the game has its HOME and the logs are; removed in the end.
         area: The client area as it was found at first, at (0, 0).
+        paused: The game is paused, as far as this session did it.
     """
 
     def __init__(
@@ -70,7 +76,7 @@ class Session:
         self.area = Region(0, 0, 1, 1)
         self._readers = {reading.name: copy.deepcopy(reading.reader) for reading in profile.readings}
         self._game: Program | None = None
-        self._paused = False
+        self.paused = False
         self._screen = (0, 0)
         self._keeper = Keeper()
         try:
@@ -82,7 +88,8 @@ class Session:
             self.input.start()  # it is ready by the time that the window is there
             self._thread = XThread(self.display.name)
             self._capture = Capture(self.display.name)
-            self._finder = WindowFinder(self.display.name, profile.window.title)
+            is_ours = self._launched if profile.launch.command else None
+            self._finder = WindowFinder(self.display.name, profile.window.title, is_ours)
             self._launch(self.display)
             self._find_window()
             self._await_input()
@@ -145,30 +152,46 @@ class Session:
             time.sleep(0.005)
 
     def is_running(self) -> bool:
-        """False if the game that was launched, or its X server, has ended."""
+        """False if the game that was launched, or its X server, has ended; or the game hangs, and not by `pause`."""
         programs = [program for program in (self._game, self.display.server) if program is not None]
-        return all(program.exit_code() is None for program in programs)
+        if any(program.exit_code() is not None for program in programs):
+            return False
+        if self._game is None or self.paused:
+            return True
+        pid = self._thread.call(self._finder.pid, self.timeout) or self._game.pid
+        stopped = processes().get(pid, (0, 0, ""))[2] == "T"
+        return not stopped and self._thread.call(lambda: self._finder.answers(PING_S), PING_S + self.timeout)
 
     def pause(self, key: str | None) -> None:
-        """Let go of everything; then stop the game's processes, or press its pause key."""
+        """Let go of everything; then stop the game's processes, or press its pause key if that can be pressed."""
         self.input.release_all()
-        if self._paused:
+        if self.paused:
             return
         if key is not None:
-            self.act([("tap", key)], self.timeout)
+            self.paused = self._toggle(key)
         elif self._game is not None:
             self._game.pause()
-        self._paused = True
+            self.paused = True
 
     def resume(self, key: str | None) -> None:
-        """End `pause`."""
-        if not self._paused:
+        """End `pause`, unless the pause key cannot be pressed: then the game stays paused."""
+        if not self.paused:
             return
         if key is not None:
-            self.act([("tap", key)], self.timeout)
+            self.paused = not self._toggle(key)
         elif self._game is not None:
             self._game.resume()
-        self._paused = False
+            self.paused = False
+
+    def _toggle(self, key: str) -> bool:
+        """Tap the pause key; True if it was pressed. A tap that was refused must not count: it would turn all round."""
+        deadline = time.monotonic() + PAUSE_TAP_S
+        report = self.act([("tap", key)], PAUSE_TAP_S)
+        # It waits a moment if the same key has only just come up.
+        while not (report.pressed or report.refused or report.dropped or report.killed) and time.monotonic() < deadline:
+            time.sleep(0.005)
+            report = self.input.report()
+        return report.pressed > 0
 
     def close(self) -> None:
         """Let go of everything, close everything, end everything that was launched; may be called twice."""
@@ -216,12 +239,7 @@ class Session:
         profile = self.profile.folder
         words = [word.replace("{python}", sys.executable).replace("{profile}", str(profile)) for word in launch.command]
         search = os.pathsep.join([os.environ.get("PATH", os.defpath), *launch.search])
-        # Like all paths in a profile, that of a program is relative to the profile's folder.
-        program = shutil.which(str(profile / words[0]) if "/" in words[0] else words[0], path=search)
-        if program is None:
-            raise ProcessError(
-                f"The game {self.profile.name!r} needs the program {words[0]!r}, which is not installed."
-            )
+        program = self._program(launch.command[0], search)
         # Without WAYLAND_DISPLAY, or the game would open its window on the user's desktop; and X looks in HOME.
         inherited = {"XAUTHORITY": str(Path.home() / ".Xauthority"), **os.environ}
         inherited.pop("WAYLAND_DISPLAY", None)
@@ -233,10 +251,18 @@ class Session:
             log=self.folder / "game.log",
         )
 
+    def _program(self, name: str, search: str) -> str:
+        path = str(resolve_program(name, self.profile.folder)) if "/" in name or "{" in name else name
+        program = shutil.which(path, path=search)
+        if program is None:
+            raise ProcessError(f"The game {self.profile.name!r} needs the program {name!r}, which is not installed.")
+        return program
+
     def _launch_manager(self, name: str) -> None:
         """Start the window manager, and wait until it is there: one that comes later moves the game's window about."""
         environment = {**os.environ, "DISPLAY": self.display.name}
-        manager = self._keeper.launch([name], environment=environment, log=self.folder / "wm.log")
+        program = self._program(name, os.environ.get("PATH", os.defpath))
+        manager = self._keeper.launch([program], environment=environment, log=self.folder / "wm.log")
         deadline = time.monotonic() + self.profile.window.timeout
         while not self._thread.call(self._finder.is_managed, self.timeout):
             if manager.exit_code() is not None or time.monotonic() > deadline:
@@ -254,6 +280,10 @@ class Session:
                 f"{self.display.name}: {''.join(f'{where} = {error.key!r}: ' for where in fields)}{error}",
                 error.key,
             ) from error
+
+    def _launched(self, pid: int | None) -> bool:
+        """Whether a process was launched for the game. One that is not known was, on a display that is only for it."""
+        return self.display.owned if pid is None else pid in descendants({self._keeper.pid})
 
     def _find_window(self) -> None:
         wanted = self.profile.window
@@ -287,10 +317,19 @@ class Session:
         log = self.folder / "game.log"
         words = log.read_text(errors="replace")[-500:].strip() if log.exists() else ""
         what = f"The game ended with status {code}" if code is not None else "The game did not show its window"
-        screen = Region(0, 0, *self._thread.call(self._finder.screen, self.timeout))
-        frame = self._thread.call(lambda: self._capture.grab(screen), self.timeout)
         return (
-            f"{what}: none on display {self.display.name} has a title with {self.profile.window.title!r} after at most "
-            f"{self.profile.window.timeout:g} s; there are {titles or 'none'}. The game said: {words or 'nothing'}. "
-            f"The whole display is saved in {save_screenshot(frame.pixels)}"
+            f"{what}: none {'of its own ' if self.profile.launch.command else ''}on display {self.display.name} has a "
+            f"title with {self.profile.window.title!r} after at most {self.profile.window.timeout:g} s; there are "
+            f"{titles or 'none'}. The game said: {words or 'nothing'}.{self._picture()}"
         )
+
+    def _picture(self) -> str:
+        """Where the whole display has been saved; only one that is for the game alone, and only if that works."""
+        if not self.display.owned:
+            return ""
+        try:
+            screen = Region(0, 0, *self._thread.call(self._finder.screen, self.timeout))
+            frame = self._thread.call(lambda: self._capture.grab(screen), self.timeout)
+            return f" The whole display is saved in {save_screenshot(frame.pixels)}"
+        except Exception as error:  # no picture, but the explanation all the same
+            return f" The display could not be saved ({error})."

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,34 +41,41 @@ class WindowFinder:
     Args:
         display: Name of the display.
         title: Regular expression that is searched for in the titles.
+        is_ours: Whether a window of this process (None: not known) may be the game's; the largest of those is. None: a
+            window of any process may be, but there must be only one.
     """
 
-    def __init__(self, display: str, title: str) -> None:
+    def __init__(self, display: str, title: str, is_ours: Callable[[int | None], bool] | None = None) -> None:
         self.display = display
         self.title = re.compile(title)
+        self.is_ours = is_ours
         self._connection: Any = None
         self._window: Any = None
         self._visible = True
         self._mapped = True
         self._screen = (0, 0)
+        self._ping, self._answered = [0, 0, 0], False  # the last one: its atom, its number, its window
 
     def find(self) -> int | None:
-        """The id of the largest window on the screen with such a title, None if there is none."""
+        """The id of the game's window, None if it is not there.
+
+        Raises:
+            WindowError: If there are several and nothing says which is the game's.
+        """
         self._open()
         x = self._x
-        best, area = None, 0
-        for window in self._windows(self._connection.screen().root, DEPTH):
-            with contextlib.suppress(*self._errors):  # one that has just gone
-                if window.get_attributes().map_state == x.IsViewable and self.title.search(self._title(window)):
-                    size = window.get_geometry()
-                    if size.width * size.height > area:
-                        best, area = window, size.width * size.height
-        if best is None:
+        found = self._matches(self._connection.screen().root, DEPTH)
+        if not found:
             return None
-        self._window, self._visible, self._mapped = best, True, True
-        best.change_attributes(event_mask=x.VisibilityChangeMask | x.StructureNotifyMask)
+        if self.is_ours is None and len(found) > 1:
+            raise WindowError(
+                f"{len(found)} windows on display {self.display} have a title with {self.title.pattern!r}: "
+                f"{[title for _, _, title in found]}. Close the others, or give a window.title that fits one of them."
+            )
+        self._window, self._visible, self._mapped = max(found, key=lambda match: match[1])[0], True, True
+        self._window.change_attributes(event_mask=x.VisibilityChangeMask | x.StructureNotifyMask)
         self._connection.sync()
-        number: int = best.id
+        number: int = self._window.id
         return number
 
     def titles(self) -> list[str]:
@@ -98,10 +105,12 @@ class WindowFinder:
             event = self._connection.next_event()
             if event.type == x.VisibilityNotify:
                 self._visible = event.state == x.VisibilityUnobscured
-            elif event.type in (x.MapNotify, x.UnmapNotify):
+            elif event.type in (x.MapNotify, x.UnmapNotify) and event.window == self._window:
                 self._mapped = event.type == x.MapNotify
-            elif event.type == x.ConfigureNotify and event.window != self._window:
-                self._screen = event.width, event.height  # the root: monitors came, went or changed their mode
+            elif event.type == x.ConfigureNotify and event.window == self._connection.screen().root:
+                self._screen = event.width, event.height  # monitors came, went or changed their mode
+            elif event.type == x.ClientMessage:  # a window manager may ping it too
+                self._answered |= list(event.data[1])[:3] == self._ping
         try:
             size = self._window.get_geometry()
             origin = size.root.translate_coords(self._window, 0, 0)
@@ -141,6 +150,29 @@ class WindowFinder:
                 self._connection.set_input_focus(self._window, x.RevertToPointerRoot, x.CurrentTime)
         self._connection.sync()
 
+    def pid(self) -> int | None:
+        """The window's process, if it is known."""
+        return self._pid(self._window)
+
+    def answers(self, timeout: float) -> bool:
+        """False if the window's program says that it answers to pings (_NET_WM_PING), and does not in ``timeout``."""
+        x, root = self._x, self._connection.screen().root
+        ping, protocols = self._atom("_NET_WM_PING"), self._atom("WM_PROTOCOLS")
+        known = self._window.get_full_property(protocols, x.AnyPropertyType)
+        if known is None or ping not in known.value:
+            return True
+        self._ping, self._answered = [ping, self._ping[1] + 1, self._window.id], False
+        protocol = import_extra("Xlib.protocol.event", extra="screen", needed_by="a live game")
+        event = protocol.ClientMessage(window=self._window, client_type=protocols, data=(32, [*self._ping, 0, 0]))
+        # The answer is the same message, sent to the root.
+        root.change_attributes(event_mask=x.StructureNotifyMask | x.SubstructureNotifyMask)
+        self._window.send_event(event, event_mask=x.NoEventMask)
+        deadline = time.monotonic() + timeout
+        while self.state() and not self._answered and time.monotonic() < deadline:
+            time.sleep(0.002)
+        root.change_attributes(event_mask=x.StructureNotifyMask)
+        return self._answered
+
     def is_managed(self) -> bool:
         """True once a window manager is at work: it shows a window of ours that asks to be shown.
 
@@ -179,6 +211,7 @@ class WindowFinder:
             self._connection.set_error_handler(lambda *details: None)
             self._utf8 = self._connection.intern_atom("UTF8_STRING")
             self._name = self._connection.intern_atom("_NET_WM_NAME")
+            self._state = self._connection.intern_atom("WM_STATE")
             root = self._connection.screen().root
             root.change_attributes(event_mask=self._x.StructureNotifyMask)
             size = root.get_geometry()
@@ -209,6 +242,31 @@ class WindowFinder:
                 yield child
                 if depth:
                     yield from self._windows(child, depth - 1)
+
+    def _matches(self, window: Any, depth: int) -> list[tuple[Any, int, str]]:
+        """Windows below this one that may be the game's, with their areas and titles; one of each nest."""
+        found: list[tuple[Any, int, str]] = []
+        for child in self._windows(window, 0):
+            inner = self._matches(child, depth - 1) if depth else []
+            with contextlib.suppress(*self._errors):  # one that has just gone
+                # A frame that repeats the title of the window in it is the manager's, not the game's.
+                if not any(match.get_property(self._state, self._x.AnyPropertyType, 0, 1) for match, _, _ in inner):
+                    title, size = self._title(child), child.get_geometry()
+                    viewable = child.get_attributes().map_state == self._x.IsViewable
+                    if viewable and self.title.search(title) and (not self.is_ours or self.is_ours(self._pid(child))):
+                        inner = [(child, size.width * size.height, title)]
+            found += inner
+        return found
+
+    def _pid(self, window: Any) -> int | None:
+        """The process that made a window: as the X server knows it, or if it does not tell, as the window says."""
+        resources = import_extra("Xlib.ext.res", extra="screen", needed_by="a live game")
+        if self._connection.has_extension(resources.extname):
+            spec = {"client": window.id, "mask": resources.LocalClientPIDMask}
+            known = self._connection.res_query_client_ids([spec]).ids
+            return int(known[0].value[0]) if known and known[0].value else None
+        said = window.get_full_property(self._atom("_NET_WM_PID"), self._x.AnyPropertyType)
+        return int(said.value[0]) if said else None
 
     def _title(self, window: Any) -> str:
         name = window.get_full_property(self._name, self._utf8)

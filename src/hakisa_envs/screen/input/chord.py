@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import struct
-import time
 from typing import Any
 
 from hakisa_envs.errors import import_extra
 
-RECENT_S = 0.5  # a modifier counts this long after it went up
+RECENT_MS = 500  # a modifier counts this long after it went up
 
 
 class KillChord:
@@ -35,7 +34,8 @@ class KillChord:
         self._display.screen().root.xinput_select_events([(xinput.AllMasterDevices, mask)])
         self._f12 = self._codes("F12")
         self._modifiers = (self._codes("Control_L", "Control_R"), self._codes("Shift_L", "Shift_R"))
-        self._last_up = [-RECENT_S, -RECENT_S]
+        self._last_up = [0, 0]  # the server's time, in milliseconds
+        self._down: set[int] = set()  # as these events say; the server knows of what was down before
         self._display.sync()
 
     def fileno(self) -> int:
@@ -52,26 +52,37 @@ class KillChord:
             if kind not in (self._press, self._release):
                 continue
             # xXIRawEvent after the header: deviceid, time, detail (the keycode), sourceid.
-            keycode = struct.unpack_from("=HIIH", event.data)[2]
-            if kind == self._release:
-                for index, codes in enumerate(self._modifiers):
-                    if keycode in codes:
-                        self._last_up[index] = time.monotonic()
-            elif keycode in self._f12:
-                found |= self._modifiers_count()
+            _, now, keycode, _ = struct.unpack_from("=HIIH", event.data)
+            if kind == self._press:
+                self._down.add(keycode)
+                found |= keycode in self._f12 and self._modifiers_count(now)
+            else:
+                self._down.discard(keycode)
+                self._last_up = [
+                    now if keycode in codes else last
+                    for last, codes in zip(self._last_up, self._modifiers, strict=True)
+                ]
         return found
+
+    def is_down(self) -> bool:
+        """True if the chord is down at this moment: nobody may have listened when it was pressed."""
+        down = self._pressed()
+        return all(codes & down for codes in (self._f12, *self._modifiers))
 
     def close(self) -> None:
         """Close the connection."""
         self._display.close()
 
-    def _modifiers_count(self) -> bool:
-        keymap = self._display.query_keymap()
-        since = time.monotonic() - RECENT_S
+    def _modifiers_count(self, now: int) -> bool:
+        down = self._pressed() | self._down
         return all(
-            last > since or any(keymap[code // 8] >> (code % 8) & 1 for code in codes)
+            codes & down or (last and now - last < RECENT_MS)
             for last, codes in zip(self._last_up, self._modifiers, strict=True)
         )
+
+    def _pressed(self) -> set[int]:
+        keymap = self._display.query_keymap()
+        return {code for code in range(256) if keymap[code // 8] >> (code % 8) & 1}
 
     def _codes(self, *names: str) -> set[int]:
         xk = import_extra("Xlib.XK", extra="screen", needed_by="a live game")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import select
 import signal
 import socket
 import subprocess
@@ -71,6 +72,7 @@ class InputClient:
 
     Attributes:
         restarts: How often a server that had died was replaced.
+        killed: Once it is closed: somebody had pressed the kill chord, whether a report said so or not.
     """
 
     def __init__(self, display: str | None, names: Iterable[str], *, timeout: float = 1.0, guard: bool = True) -> None:
@@ -78,8 +80,11 @@ class InputClient:
         self.names = sorted(set(names))
         self.timeout = timeout
         self.restarts = 0
+        self.killed = False
         self.pid = 0
         self._guard = guard
+        # Set by whoever hears the kill chord, and kept when a server is replaced.
+        self._chord: int | None = None
         self._window = 0
         self._count = 0
         self._socket: socket.socket | None = None
@@ -87,16 +92,20 @@ class InputClient:
 
     def start(self) -> None:
         """Start the server and return at once; `wait_ready` waits for it."""
+        if self._chord is None:
+            self._chord = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         ours.settimeout(self.timeout)
         trainer = os.pidfd_open(os.getpid())
-        config = json.dumps({"display": self.display, "names": self.names, "guard": self._guard})
+        words = {"display": self.display, "names": self.names, "guard": self._guard, "chord": self._chord}
+        config = json.dumps(words)
         try:
             self._process = subprocess.Popen(
-                [sys.executable, "-c", BOOT, str(PACKAGE), str(trainer), str(theirs.fileno()), config],
-                pass_fds=(trainer, theirs.fileno()),
+                # -P, and no empty path: not from the folder that the trainer happens to run in.
+                [sys.executable, "-P", "-c", BOOT, str(PACKAGE), str(trainer), str(theirs.fileno()), config],
+                pass_fds=(trainer, theirs.fileno(), self._chord),
                 stdin=subprocess.DEVNULL,
-                env={**os.environ, "PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path)},
+                env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
                 start_new_session=True,
             )
         finally:
@@ -141,8 +150,15 @@ class InputClient:
         """Ask how things stand; renews no lease."""
         return self._request({"op": "report"})
 
-    def close(self) -> None:
-        """Let go of everything and end the server; may be called twice."""
+    def close(self, wait: float = 2.0) -> None:
+        """Let go of everything and end the server, waiting ``wait`` seconds for its end; may be called twice."""
+        self._end(wait)
+        if self._chord is not None:
+            self.killed = bool(select.select([self._chord], [], [], 0)[0])
+            os.close(self._chord)
+            self._chord = None
+
+    def _end(self, wait: float) -> None:
         if self._socket is not None:
             self._socket.close()
             self._socket = None
@@ -150,10 +166,10 @@ class InputClient:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGCONT)  # one that was stopped lets go only once it goes on
             try:
-                self._process.wait(timeout=2)
+                self._process.wait(timeout=wait)
             except subprocess.TimeoutExpired:
-                # It waits for an X server that is stopped. Killed, it would leave its keys down when that goes on;
-                # alone, it lets go of them then, or ends with the server.
+                # It waits for an X server that is stopped, or for a slow machine. Killed, it would leave its keys down
+                # when that goes on; alone, it lets go of them then, or ends with the server.
                 threading.Thread(target=self._process.wait, name="hakisa-input-end", daemon=True).start()
             self._process = None
 
@@ -200,9 +216,9 @@ class InputClient:
 
     def _restart(self) -> None:
         """Start another server, whose first act is to release what the dead one left down."""
-        self.close()
+        self._end(self.timeout)
         self.restarts += 1
         self.start()
-        self.wait_ready()
+        self.wait_ready(max(2.0, self.timeout))
         if self._window:
             self._exchange({"op": "target", "window": self._window})

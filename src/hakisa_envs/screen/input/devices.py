@@ -131,7 +131,7 @@ class XTestDevice:
 
     def press(self, contact: Contact) -> bool:
         """Press a key if the window has the focus, a button if the window is under the pointer."""
-        x = self._x
+        x, allowed = self._x, False
         with self._server_grab():
             allowed = self._target is not None and (
                 self._has_focus() if contact.kind == "key" else self._under_pointer()
@@ -142,8 +142,9 @@ class XTestDevice:
                 self._display.xtest_fake_input(x.KeyPress, contact.code)
             elif allowed:
                 self._display.xtest_fake_input(x.ButtonPress, contact.code)
-            return allowed
-        return False
+        if allowed:
+            self._display.sync()  # it is down when this returns, so its minimum hold can be counted from then
+        return allowed
 
     def release(self, contact: Contact) -> None:
         """Let go by remembered keycode."""

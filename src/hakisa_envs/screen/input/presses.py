@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -46,10 +47,12 @@ class Presses:
     Args:
         device: What presses.
         contacts: The keys and buttons that may be pressed, by name.
+        clock: Says when a press is done, which takes a while on a busy machine; a minimum hold counts from then.
     """
 
-    def __init__(self, device: Device, contacts: dict[str, Contact]) -> None:
+    def __init__(self, device: Device, contacts: dict[str, Contact], clock: Callable[[], int] = lambda: 0) -> None:
         self.device = device
+        self.clock = clock
         self.counts = Counts()
         self._states = {name: _State(contact) for name, contact in contacts.items()}
 
@@ -66,7 +69,7 @@ class Presses:
             else:
                 self.counts.dropped += 1
         elif self._press(state, now):
-            state.until = now + hold
+            state.until = state.pressed_at + hold
 
     def hold(self, name: str, now: int) -> None:
         """Press until released; a tap that runs becomes a hold."""
@@ -103,7 +106,7 @@ class Presses:
                 if now > stale:
                     self.counts.dropped += 1
                 elif self._press(state, now):
-                    state.until = now + hold
+                    state.until = state.pressed_at + hold
             if state.down and state.until is not None:
                 times.append(state.until)
             elif state.waiting is not None:
@@ -111,10 +114,11 @@ class Presses:
         return min(times, default=None)
 
     def _press(self, state: _State, now: int) -> bool:
-        if denied_together([*self.held(), state.contact.name]) or not self.device.press(state.contact):
+        down = [other.contact for other in self._states.values() if other.down]
+        if denied_together([*down, state.contact]) or not self.device.press(state.contact):
             self.counts.refused += 1
             return False
-        state.down, state.pressed_at = True, now
+        state.down, state.pressed_at = True, max(now, self.clock())
         self.counts.pressed += 1
         return True
 

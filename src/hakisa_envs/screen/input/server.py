@@ -27,10 +27,11 @@ from typing import Any
 from hakisa_envs.screen.errors import InputError
 from hakisa_envs.screen.input.chord import KillChord
 from hakisa_envs.screen.input.devices import DryRunDevice, XTestDevice
-from hakisa_envs.screen.input.keys import BUTTONS, Contact
+from hakisa_envs.screen.input.keys import BUTTONS, Contact, keysym, role
 from hakisa_envs.screen.input.presses import TAP_NS, Counts, Presses
 
 PR_SET_PDEATHSIG = 1
+DRAIN_S = 1.0
 FOCUS_POLL_NS = 25_000_000  # some losses of focus come with no event, so while something is held look again
 
 
@@ -40,7 +41,8 @@ class InputServer:
     Args:
         trainer: A pidfd of the trainer.
         connection: Where requests come from.
-        config: ``display`` (None: dry run), ``names`` of keys and buttons that may be pressed, ``guard``.
+        config: ``display`` (None: dry run), ``names`` of keys and buttons that may be pressed, ``guard``, and
+            ``chord``, an eventfd that is set once the kill chord was heard.
     """
 
     def __init__(self, trainer: int, connection: socket.socket, config: dict[str, Any]) -> None:
@@ -51,16 +53,22 @@ class InputServer:
         self.chord: KillChord | None = None
         if config["display"] is None:
             self.device = DryRunDevice()
-            contacts = {name: Contact(name, "button" if name in BUTTONS else "key", 0) for name in config["names"]}
+            contacts = {
+                name: Contact(name, "button", 0) if name in BUTTONS else Contact(name, "key", 0, role(keysym(name)))
+                for name in config["names"]
+            }
         else:
             self.device = XTestDevice(config["display"], config["names"])
             contacts = self.device.contacts
-            self.device.release_stale()
             self.chord = KillChord(config["display"])
-        self.presses = Presses(self.device, contacts)
+            if self.chord.is_down():  # before it is let go of as something that is down though nobody holds it
+                os.eventfd_write(config["chord"], 1)
+            self.device.release_stale()
+        self.presses = Presses(self.device, contacts, time.monotonic_ns)
         self.lease = 0
         self.next_look = 0
-        self.killed = False
+        self.heard: int = config["chord"]
+        self.killed = bool(select.select([self.heard], [], [], 0)[0])  # a server before this one heard the chord
         self.running = True
         # A signal that arrives just before select() must wake it all the same.
         self.wakeup, self.wakeup_end = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
@@ -85,6 +93,7 @@ class InputServer:
         now = time.monotonic_ns()
         if self.chord is not None and self.chord.heard():
             self.killed = True
+            os.eventfd_write(self.heard, 1)
             if self.guard:
                 self.release_all("kill chord", now)
         held = self.presses.held()
@@ -195,6 +204,13 @@ def work(trainer: int, connection: socket.socket, config: dict[str, Any], parent
         raise SystemExit(1) from None
 
 
+def listen(chord: KillChord | None, config: dict[str, Any]) -> None:
+    """Say so if the kill chord was pressed; a display that is gone is no matter here."""
+    with contextlib.suppress(Exception):
+        if chord is not None and chord.heard():
+            os.eventfd_write(config["chord"], 1)
+
+
 def main() -> None:
     """Split in two: the child works; the parent waits, and cleans up if the child was killed."""
     trainer, config = int(sys.argv[1]), json.loads(sys.argv[3])
@@ -207,15 +223,21 @@ def main() -> None:
     connection.close()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda number, frame: os.kill(worker, signal.SIGTERM))
-    spare = None
+    spare: XTestDevice | None = None
+    chord: KillChord | None = None
     if config["guard"] and config["display"] is not None:
         # Opened now: it takes a tenth of a second, far more on a busy machine, and then every millisecond counts.
         with contextlib.suppress(Exception):  # the worker meets the same trouble, and tells the trainer
+            chord = KillChord(config["display"])
             spare = XTestDevice(config["display"], config["names"])
+    ended = os.pidfd_open(worker)
+    while not select.select([ended], [], [], DRAIN_S)[0]:
+        listen(chord, config)  # or the X server would have to keep what it tells
     _, status = os.waitpid(worker, 0)
     if spare is not None and os.WIFSIGNALED(status):
         spare.release_stale()
         spare.close()
+    listen(chord, config)  # to what came when the other process could not hear it any more
 
 
 if __name__ == "__main__":
