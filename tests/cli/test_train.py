@@ -122,15 +122,15 @@ GA = ("ga", "--env", "CartPole-v1", "--config.num-envs", "2", "--config.populati
 
 
 def test_a_genetic_algorithm_is_trained_stopped_and_resumed(capsys):
-    assert main(["train", *GA, "2000", "--eval-every", "100", "--eval-episodes", "2", "--run", "ga"]) == 0
-    assert "Done: 2,000 steps" in capsys.readouterr().out
+    assert main(["train", *GA, "4000", "--eval-every", "100", "--eval-episodes", "2", "--run", "ga"]) == 0
+    assert "Done: 4,000 steps" in capsys.readouterr().out
     rows = [json.loads(line) for line in Path("ga/metrics.jsonl").read_text().splitlines()]
     assert {"train/fitness_max", "train/fitness_mean", "train/diversity"} <= set(rows[0])
     assert any("eval/mean_reward" in row for row in rows)
-    assert main(["resume", "ga", "--total-steps", "6000"]) == 0
+    assert main(["resume", "ga", "--total-steps", "9000"]) == 0
     longer = [json.loads(line) for line in Path("ga/metrics.jsonl").read_text().splitlines()]
     assert longer[: len(rows)] == rows
-    assert 2000 < longer[-1]["step"] <= 6000
+    assert 4000 < longer[-1]["step"] <= 9000
 
 
 def test_a_preset_is_where_the_settings_start_from(capsys):

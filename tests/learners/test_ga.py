@@ -245,7 +245,7 @@ def test_pictures_dicts_and_conditional_actions_are_played():
 
 
 def test_evaluation_and_prediction_are_the_elites():
-    agent = GA("CartPole-v1", TINY, seed=2).learn(1_000)
+    agent = GA("CartPole-v1", TINY, seed=2).learn(4_000)
     drawn = agent.evaluate(5, seed=1, deterministic=False)
     assert drawn.returns.tolist() == agent.evaluate(5, seed=1).returns.tolist()
     action, state = agent.predict([0.0, 0.0, 0.0, 0.0])
