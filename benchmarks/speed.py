@@ -12,6 +12,8 @@ from typing import Any
 import _results
 from _rounds import Worker, best_threads, env_stepper, spread, timed
 
+from hakisa_algos.training.run_folder import system_info
+
 ENVS, ROWS, EPOCHS, MINIBATCH = 8, 128, 4, 256
 ROLLOUT = ENVS * ROWS
 # The zoo's for Atari; of the rest only what is the same in both libraries matters for speed.
@@ -316,6 +318,8 @@ def main() -> None:
         _results.RESULTS.mkdir(exist_ok=True)
         draw(figures["growth"], _results.RESULTS / f"{name}.png")
     figures["minutes"] = round((time.perf_counter() - began) / 60, 1)
+    if system_info()["gpu"] is None:
+        figures["on_a_gpu"] = "not run: there is none"
     print(_results.save(name, figures))
 
 
