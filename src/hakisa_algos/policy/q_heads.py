@@ -15,11 +15,8 @@ from functools import cached_property
 import torch
 from torch import Tensor, nn
 
-from hakisa_algos.policy.heads import ActionLayout
+from hakisa_algos.policy.heads import NEVER, ActionLayout
 from hakisa_algos.policy.networks import orthogonal
-
-# Padding of short segments: lower than any value, and finite, because 0 * -inf is NaN.
-_NEVER = -1e9
 
 
 class QHeads(nn.Module):
@@ -83,7 +80,7 @@ class QHeads(nn.Module):
             first, arguments = table[:, :1], table[:, 1:]
             table = torch.cat([first + self.state_value(features).unsqueeze(1), arguments], 1)
         if self._padded:
-            table = table.masked_fill(self._padding, _NEVER)
+            table = table.masked_fill(self._padding, NEVER)
         return QValues(self, table)
 
     def encode(self, action: Tensor) -> Tensor:
