@@ -20,8 +20,10 @@ def save(name: str, figures: Mapping[str, Any]) -> Path:
     RESULTS.mkdir(exist_ok=True)
     path = RESULTS / f"{name}.json"
     script = Path(sys.argv[0]).name
+    # Where a folder lay on this machine is nobody's business.
+    arguments = [f"runs/{Path(a).name}" if Path(a).is_absolute() else a for a in sys.argv[1:]]
     record = {
-        "command": shlex.join(["python", f"benchmarks/{script}", *sys.argv[1:]]),
+        "command": shlex.join(["python", f"benchmarks/{script}", *arguments]),
         "date": datetime.now(UTC).strftime("%Y-%m-%d"),
         "system": system_info(),
         **figures,
