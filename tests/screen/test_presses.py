@@ -98,10 +98,28 @@ def test_release_all_forgets_what_waits(presses):
 def test_tap_lasts_its_minimum_from_when_the_press_was_done(device):
     presses = Presses(device, {"a": key("a")}, clock=lambda: 7)
     presses.tap("a", 3)
+    assert presses.advance(3) == TAP_NS + 7
     assert presses.advance(TAP_NS + 6) == TAP_NS + 7
     assert presses.held() == ["a"]
     assert presses.advance(TAP_NS + 7) is None
     assert presses.held() == []
+
+
+def test_tap_that_waited_lasts_its_minimum_from_when_the_press_was_done(device):
+    times = iter([0, GAP_NS + TAP_NS + 5])
+    presses = Presses(device, {"a": key("a")}, clock=lambda: next(times))
+    presses.tap("a", 0)
+    presses.tap("a", 1, stale=10 * TAP_NS)
+    assert presses.advance(TAP_NS) == TAP_NS + GAP_NS
+    assert presses.advance(TAP_NS + GAP_NS) == 2 * TAP_NS + GAP_NS + 5
+
+
+def test_release_in_the_step_of_the_press_waits_the_minimum_from_when_it_was_done(device):
+    presses = Presses(device, {"a": key("a")}, clock=lambda: 7)
+    presses.hold("a", 3)
+    presses.release("a", 3)
+    assert presses.advance(TAP_NS + 6) == TAP_NS + 7
+    assert presses.held() == ["a"]
 
 
 def test_refused_press_is_counted_and_not_held(presses, device):

@@ -67,6 +67,9 @@ class DryRunDevice:
         self.record.append(("wheel", notches))
         return True
 
+    def sync(self) -> None:
+        """Nothing is on its way."""
+
     def release_stale(self) -> None:
         """Nothing can be down."""
 
@@ -142,8 +145,6 @@ class XTestDevice:
                 self._display.xtest_fake_input(x.KeyPress, contact.code)
             elif allowed:
                 self._display.xtest_fake_input(x.ButtonPress, contact.code)
-        if allowed:
-            self._display.sync()  # it is down when this returns, so its minimum hold can be counted from then
         return allowed
 
     def release(self, contact: Contact) -> None:
@@ -191,6 +192,10 @@ class XTestDevice:
                 self._display.xtest_fake_input(self._x.ButtonRelease, button)
             return True
         return False
+
+    def sync(self) -> None:
+        """Wait until the X server has done everything that was asked."""
+        self._display.sync()
 
     def release_stale(self) -> None:
         """Release whatever of ours is down though nobody holds it: a server before this one was killed."""

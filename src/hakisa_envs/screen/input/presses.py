@@ -13,13 +13,14 @@ GAP_NS = 20_000_000  # and two taps with no time between them look like one
 
 
 class Device(Protocol):
-    """What presses. A press, a move or a turn may be refused (False); a release may not."""
+    """What presses. A press, a move or a turn may be refused (False); a release may not. After `sync` all is done."""
 
     def press(self, contact: Contact) -> bool: ...
     def release(self, contact: Contact) -> None: ...
     def move(self, x: int, y: int) -> bool: ...
     def move_by(self, dx: int, dy: int) -> bool: ...
     def wheel(self, notches: int) -> bool: ...
+    def sync(self) -> None: ...
 
 
 @dataclass
@@ -55,6 +56,7 @@ class Presses:
         self.clock = clock
         self.counts = Counts()
         self._states = {name: _State(contact) for name, contact in contacts.items()}
+        self._sent: list[_State] = []  # pressed, but perhaps not yet done
 
     def held(self) -> list[str]:
         """Names of what is down now."""
@@ -96,7 +98,7 @@ class Presses:
 
     def advance(self, now: int) -> int | None:
         """End the taps that are over, begin those that waited; return when to look again, None if never."""
-        times = []
+        self._settle()
         for state in self._states.values():
             if state.down and state.until is not None and state.until <= now:
                 self._release(state, now)
@@ -107,18 +109,31 @@ class Presses:
                     self.counts.dropped += 1
                 elif self._press(state, now):
                     state.until = state.pressed_at + hold
-            if state.down and state.until is not None:
-                times.append(state.until)
-            elif state.waiting is not None:
-                times.append(state.ready_at)
+        self._settle()
+        times = [state.until for state in self._states.values() if state.down and state.until is not None]
+        times += [state.ready_at for state in self._states.values() if not state.down and state.waiting is not None]
         return min(times, default=None)
+
+    def _settle(self) -> None:
+        """Count the holds of what was pressed from when it is done; here, as whoever asked need not wait for it."""
+        if not self._sent:
+            return
+        self.device.sync()
+        now = self.clock()
+        for state in self._sent:
+            late = max(0, now - state.pressed_at)
+            state.pressed_at += late
+            if state.until is not None:
+                state.until += late
+        self._sent.clear()
 
     def _press(self, state: _State, now: int) -> bool:
         down = [other.contact for other in self._states.values() if other.down]
         if denied_together([*down, state.contact]) or not self.device.press(state.contact):
             self.counts.refused += 1
             return False
-        state.down, state.pressed_at = True, max(now, self.clock())
+        state.down, state.pressed_at = True, now
+        self._sent.append(state)
         self.counts.pressed += 1
         return True
 

@@ -104,10 +104,10 @@ class InputServer:
                 self.next_look = now + FOCUS_POLL_NS
                 if any(name not in BUTTONS for name in held) and not self.device.focused():
                     self.release_all("focus lost", now)
+        due = self.presses.advance(now)
         # Last of all: what is read above, together with an answer, wakes no select() any more.
         if self.device.watch() and self.guard:
             self.release_all("focus lost", now)
-        due = self.presses.advance(now)
         times = [] if due is None else [due]
         if self.guard and self.presses.held():
             times += [self.lease, self.next_look]
