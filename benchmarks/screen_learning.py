@@ -14,6 +14,7 @@ import dataclasses
 import json
 import sys
 import time
+from collections import deque
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -24,6 +25,7 @@ import cv2
 import gymnasium as gym
 import numpy as np
 import torch
+from _ball import BallOffset
 from gymnasium.vector import VectorEnv, VectorWrapper
 from gymnasium.wrappers import TimeLimit
 
@@ -31,12 +33,13 @@ from hakisa_algos import PPO
 from hakisa_algos.cli.scene import Scene
 from hakisa_algos.errors import require
 from hakisa_algos.learners.ppo import FOR_PICTURES
-from hakisa_algos.policy.observations import ObservationLayout
-from hakisa_algos.policy.policy import Decision
+from hakisa_algos.policy.random_policy import RandomPolicy
 from hakisa_algos.training.evaluate import Evaluation, evaluate
 from hakisa_algos.training.trainer import Trainer
 from hakisa_algos.training.video import VideoWriter
 from hakisa_envs.screen.env import ScreenGameEnv
+from hakisa_envs.screen.game import GameProfile, Reading, Reward
+from hakisa_envs.screen.profile import load_profile
 from hakisa_envs.vector import ProcessVectorEnv
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # the worker processes get it from here
@@ -54,21 +57,29 @@ CONFIG = dataclasses.replace(FOR_PICTURES, num_envs=8, n_steps=128, epochs=4, ga
 
 
 class Tally(VectorWrapper):
-    """Counts what the rows of the envs say of themselves, and makes the loss of a ball hurt.
+    """Counts what the rows of the envs say of themselves. The reward is the score; in training there is more to it.
 
     Attributes:
-        loss: what a life's end costs, in units of reward; it is read off the screen, like the score.
+        loss: What a life's end costs, in units of reward.
+        shaped: Whether the rewards of other readings than the score's count.
+        scores: Of the last 100 lives, in points.
     """
 
     def __init__(self, envs: VectorEnv) -> None:
         super().__init__(envs)
-        self.loss = 0.0
+        self.train(0.0, False)
         self.restart()
+
+    def train(self, loss: float, shaped: bool) -> None:
+        """What the reward is from now on."""
+        self.loss, self.shaped = loss, shaped
 
     def restart(self) -> None:
         """From zero."""
         self.steps = self.resetting = self.late = self.failures = 0
         self.missed = np.zeros(self.num_envs, np.int64)
+        self.scores: deque[float] = deque(maxlen=100)
+        self._score = np.zeros(self.num_envs)
 
     def step(self, actions: Any) -> tuple[Any, Any, Any, Any, dict[str, Any]]:
         """As below."""
@@ -81,7 +92,12 @@ class Tally(VectorWrapper):
         said = infos.get("_transition", np.zeros(self.num_envs, bool))
         self.late += int(np.sum(said & ~infos["transition"] & ~infos["resetting"])) if said.any() else 0
         self.failures += sum(bool(words) for words in infos.get("failure", ()))
-        return observation, reward - self.loss * terminated, terminated, truncated, infos
+        score = infos.get("reward_parts", {}).get("score", np.zeros(self.num_envs))
+        self._score += score
+        for column in np.flatnonzero(terminated | truncated):
+            self.scores.append(POINTS * self._score[column])
+            self._score[column] = 0.0
+        return observation, (reward if self.shaped else score) - self.loss * terminated, terminated, truncated, infos
 
     def shares(self, seconds: float) -> dict[str, Any]:
         """How well the games kept their time.
@@ -103,28 +119,6 @@ class Tally(VectorWrapper):
         }
 
 
-class Drawn:
-    """Draws actions; a policy for `evaluate`."""
-
-    def __init__(self, envs: VectorEnv, seed: int) -> None:
-        self.observation = ObservationLayout(envs.single_observation_space)
-        self.version = 0
-        self.space = envs.single_action_space
-        self.space.seed(seed)
-
-    def act(self, observation: Any, state: Any, explore: bool, generator: Any) -> Decision:
-        """One for each column."""
-        return Decision(torch.from_numpy(np.stack([self.space.sample() for _ in range(len(observation))])))
-
-    def initial_state(self, n: int) -> dict[str, Any]:
-        """Nothing."""
-        return {}
-
-    def begin(self, mask: Any, state: Any) -> Any:
-        """Nothing."""
-        return state
-
-
 class Tracked(gym.Wrapper):
     """Plays by itself: whatever the action, the ball tracker chooses."""
 
@@ -144,10 +138,31 @@ def make_tracked(hz: float) -> gym.Env:
     return TimeLimit(Tracked(env), round(LONGEST_S * hz))
 
 
-def make_games(displays: int, hz: float) -> Tally:
+def with_shaping(weight: float) -> GameProfile:
+    """The game with a reward for every pixel that the paddle comes nearer to below the ball.
+
+    What it pays on one way it takes back on the other, so that only the way to more points changes, not what is best
+    (Ng et al. 1999).
+    """
+    profile = load_profile(GAME)
+    if not weight:
+        return profile
+    readings = (*profile.readings, Reading("offset", BallOffset()))
+    rewards = (*profile.rewards, Reward("offset", -weight, on="change"))
+    return dataclasses.replace(profile, readings=readings, rewards=rewards)
+
+
+def make_games(displays: int, hz: float, shaping: float) -> Tally:
     """The games that the agent and chance play."""
-    options = {"game": GAME, "rate": hz, "timeout": 5.0, "max_episode_steps": round(LONGEST_S * hz)}
+    options = {"game": with_shaping(shaping), "rate": hz, "timeout": 5.0, "max_episode_steps": round(LONGEST_S * hz)}
     return Tally(gym.make_vec("hakisa_envs:Hakisa/ScreenGame-v0", displays, **options))
+
+
+def drawn(envs: VectorEnv, seed: int) -> RandomPolicy:
+    """Random play."""
+    policy = RandomPolicy(envs.single_observation_space, envs.single_action_space)
+    policy.seed(seed)
+    return policy
 
 
 def measure(name: str, policy: Any, envs: Tally, lives: int, seed: int) -> dict[str, Any]:
@@ -173,14 +188,14 @@ def measure(name: str, policy: Any, envs: Tally, lives: int, seed: int) -> dict[
 class Curve:
     """A callback: notes the mean score of the last 100 lives against minutes of play, and stops in time."""
 
-    def __init__(self, minutes: float, loss: float) -> None:
-        self.minutes, self.loss = minutes, loss
+    def __init__(self, minutes: float, envs: Tally) -> None:
+        self.minutes, self.envs = minutes, envs
         self.points: list[tuple[int, float, float]] = []
         self.update_share = 0.0
 
     def __call__(self, trainer: Trainer, metrics: Mapping[str, float]) -> bool | None:
         live = sum(trainer.collector.nanoseconds.values()) / 6e10
-        score = POINTS * (metrics["rollout/ep_rew_mean"] + self.loss)
+        score = float(np.mean(self.envs.scores or np.nan))
         if np.isfinite(score):
             self.points.append((trainer.step, round(live, 3), round(score, 1)))
         self.update_share = metrics["time/update_share"]
@@ -254,6 +269,7 @@ def main() -> None:
     parser.add_argument("--lives", type=int, default=100, help="that each player is measured on")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--loss", type=float, default=1.0, help="what a lost ball costs in training, in reward")
+    parser.add_argument("--shaping", type=float, default=0.01, help="in training, what each pixel nearer the ball pays")
     parser.add_argument("--config", type=json.loads, default={}, help="changed hyperparameters, as JSON")
     parser.add_argument("--threads", type=int, help="of torch; default: all cores")
     parser.add_argument("--video-seconds", type=float, default=30.0, help="0: no video")
@@ -273,24 +289,28 @@ def main() -> None:
         "displays": arguments.displays,
         "hz": arguments.hz,
         "seed": arguments.seed,
-        "reward_in_training": f"points / {POINTS}, less {arguments.loss:g} for a lost ball; both read off the screen",
+        "reward_in_training": (
+            f"points / {POINTS}, less {arguments.loss:g} for a lost ball, and {arguments.shaping:g} for each pixel "
+            "that the paddle comes nearer to below the ball (taken back where it goes away); all read off the screen"
+        ),
+        "score": "points alone",
         "torch": torch.__version__,
         "goal": {"over_random": MORE_THAN_RANDOM, "of_tracker": OF_THE_TRACKER},
         "players": players,
     }
-    envs = make_games(arguments.displays, arguments.hz)
+    envs = make_games(arguments.displays, arguments.hz, arguments.shaping)
     try:
-        players["random"] = measure("random", Drawn(envs, arguments.seed), envs, arguments.lives, arguments.seed)
+        players["random"] = measure("random", drawn(envs, arguments.seed), envs, arguments.lives, arguments.seed)
         _results.save(arguments.name, figures)
         agent = PPO(envs, config, seed=arguments.seed, threads=arguments.threads)
-        curve = Curve(arguments.minutes, arguments.loss)
+        curve = Curve(arguments.minutes, envs)
         envs.restart()
-        envs.loss = arguments.loss
+        envs.train(arguments.loss, shaped=True)
         began = time.perf_counter()
         agent.learn(callbacks=[curve], run=run)
         wall = time.perf_counter() - began
         live = sum(agent._trainer.collector.nanoseconds.values()) / 1e9
-        envs.loss = 0.0
+        envs.train(0.0, shaped=False)
         figures |= {
             "config": dataclasses.asdict(agent.config),
             "torch_threads": agent.threads,
@@ -316,7 +336,7 @@ def main() -> None:
         film(agent, path.with_suffix(".mp4"), PICTURES / f"{path.stem}.jpg", arguments.hz, arguments.video_seconds)
     games = Tally(ProcessVectorEnv([partial(make_tracked, arguments.hz)] * arguments.displays, step_timeout=15.0))
     try:
-        players["tracker"] = measure("tracker", Drawn(games, 0), games, arguments.lives, arguments.seed)
+        players["tracker"] = measure("tracker", drawn(games, 0), games, arguments.lives, arguments.seed)
     finally:
         games.close()
 

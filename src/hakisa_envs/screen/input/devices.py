@@ -245,7 +245,10 @@ class XTestDevice:
                     self._grabbed_away = False
 
     def _has_focus(self) -> bool:
-        focus = self._display.get_input_focus().focus
+        return self._leads_to_target(self._display.get_input_focus().focus)
+
+    def _leads_to_target(self, focus: Any) -> bool:
+        """True if keys go to the window while ``focus``, which was just looked up, has the focus."""
         self._read_events()  # a grab that began before that answer has been told before it
         if self._grabbed_away or focus == self._x.NONE:
             return False
@@ -260,7 +263,8 @@ class XTestDevice:
 
     def _may_move(self) -> bool:
         # Without a window manager the focus may be "wherever the pointer is", and it has to get there somehow.
-        return self._display.get_input_focus().focus == POINTER_ROOT or self._has_focus()
+        focus = self._display.get_input_focus().focus
+        return focus == POINTER_ROOT or self._leads_to_target(focus)
 
     def _under_pointer(self) -> bool:
         pointer = self._root.query_pointer()
