@@ -15,15 +15,20 @@ from hakisa_algos.training.run_folder import system_info
 RESULTS = Path(__file__).parent / "results"
 
 
+def command() -> str:
+    """The command line that is being run."""
+    script = Path(sys.argv[0]).name
+    # Where a folder lay on this machine is nobody's business.
+    arguments = [f"runs/{Path(a).name}" if Path(a).is_absolute() else a for a in sys.argv[1:]]
+    return shlex.join(["python", f"benchmarks/{script}", *arguments])
+
+
 def save(name: str, figures: Mapping[str, Any]) -> Path:
     """Writes ``results/<name>.json`` and returns its path."""
     RESULTS.mkdir(exist_ok=True)
     path = RESULTS / f"{name}.json"
-    script = Path(sys.argv[0]).name
-    # Where a folder lay on this machine is nobody's business.
-    arguments = [f"runs/{Path(a).name}" if Path(a).is_absolute() else a for a in sys.argv[1:]]
     record = {
-        "command": shlex.join(["python", f"benchmarks/{script}", *arguments]),
+        "command": command(),
         "date": datetime.now(UTC).strftime("%Y-%m-%d"),
         "system": system_info(),
         **figures,

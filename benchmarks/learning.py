@@ -126,6 +126,17 @@ GA_PRESS = {
     "mutation_share": 0.003,
 }
 
+LUNAR_DQN = {
+    "total_steps": 200_000,
+    "buffer_size": 200_000,
+    "train_every": 64,
+    "gradient_steps": 32,
+    "batch_size": 128,
+    "learning_rate": 6.3e-4,
+    "epsilon_fraction": 0.12,
+    "epsilon_end": 0.05,
+}
+
 POINTS = 10  # evaluations in a run
 
 TASKS = {
@@ -138,6 +149,9 @@ TASKS = {
     "lunarlander": Task("LunarLander-v3", "ppo", 242, LUNAR),
     "ga_cartpole": Task("CartPole-v1", "ga", 500, {"total_steps": 100_000}),
     "ga_press": Task("Hakisa/Press-v0", "ga", 0.98 * 32, GA_PRESS),
+    "dqn_cartpole": Task("CartPole-v1", "dqn", 500, {"total_steps": 50_000}),
+    "pqn_cartpole": Task("CartPole-v1", "pqn", 495, {"total_steps": 300_000}),
+    "dqn_lunarlander": Task("LunarLander-v3", "dqn", 180, LUNAR_DQN),
     "acrobot": Task("Acrobot-v1", "ppo", -75, ACROBOT),
 }
 

@@ -5,6 +5,7 @@ benchmarks/results/lbreakout2.json and .png, a video of the trained agent beside
 its game, at the highest score of the video, in docs/images/lbreakout2.jpg. Checkpoints are in a run folder.
 
     python benchmarks/screen_learning.py
+    python benchmarks/screen_learning.py --trained runs/FOLDER  # all but the training, whose figures are taken over
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import json
 import sys
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,7 @@ from _ball import BallOffset
 from gymnasium.vector import VectorEnv, VectorWrapper
 from gymnasium.wrappers import TimeLimit
 
-from hakisa_algos import PPO
+from hakisa_algos import PPO, Agent
 from hakisa_algos.cli.scene import Scene
 from hakisa_algos.errors import require
 from hakisa_algos.learners.ppo import FOR_PICTURES
@@ -48,6 +49,7 @@ from tests.screen.ball_tracker import BallTracker
 GAME = "lbreakout2"
 POINTS = 100  # of the game, per unit of reward
 LONGEST_S = 120  # a life that lasts longer is cut
+OF_TRAINING = ("config", "torch_threads", "bf16", "curve_steps_minutes_score", "training")
 PICTURES = Path(__file__).parents[1] / "docs" / "images"
 MORE_THAN_RANDOM, OF_THE_TRACKER = 5.0, 0.2
 
@@ -165,10 +167,10 @@ def drawn(envs: VectorEnv, seed: int) -> RandomPolicy:
     return policy
 
 
-def measure(name: str, policy: Any, envs: Tally, lives: int, seed: int) -> dict[str, Any]:
-    """Score per life of a policy as it plays in training, not its best."""
+def measure(name: str, policy: Any, envs: Tally, lives: int, seed: int, deterministic: bool = False) -> dict[str, Any]:
+    """Score per life of a policy: of its best actions, or as it draws them in training."""
     envs.restart()
-    played: Evaluation = evaluate(policy, envs, episodes=lives, seed=seed, deterministic=False)
+    played: Evaluation = evaluate(policy, envs, episodes=lives, seed=seed, deterministic=deterministic)
     scores = POINTS * played.returns
     error = scores.std(ddof=1) / np.sqrt(len(scores))
     seconds = time.perf_counter() - envs.began
@@ -209,7 +211,35 @@ class Curve:
         return False if live >= self.minutes else None
 
 
-def draw(path: Path, curve: Curve, levels: Mapping[str, float]) -> None:
+def train(agent: Agent, envs: Tally, minutes: float, run: str) -> dict[str, Any]:
+    """So many minutes of play; returns the figures that ``OF_TRAINING`` names."""
+    curve = Curve(minutes, envs)
+    envs.restart()
+    began = time.perf_counter()
+    agent.learn(callbacks=[curve], run=run)
+    wall = time.perf_counter() - began
+    spent = agent._trainer.collector.nanoseconds
+    live = sum(spent.values()) / 1e9
+    figures = {
+        "command": _results.command(),
+        "wall_minutes": round(wall / 60, 2),
+        "live_minutes": round(live / 60, 2),
+        "env_steps": agent._trainer.step,
+        "update_share": round(curve.update_share, 4),
+        "policy_share": round(spent["act"] / 1e9 / wall, 4),
+        **envs.shares(live),
+    }
+    print(figures, flush=True)
+    return {
+        "config": dataclasses.asdict(agent.config),
+        "torch_threads": agent.threads,
+        "bf16": agent.policy.bf16,
+        "curve_steps_minutes_score": curve.points[:: max(1, len(curve.points) // 200)],
+        "training": figures,
+    }
+
+
+def draw(path: Path, points: Sequence[tuple[int, float, float]], levels: Mapping[str, float]) -> None:
     """The curve as a PNG, with the other players as lines."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -217,8 +247,8 @@ def draw(path: Path, curve: Curve, levels: Mapping[str, float]) -> None:
     figure = Figure(figsize=(7, 3.6), dpi=130, layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
-    if curve.points:
-        _, minutes, scores = zip(*curve.points, strict=True)
+    if points:
+        _, minutes, scores = zip(*points, strict=True)
         axes.plot(minutes, scores, label="PPO while it learns, mean of 100 lives")
     for name, level in levels.items():
         axes.axhline(level, color="grey", linewidth=0.8, linestyle=":")
@@ -240,7 +270,7 @@ def film(agent: PPO, video_path: Path, still_path: Path, hz: float, seconds: flo
             for _ in range(round(seconds * hz)):
                 if over:
                     observation, _ = env.reset()
-                action, state = agent.predict(observation, state, deterministic=False)
+                action, state = agent.predict(observation, state, deterministic=True)
                 words = env.describe(action)
                 observation, _, terminated, truncated, info = env.step(action)
                 over = terminated or truncated
@@ -274,6 +304,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, help="of torch; default: all cores")
     parser.add_argument("--video-seconds", type=float, default=30.0, help="0: no video")
     parser.add_argument("--run", help="the run folder; default: runs/NAME and the time")
+    parser.add_argument("--trained", help="a run folder: no training, and its figures stay as they are stored")
     parser.add_argument("--name", default="lbreakout2", help="of the result files")
     arguments = parser.parse_args()
 
@@ -298,40 +329,27 @@ def main() -> None:
         "goal": {"over_random": MORE_THAN_RANDOM, "of_tracker": OF_THE_TRACKER},
         "players": players,
     }
+    path = _results.RESULTS / f"{arguments.name}.json"
+    if arguments.trained:
+        figures |= {name: json.loads(path.read_text())[name] for name in OF_TRAINING}
     envs = make_games(arguments.displays, arguments.hz, arguments.shaping)
+    ask = partial(measure, envs=envs, lives=arguments.lives, seed=arguments.seed)
     try:
-        players["random"] = measure("random", drawn(envs, arguments.seed), envs, arguments.lives, arguments.seed)
+        players["random"] = ask("random", drawn(envs, arguments.seed))
         _results.save(arguments.name, figures)
-        agent = PPO(envs, config, seed=arguments.seed, threads=arguments.threads)
-        curve = Curve(arguments.minutes, envs)
-        envs.restart()
-        envs.train(arguments.loss, shaped=True)
-        began = time.perf_counter()
-        agent.learn(callbacks=[curve], run=run)
-        wall = time.perf_counter() - began
-        live = sum(agent._trainer.collector.nanoseconds.values()) / 1e9
-        envs.train(0.0, shaped=False)
-        figures |= {
-            "config": dataclasses.asdict(agent.config),
-            "torch_threads": agent.threads,
-            "bf16": agent.policy.bf16,
-            "curve_steps_minutes_score": curve.points[:: max(1, len(curve.points) // 200)],
-        }
-        figures["training"] = training = {
-            "wall_minutes": round(wall / 60, 2),
-            "live_minutes": round(live / 60, 2),
-            "env_steps": agent._trainer.step,
-            "update_share": round(curve.update_share, 4),
-            "policy_share": round(agent._trainer.collector.nanoseconds["act"] / 1e9 / wall, 4),
-            **envs.shares(live),
-        }
-        print(training, flush=True)
-        _results.save(arguments.name, figures)
-        players["agent"] = measure("agent", agent.policy, envs, arguments.lives, arguments.seed)
+        if arguments.trained:
+            agent: Agent = PPO.load(arguments.trained, envs, threads=arguments.threads)
+        else:
+            agent = PPO(envs, config, seed=arguments.seed, threads=arguments.threads)
+            envs.train(arguments.loss, shaped=True)
+            figures |= train(agent, envs, arguments.minutes, run)
+            envs.train(0.0, shaped=False)
+            _results.save(arguments.name, figures)
+        players["agent"] = ask("agent", agent.policy, deterministic=True)
+        players["agent_sampled"] = ask("agent, as it draws in training", agent.policy)
     finally:
         envs.close()
-    path = _results.save(arguments.name, figures)
-    draw(path.with_suffix(".png"), curve, {"random": players["random"]["mean_score_per_life"]})
+    _results.save(arguments.name, figures)
     if arguments.video_seconds:
         film(agent, path.with_suffix(".mp4"), PICTURES / f"{path.stem}.jpg", arguments.hz, arguments.video_seconds)
     games = Tally(ProcessVectorEnv([partial(make_tracked, arguments.hz)] * arguments.displays, step_timeout=15.0))
@@ -348,7 +366,7 @@ def main() -> None:
     figures["goal"]["reached"] = bool(reached)
     figures |= {"agent_over_random": round(over_random, 2), "agent_of_tracker": round(of_tracker, 3)}
     path = _results.save(arguments.name, figures)
-    draw(path.with_suffix(".png"), curve, {name: score[name] for name in ("random", "tracker")})
+    draw(path.with_suffix(".png"), figures["curve_steps_minutes_score"], score)
     print(path)
 
 
