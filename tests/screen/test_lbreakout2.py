@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 
+import numpy as np
 import pytest
 
 from hakisa_envs.screen.env import ScreenGameEnv
@@ -89,24 +90,55 @@ def test_losing_the_last_ball_ends_the_episode_and_reset_begins_a_new_game(env):
     assert info["readings"]["score"] == 0.0
 
 
+def ball(env):
+    """Where it is, if it is all that there is above the paddle."""
+    rows, columns = np.nonzero(above_the_paddle(env).max(axis=2) > 60)
+    alone = len(rows) and max(np.ptp(rows), np.ptp(columns)) <= 12
+    return np.array([rows.mean(), columns.mean()]) if alone else None
+
+
 def test_paused_game_stands_still(env):
+    def stands_still():
+        first = env._session.look().frame.pixels
+        time.sleep(0.2)
+        return (env._session.look().frame.pixels == first).all()
+
     env.reset()
     env.step(LEFT)
     env.pause()
-    wait_until(lambda: (env._session.look().frame.pixels == env._session.look().frame.pixels).all())
-    first = env._session.look().frame.pixels
-    time.sleep(0.2)
-    assert (env._session.look().frame.pixels == first).all()
+    wait_until(stands_still)
     env.resume()
     wait_until(lambda: not env.step(RIGHT)[4]["duplicate"])
+
+
+def test_ball_goes_on_from_where_it_was_when_the_game_was_paused(env):
+    """Stopped as a process the game would make up for lost time: the ball leapt seven steps."""
+    env.reset()
+    deadline = time.monotonic() + 60
+    before = now = None
+    while before is None or now is None or not before[0] < now[0] < 60:  # it comes down, and is not yet at the paddle
+        assert time.monotonic() < deadline, "the ball never came down"
+        if env.step(NOTHING)[2]:
+            env.reset()
+        before, now = now, ball(env)
+    env.pause()
+    time.sleep(0.5)
+    env.resume()
+    assert env.step(NOTHING)[4]["transition"]
+    after = ball(env)
+    assert after is not None, "it flew past the paddle"
+    assert abs(after - now).max() < 2.5 * abs(now - before).max()
 
 
 def test_set_gid_game_is_gone_two_seconds_after_the_trainer_was_killed():
     """Its set-gid program loses PR_SET_PDEATHSIG when it starts, so others must end it."""
     source = (
-        "from hakisa_envs.screen.env import ScreenGameEnv\n"
         "import time\n"
-        "env = ScreenGameEnv('lbreakout2', timeout=5.0)\n"
+        "from dataclasses import replace\n"
+        "from hakisa_envs.screen.env import ScreenGameEnv\n"
+        "from hakisa_envs.screen.game import Pause\n"
+        "from hakisa_envs.screen.profile import load_profile\n"
+        "env = ScreenGameEnv(replace(load_profile('lbreakout2'), pause=Pause('stop')), timeout=5.0)\n"
         "env.reset()\n"
         "env.pause()\n"  # stopped, it hears nothing
         "print(env.session._game.pid, env.session.display.server.pid, flush=True)\n"
