@@ -20,8 +20,8 @@ from hakisa_algos import Agent
 from hakisa_algos.learners.registry import find_algorithm
 from hakisa_algos.training.trainer import Trainer
 
-CONFIRMED = 0.5  # an evaluation may be so much below the goal
-AGAIN = 50_000  # env steps until the next evaluation, where one did not confirm the goal
+TOLERANCE = 0.5  # an evaluation may be so much below the goal
+RETRY_STEPS = 50_000  # env steps until the next evaluation, where one did not confirm the goal
 
 
 def main() -> None:
@@ -57,13 +57,17 @@ def main() -> None:
 
     def evaluate() -> bool:
         """Notes a deterministic and a stochastic evaluation; True if both confirm the goal."""
-        row: dict[str, float] = {"steps": agent.steps, "minutes": round((time.perf_counter() - began) / 60, 2)}
+        nonlocal began
+        started = time.perf_counter()
+        row: dict[str, float] = {"steps": agent.steps, "minutes": round((started - began) / 60, 2)}
         for kind, deterministic in (("deterministic", True), ("stochastic", False)):
             result = agent.evaluate(arguments.eval_episodes, seed=arguments.seed, deterministic=deterministic)
             row |= {kind: result.mean, "episodes": len(result.returns)}
+        row["confirmed"] = min(row["deterministic"], row["stochastic"]) >= arguments.goal - TOLERANCE
         evaluations.append(row)
         print(row, flush=True)
-        return min(row["deterministic"], row["stochastic"]) >= arguments.goal - CONFIRMED
+        began += time.perf_counter() - started  # minutes are those of training
+        return bool(row["confirmed"])
 
     def watch(trainer: Trainer, metrics: Mapping[str, float]) -> bool | None:
         recent = trainer.statistics.returns[-20:]
@@ -79,7 +83,7 @@ def main() -> None:
         if len(curve) % 25 == 0:
             share = {k[5:-6]: round(v, 2) for k, v in metrics.items() if k.endswith("_share")}
             print(f"{trainer.step:8d} {minutes:5.1f} min {metrics['time/fps']:6.0f}/s {mean:7.2f} {share}", flush=True)
-        due = not evaluations or trainer.step >= evaluations[-1]["steps"] + AGAIN
+        due = not evaluations or trainer.step >= evaluations[-1]["steps"] + RETRY_STEPS
         return False if mean >= arguments.goal and due and evaluate() else None
 
     agent.learn(callbacks=[watch], run=arguments.run)

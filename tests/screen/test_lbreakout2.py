@@ -98,16 +98,15 @@ def ball(env):
 
 
 def test_paused_game_stands_still(env):
-    def stands_still():
-        first = env._session.look().frame.pixels
-        time.sleep(0.2)
-        return (env._session.look().frame.pixels == first).all()
-
     env.reset()
     env.step(LEFT)
     env.pause()
-    wait_until(stands_still)
+    assert env.session.paused
+    first = env.session.look().frame.pixels
+    time.sleep(0.2)
+    assert (env.session.look().frame.pixels == first).all()
     env.resume()
+    assert not env.session.paused
     wait_until(lambda: not env.step(RIGHT)[4]["duplicate"])
 
 
@@ -116,7 +115,7 @@ def test_ball_goes_on_from_where_it_was_when_the_game_was_paused(env):
     env.reset()
     deadline = time.monotonic() + 60
     before = now = None
-    while before is None or now is None or not before[0] < now[0] < 60:  # it comes down, and is not yet at the paddle
+    while before is None or now is None or not 8 < before[0] < now[0] < 60:  # it comes down from the bricks
         assert time.monotonic() < deadline, "the ball never came down"
         if env.step(NOTHING)[2]:
             env.reset()
@@ -127,7 +126,7 @@ def test_ball_goes_on_from_where_it_was_when_the_game_was_paused(env):
     assert env.step(NOTHING)[4]["transition"]
     after = ball(env)
     assert after is not None, "it flew past the paddle"
-    assert abs(after - now).max() < 2.5 * abs(now - before).max()
+    assert abs(after - now).max() < 3 * abs(now - before).max()
 
 
 def test_set_gid_game_is_gone_two_seconds_after_the_trainer_was_killed():

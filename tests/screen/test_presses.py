@@ -10,10 +10,18 @@ NAMES = ["a", "Left", "Alt_L", "F4", "Control_L", "Delete", "button1"]
 
 
 class Refusing(DryRunDevice):
-    refuse = False
+    """Refuses if told to; what it was asked for is done at ``slow`` nanoseconds, when `sync` returns."""
+
+    refuse, now, slow = False, 0, 0
 
     def press(self, contact):
         return not self.refuse and super().press(contact)
+
+    def sync(self):
+        self.now = self.slow
+
+    def clock(self):
+        return self.now
 
 
 @pytest.fixture
@@ -23,7 +31,7 @@ def device():
 
 @pytest.fixture
 def presses(device):
-    return Presses(device, {name: key(name, 10 + i) for i, name in enumerate(NAMES)})
+    return Presses(device, {name: key(name, 10 + i) for i, name in enumerate(NAMES)}, device.clock)
 
 
 def key(name, code=9):
@@ -95,8 +103,8 @@ def test_release_all_forgets_what_waits(presses):
     assert presses.held() == []
 
 
-def test_tap_lasts_its_minimum_from_when_the_press_was_done(device):
-    presses = Presses(device, {"a": key("a")}, clock=lambda: 7)
+def test_tap_lasts_its_minimum_from_when_the_press_was_done(presses, device):
+    device.slow = 7
     presses.tap("a", 3)
     assert presses.advance(3) == TAP_NS + 7
     assert presses.advance(TAP_NS + 6) == TAP_NS + 7
@@ -105,21 +113,27 @@ def test_tap_lasts_its_minimum_from_when_the_press_was_done(device):
     assert presses.held() == []
 
 
-def test_tap_that_waited_lasts_its_minimum_from_when_the_press_was_done(device):
-    times = iter([0, GAP_NS + TAP_NS + 5])
-    presses = Presses(device, {"a": key("a")}, clock=lambda: next(times))
+def test_tap_that_waited_lasts_its_minimum_from_when_the_press_was_done(presses, device):
     presses.tap("a", 0)
     presses.tap("a", 1, stale=10 * TAP_NS)
     assert presses.advance(TAP_NS) == TAP_NS + GAP_NS
+    device.slow = TAP_NS + GAP_NS + 5
     assert presses.advance(TAP_NS + GAP_NS) == 2 * TAP_NS + GAP_NS + 5
 
 
-def test_release_in_the_step_of_the_press_waits_the_minimum_from_when_it_was_done(device):
-    presses = Presses(device, {"a": key("a")}, clock=lambda: 7)
+def test_release_in_the_step_of_the_press_waits_the_minimum_from_when_it_was_done(presses, device):
+    device.slow = 7
     presses.hold("a", 3)
     presses.release("a", 3)
     assert presses.advance(TAP_NS + 6) == TAP_NS + 7
     assert presses.held() == ["a"]
+
+
+def test_press_known_to_be_done_is_not_asked_for_again(presses, device):
+    device.now, device.slow = 7, 1000
+    presses.tap("a", 3)
+    presses.settle()
+    assert presses.advance(8) == TAP_NS + 7
 
 
 def test_refused_press_is_counted_and_not_held(presses, device):

@@ -219,7 +219,7 @@ class ScreenGameEnv(gym.Env[NDArray[np.uint8], NDArray[np.int64]], EzPickle):
         A pause key is pressed only while the game has the focus; without it the game plays on.
         """
         if self._session is not None and self._playing and self.profile.pause.how != "none":
-            self._session.pause(self.profile.pause.key or None)
+            self._session.pause()
         elif self._session is not None and self._playing:
             self._session.input.release_all()
 
@@ -227,7 +227,7 @@ class ScreenGameEnv(gym.Env[NDArray[np.uint8], NDArray[np.int64]], EzPickle):
         """End `pause`; the time in between counts as no missed deadline."""
         if self._session is not None and self._playing:
             was_paused = self._session.paused
-            self._session.resume(self.profile.pause.key or None)
+            self._session.resume()
             if was_paused:
                 self._resumed_ns = time.monotonic_ns()  # no time has passed in the game
             self._clock.start()
@@ -283,13 +283,13 @@ class ScreenGameEnv(gym.Env[NDArray[np.uint8], NDArray[np.int64]], EzPickle):
                 self.profile, self.action_map.names, display=self.display, armed=self.armed, timeout=self.timeout
             )
         else:
-            pause_key = self.profile.pause.key or None
-            self._session.resume(pause_key)
             self._session.input.release_all()
+            if self.profile.pause.how == "stop":
+                self._session.resume()  # stopped, it could not be given its size and the focus
             self._session.focus()
-            self._session.resume(pause_key)  # the key may have been refused before
+            self._session.resume()
             if self._session.paused:
-                raise InputError(f"The pause key {pause_key!r} cannot be pressed, so the game stays paused.")
+                raise InputError(f"The game stays paused, whatever its pause key {self.profile.pause.key!r}.")
         runner = ScriptRunner(self._session, self.episode)
         if self._fresh:
             runner.run(self.profile.start, "start")

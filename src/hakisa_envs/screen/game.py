@@ -210,10 +210,13 @@ class Pause:
     Attributes:
         how: ``"stop"`` stops the game's processes, ``"key"`` presses ``key``, ``"none"`` lets it play on.
         key: The game's own pause key; pressed again to go on.
+        until: What holds while the game is paused. It is then pressed again where the game has not heard it, and a
+            game that does not pause plays on; without it, that the key was pressed is all that is known.
     """
 
     how: Literal["stop", "key", "none"] = "none"
     key: str = ""
+    until: Condition | None = None
 
 
 @dataclass(frozen=True)

@@ -118,12 +118,13 @@ def _check(profile: GameProfile, builder: TableBuilder) -> None:
     if profile.probe is not None:
         known(profile.probe.reading, "probe.reading", names, "reading")
     scripts = [(f"{key}[{i}]", s) for key in ("start", "reset") for i, s in enumerate(getattr(profile, key))]
+    conditions = [("pause", profile.pause.until)]
     for where, entry in [*scripts, *((f"end[{i}]", end) for i, end in enumerate(profile.ends))]:
         known(entry.episode, f"{where}.episode", profile.episodes, "sort of episode")
-        conditions = [entry.when] if isinstance(entry, parts.End) else [entry.when, entry.until]
-        for condition in filter(None, conditions):
-            for term in condition.terms:
-                known(term.name, f"{where}: {condition.text!r}: {term.name}", names, "reading")
+        conditions += [(where, entry.when)] + ([] if isinstance(entry, parts.End) else [(where, entry.until)])
+    for where, condition in conditions:
+        for term in condition.terms if condition is not None else ():
+            known(term.name, f"{where}: {condition.text!r}: {term.name}", names, "reading")
     for where, step in scripts:
         if (step.do == "press") != bool(step.key) or (step.do == "click") != (step.place is not None):
             raise builder.error(where, None, "must have a key to press or a place to click, as its do says", "")
@@ -203,5 +204,7 @@ def _check_numbers(profile: GameProfile, builder: TableBuilder) -> None:
                 raise builder.error(f"{name}[{i}].place", list(step.place), rule, "")
     if (profile.pause.how == "key") != bool(profile.pause.key):
         raise builder.error("pause.key", profile.pause.key, 'must be given with how = "key", and only then', "")
+    if profile.pause.until is not None and not profile.pause.key:
+        raise builder.error("pause.until", profile.pause.until.text, 'is for how = "key" only', "")
     if profile.pause.how == "stop" and not profile.launch.command:
         raise builder.error("pause.how", "stop", "needs a game that the env launches itself", "")

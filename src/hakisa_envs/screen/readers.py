@@ -149,11 +149,8 @@ class Bar:
 
     def read(self, pixels: Pixels) -> float | None:
         """The share that is filled."""
-        cv2 = import_extra("cv2", extra="screen", needed_by="a live game")
         mask = in_range(self.region.of(pixels), self.low, self.high)
-        across = 0 if self.grows in ("right", "left") else 1
-        filled = cv2.reduce(mask.view(np.uint8), across, cv2.REDUCE_SUM, dtype=cv2.CV_32S)  # 10 times mean()'s speed
-        lines = 2 * filled.ravel() > mask.shape[across]
+        lines = mask.mean(axis=0 if self.grows in ("right", "left") else 1) > 0.5
         if self.grows in ("left", "up"):
             lines = lines[::-1]
         return float(np.argmin(lines) / len(lines)) if not lines.all() else 1.0

@@ -25,6 +25,7 @@ from hakisa_envs.screen.window import WindowFinder, WindowState
 from hakisa_envs.screen.xthread import XThread
 
 PING_S = 2.0  # a game that does not answer for so long hangs
+PAUSE_S, PAUSE_AGAIN_S = 1.0, 0.25  # until a pause is given up, and between presses of a key that was not heard
 PAUSE_TAP_S = TAP_NS / 1e9 + 0.5  # in which the pause key is pressed, for its minimum hold
 
 
@@ -162,26 +163,38 @@ class Session:
         stopped = processes().get(pid, (0, 0, ""))[2] == "T"
         return not stopped and self._thread.call(lambda: self._finder.answers(PING_S), PING_S + self.timeout)
 
-    def pause(self, key: str | None) -> None:
-        """Let go of everything; then stop the game's processes, or press its pause key if that can be pressed."""
+    def pause(self) -> None:
+        """Let go of everything; then pause the game as its profile says, if that can be done."""
         self.input.release_all()
-        if self.paused:
-            return
-        if key is not None:
-            self.paused = self._toggle(key)
-        elif self._game is not None:
+        if self.profile.pause.how == "key":
+            self.paused = self.paused or self._turn(True)
+        elif self.profile.pause.how == "stop" and self._game is not None and not self.paused:
             self._game.pause()
             self.paused = True
 
-    def resume(self, key: str | None) -> None:
+    def resume(self) -> None:
         """End `pause`, unless the pause key cannot be pressed: then the game stays paused."""
-        if not self.paused:
-            return
-        if key is not None:
-            self.paused = not self._toggle(key)
-        elif self._game is not None:
+        if self.profile.pause.how == "key" and (self.paused or self.profile.pause.until is not None):
+            self.paused = not self._turn(False)  # if it can be seen, also one that heard the key too late
+        elif self.paused and self._game is not None:
             self._game.resume()
             self.paused = False
+
+    def _turn(self, paused: bool) -> bool:
+        """Press the pause key until the game is ``paused``, or is not; True if it came to that."""
+        key, until = self.profile.pause.key, self.profile.pause.until
+        if until is None:
+            return self._toggle(key)
+        deadline, again = time.monotonic() + PAUSE_S, 0.0
+        while until.holds(self.read(self.look())) != paused:
+            if time.monotonic() > deadline:
+                return False
+            if time.monotonic() > again:
+                if not self._toggle(key):
+                    return False
+                again = time.monotonic() + PAUSE_AGAIN_S
+            time.sleep(0.002)
+        return True
 
     def _toggle(self, key: str) -> bool:
         """Tap the pause key; True if it was pressed. A tap that was refused must not count: it would turn all round."""

@@ -120,7 +120,7 @@ class WindowFinder:
                 self._visible = event.state == x.VisibilityUnobscured
             elif event.type in (x.MapNotify, x.UnmapNotify) and event.window == self._window:
                 self._mapped = event.type == x.MapNotify
-            elif event.type == x.ConfigureNotify and event.window == self._window:
+            elif event.type == x.ConfigureNotify and event.window == self._window and not event.send_event:
                 self._size = event.width, event.height
             elif event.type == x.ConfigureNotify and event.window == self._connection.screen().root:
                 self._screen = event.width, event.height  # monitors came, went or changed their mode

@@ -98,7 +98,7 @@ class Presses:
 
     def advance(self, now: int) -> int | None:
         """End the taps that are over, begin those that waited; return when to look again, None if never."""
-        self._settle()
+        self._confirm()
         for state in self._states.values():
             if state.down and state.until is not None and state.until <= now:
                 self._release(state, now)
@@ -109,16 +109,13 @@ class Presses:
                     self.counts.dropped += 1
                 elif self._press(state, now):
                     state.until = state.pressed_at + hold
-        self._settle()
+        self._confirm()
         times = [state.until for state in self._states.values() if state.down and state.until is not None]
         times += [state.ready_at for state in self._states.values() if not state.down and state.waiting is not None]
         return min(times, default=None)
 
-    def _settle(self) -> None:
-        """Count the holds of what was pressed from when it is done; here, as whoever asked need not wait for it."""
-        if not self._sent:
-            return
-        self.device.sync()
+    def settle(self) -> None:
+        """All that was pressed is done by now: its minimum hold counts from here."""
         now = self.clock()
         for state in self._sent:
             late = max(0, now - state.pressed_at)
@@ -126,6 +123,11 @@ class Presses:
             if state.until is not None:
                 state.until += late
         self._sent.clear()
+
+    def _confirm(self) -> None:
+        if self._sent:
+            self.device.sync()
+            self.settle()
 
     def _press(self, state: _State, now: int) -> bool:
         down = [other.contact for other in self._states.values() if other.down]

@@ -104,10 +104,9 @@ class InputServer:
                 self.next_look = now + FOCUS_POLL_NS
                 if any(name not in BUTTONS for name in held) and not self.device.focused():
                     self.release_all("focus lost", now)
+        self.watch(now)  # first: a tap that waits is not for a window that has lost the focus meanwhile
         due = self.presses.advance(now)
-        # Last of all: what is read above, together with an answer, wakes no select() any more.
-        if self.device.watch() and self.guard:
-            self.release_all("focus lost", now)
+        self.watch(now)  # last: what is read above, together with an answer, wakes no select() any more
         times = [] if due is None else [due]
         if self.guard and self.presses.held():
             times += [self.lease, self.next_look]
@@ -123,6 +122,11 @@ class InputServer:
                 self.answer(json.loads(data))
             else:
                 self.running = False
+
+    def watch(self, now: int) -> None:
+        """Let go of everything if the window has lost the focus since the last look."""
+        if self.device.watch() and self.guard:
+            self.release_all("focus lost", now)
 
     def release_all(self, why: str, now: int) -> None:
         """Let go of everything; the next report says why if anything was down."""
@@ -146,10 +150,12 @@ class InputServer:
         elif operation == "target":
             self.release_all("new window", now)
             self.device.set_target(request["window"])
+        focused = self.device.focused()  # an answer of the X server, by which it has done all that was pressed
+        self.presses.settle()
         report = {
             "t_ns": now,
             "held": self.presses.held(),
-            "focused": self.device.focused(),
+            "focused": focused,
             "killed": self.killed,
             "released": self.released,
             **asdict(self.presses.counts),
