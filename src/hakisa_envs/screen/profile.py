@@ -123,7 +123,9 @@ def _check(profile: GameProfile, builder: TableBuilder) -> None:
         known(entry.episode, f"{where}.episode", profile.episodes, "sort of episode")
         conditions += [(where, entry.when)] + ([] if isinstance(entry, parts.End) else [(where, entry.until)])
     for where, condition in conditions:
-        for term in condition.terms if condition is not None else ():
+        if condition is None:
+            continue
+        for term in condition.terms:
             known(term.name, f"{where}: {condition.text!r}: {term.name}", names, "reading")
     for where, step in scripts:
         if (step.do == "press") != bool(step.key) or (step.do == "click") != (step.place is not None):
