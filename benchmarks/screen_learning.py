@@ -252,12 +252,12 @@ def draw(path: Path, points: Sequence[tuple[int, float, float]], levels: Mapping
     if points:
         _, minutes, scores = zip(*points, strict=True)
         axes.plot(minutes, scores, label="PPO while it learns, mean of 100 lives")
+        axes.legend(frameon=False, loc="upper left")
     for name, level in levels.items():
         axes.axhline(level, color="grey", linewidth=0.8, linestyle=":")
         axes.annotate(name, (1, level), xycoords=("axes fraction", "data"), ha="right", va="bottom", fontsize=8)
     axes.set(xlabel="minutes of live play", ylabel="points per life", title="LBreakout2, live", ylim=(0, None))
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False, loc="upper left")
     figure.savefig(path)
 
 
