@@ -97,13 +97,13 @@ def test_the_same_seed_gives_the_same_weights_and_a_copy_of_the_state_goes_on_al
     assert_same(third.learner.state(), first.learner.state())
 
 
-def test_without_a_compiler_it_runs_eagerly_and_says_so(monkeypatch, caplog):
+def test_without_a_compiler_it_runs_eagerly_and_says_so(caplog):
     import torch._inductor.config
 
-    monkeypatch.setattr(torch._inductor.config, "force_disable_caches", True)  # or it needs no compiler
-    monkeypatch.setattr(torch._inductor.config.cpp, "cxx", ("no-such-compiler",))
+    # With its caches it would need no compiler. Its own patch: what monkeypatch puts back is gone for later tests.
+    broken = torch._inductor.config.patch({"force_disable_caches": True, "cpp.cxx": ("no-such-compiler",)})
     plain, compiled = both("discrete, the last minibatch smaller")
-    with caplog.at_level(logging.WARNING):
+    with broken, caplog.at_level(logging.WARNING):
         for _ in range(2):
             expected, found = plain.step(), compiled.step()
     assert_same(found, expected)
