@@ -113,17 +113,29 @@ ACROBOT = {
 }
 
 # A mutation changes about five weights of the linear policy by far more than they began with: each may give a key or a
-# cell its place. Many candidates, since most of what helps in one place harms in another that few games show.
+# cell its place. Many individuals and one parent: most of what helps in one place harms in another that few games show.
 GA_PRESS = {
-    "total_steps": 20_000_000,
+    "total_steps": 40_000_000,
     "num_envs": 256,
     "population": 256,
-    "parents": 2,
-    "episodes": 8,
-    "candidates": 15,
-    "validation_episodes": 16,
-    "mutation_scale": 20.0,
+    "parents": 1,
+    "episodes": 4,
+    "candidates": 8,
+    "validation_episodes": 12,
+    "mutation_scale": 40.0,
     "mutation_share": 0.003,
+}
+
+# A round's reward does not depend on earlier actions.
+DQN_PRESS = {
+    "total_steps": 50_000,
+    "num_envs": 32,
+    "train_every": 64,
+    "gradient_steps": 32,
+    "batch_size": 256,
+    "gamma": 0.0,
+    "n_step": 1,
+    "epsilon_fraction": 0.3,
 }
 
 LUNAR_DQN = {
@@ -149,6 +161,7 @@ TASKS = {
     "lunarlander": Task("LunarLander-v3", "ppo", 242, LUNAR),
     "ga_cartpole": Task("CartPole-v1", "ga", 500, {"total_steps": 100_000}),
     "ga_press": Task("Hakisa/Press-v0", "ga", 0.98 * 32, GA_PRESS),
+    "dqn_press": Task("Hakisa/Press-v0", "dqn", 0.98 * 32, DQN_PRESS),
     "dqn_cartpole": Task("CartPole-v1", "dqn", 500, {"total_steps": 50_000}),
     "pqn_cartpole": Task("CartPole-v1", "pqn", 495, {"total_steps": 300_000}),
     "dqn_lunarlander": Task("LunarLander-v3", "dqn", 180, LUNAR_DQN),
