@@ -213,6 +213,8 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=2, help="seeds played at the same time, one thread each")
     parser.add_argument("--name", help="of the result file; default: the tasks")
     arguments = parser.parse_args()
+    if len({(TASKS[name].config["total_steps"], TASKS[name].goal) for name in arguments.tasks}) > 1:
+        parser.error("tasks of one picture need one goal and one number of steps; give the others a run of their own")
 
     figures: dict[str, Any] = {}
     jobs = [(task, seed) for task in arguments.tasks for seed in range(1, arguments.seeds + 1)]
