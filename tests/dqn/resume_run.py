@@ -36,8 +36,23 @@ CONFIGS = {
         hidden_sizes=(16,),
         learning_rate_schedule="linear",
     ),
+    # Played by another thread while it learns.
+    "dqn-beside": DQNConfig(
+        total_steps=TOTAL,
+        num_envs=4,
+        buffer_size=600,
+        learning_starts=100,
+        train_every=16,
+        gradient_steps=1,
+        hidden_sizes=(16,),
+        network="mlp",
+        epsilon_fraction=0.5,
+    ),
     "pqn": PQNConfig(total_steps=TOTAL, num_envs=4, n_steps=32, hidden_sizes=(16,)),
 }
+
+
+PONG = {"frame_size": 16, "frame_stack": 2, "frame_skip": 16, "max_episode_steps": 45, "num_threads": 2}
 
 
 def leaves(value):
@@ -61,9 +76,16 @@ def play(name, folder, stop):
     """Begins the run, or goes on with it, up to env step ``stop``; returns the step and the hash of all state."""
     cls, folder = PQN if name == "pqn" else DQN, Path(folder)
     begun = folder.exists()
-    agent = cls.load(folder) if begun else cls("CartPole-v1", CONFIGS[name], seed=3)
+    beside = name == "dqn-beside"
+    where = {"env_options": PONG, "threads": 2} if beside else {}
+    agent = (
+        cls.load(folder)
+        if begun
+        else cls("Hakisa/Pong-v0" if beside else "CartPole-v1", CONFIGS[name], seed=3, **where)
+    )
     agent.learn(TOTAL, run=None if begun else folder, callbacks=[lambda trainer, _: trainer.step < stop])
     trainer = agent._trainer
+    assert (getattr(trainer.collector, "_actor", None) is not None) == beside
     ring = trainer.buffer.state(agent.learner.remembered)
     state = {"learner": agent.learner.state(), "ring": ring, "statistics": trainer.statistics.state()}
     return trainer.step, hashlib.sha256(b"|".join(leaves(state))).hexdigest()

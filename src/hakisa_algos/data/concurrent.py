@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
+import contextlib
+import copy
+import itertools
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from queue import SimpleQueue
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
 from gymnasium.vector import VectorEnv
-from torch import Tensor
+from torch import Tensor, nn
 
-from hakisa_algos.data.collect import Collector, Need, episode_seed, transitions
+from hakisa_algos.data.collect import Collector, Need, Rows, episode_seed, transitions
 from hakisa_algos.data.rollout import RolloutBuffer
 from hakisa_algos.data.vectorize import ResetMode, reset_columns, reset_mode
 from hakisa_algos.policy.observations import RawObservation, map_observation, to_tensors
 from hakisa_algos.policy.policy import Decision, Policy, Seated
 from hakisa_algos.policy.precision import torch_threads, weights_cast_once
+
+T = TypeVar("T")
 
 # Fewer rows are not worth a thread.
 _FEWEST_ROWS = 8
@@ -83,7 +88,8 @@ class ConcurrentCollector(Collector):
     A thread acts for its columns in one torch thread, steps them, and goes on without waiting for the others, so no
     core idles while another acts or steps. Rows reach the buffer whole and in order; all of a collection are of one
     version of the policy, and between collections no thread runs. It plays like a :class:`Collector`, all columns in
-    one thread, where torch has one thread, and where fewer than eight rows, or episodes, are asked for.
+    one thread, where torch has one thread, and where fewer than eight rows, or episodes, are asked for. Or all columns
+    play in one thread while the learner learns: see :meth:`collect_beside`.
 
     Each collection gives every group a generator with a seed drawn from :attr:`generator`, so the actions do not depend
     on which thread is faster. The first row is acted before threads start: what a policy makes at its first call after
@@ -94,13 +100,46 @@ class ConcurrentCollector(Collector):
     """
 
     _lost = False
+    _actor: nn.Module | None = None
 
     def collect(self, need: Need) -> None:
         """See :meth:`Collector.collect`."""
-        if self._lost:
-            self._begin_anew()
-            self._lost = False
+        self._begin_where_lost()
         super().collect(need)
+
+    @property
+    def plays_beside(self) -> bool:
+        """Whether :meth:`collect_beside` is of use: torch has a thread to spare, and the policy can be copied."""
+        return torch.get_num_threads() > 1 and isinstance(self.policy, nn.Module)
+
+    def collect_beside(self, rows: Rows, work: Callable[[], T]) -> T:
+        """Plays ``rows`` in another thread while ``work`` runs in this one, and then writes them into the buffer.
+
+        A copy of the policy plays, as it was when this began, so what is played does not depend on how ``work`` changes
+        the policy, nor when.
+
+        Args:
+            rows: how many.
+            work: may read the buffer and change the policy; it has all torch threads but one.
+
+        Returns:
+            What ``work`` returned.
+        """
+        self._begin_where_lost()
+        if self.observation is None:
+            self._reset_all()
+        version = self.policy.version
+        with torch_threads(torch.get_num_threads() - 1):
+            seed = int(torch.randint(2**62, (), generator=self.generator))
+            everyone = slice(0, self.envs.num_envs)
+            player = self._parts(self._copied_policy(), self.envs, everyone, rows.n, seed)
+            # It first says that it has acted, by None, which is nothing to wait for here.
+            with self._threads([itertools.islice(player, 1, None)], rows.n) as (worker,):
+                result = work()
+                for _ in range(rows.n):
+                    self._commit([worker.take()], version)
+        self._trim_log()
+        return result
 
     def _play(self, rows: int) -> None:
         if rows < _FEWEST_ROWS or torch.get_num_threads() == 1:
@@ -111,31 +150,51 @@ class ConcurrentCollector(Collector):
         with torch_threads(1):
             players, start = [], 0
             for group, seed in zip(groups, seeds, strict=True):
-                players.append(self._parts(group, slice(start, start + group.num_envs), rows, seed))
+                players.append(self._parts(self.policy, group, slice(start, start + group.num_envs), rows, seed))
                 start += group.num_envs
             for player in players:
                 next(player)
             first, *others = players
-            workers = [_Worker(player) for player in others]
-            try:
+            with self._threads(others, _LEAD) as workers:
                 for part in first:
                     assert part
-                    self._commit([part, *(worker.take() for worker in workers)])
-            except BaseException:
-                self._lost = True
-                raise
-            finally:
-                for worker in workers:
-                    worker.stop()
+                    self._commit([part, *(worker.take() for worker in workers)], self.policy.version)
 
-    def _parts(self, envs: VectorEnv[Any, Any, Any], columns: slice, rows: int, seed: int) -> Iterator[_Part | None]:
+    def _begin_where_lost(self) -> None:
+        if self._lost:
+            self._begin_anew()
+            self._lost = False
+
+    def _copied_policy(self) -> Policy:
+        assert isinstance(self.policy, nn.Module)
+        if self._actor is None:
+            self._actor = copy.deepcopy(self.policy)
+        self._actor.load_state_dict(self.policy.state_dict())
+        return self._actor  # type: ignore[return-value]
+
+    @contextlib.contextmanager
+    def _threads(self, players: Sequence[Iterator[_Part | None]], lead: int) -> Iterator[list[_Worker]]:
+        """A thread for each of ``players`` while entered."""
+        workers = [_Worker(player, lead) for player in players]
+        try:
+            yield workers
+        except BaseException:
+            self._lost = True
+            raise
+        finally:
+            for worker in workers:
+                worker.stop()
+
+    def _parts(
+        self, policy: Policy, envs: VectorEnv[Any, Any, Any], columns: slice, rows: int, seed: int
+    ) -> Iterator[_Part | None]:
         """None, once the first actions are there, then the rows of a group; it changes nothing but ``envs``."""
         generator = torch.Generator().manual_seed(seed)
         episode = self._episode[columns].copy()
         observation = map_observation(lambda x: x[columns], self.observation)
 
         def act() -> tuple[Decision, np.ndarray]:
-            decision = self.policy.act(to_tensors(observation, self.device), {}, self.explore, generator)
+            decision = policy.act(to_tensors(observation, self.device), {}, self.explore, generator)
             return decision, decision.action.numpy()
 
         began = time.perf_counter_ns()
@@ -162,7 +221,7 @@ class ConcurrentCollector(Collector):
                 began = time.perf_counter_ns()
                 raw, _ = reset_columns(envs, done, [seeds.get(column) for column in range(len(done))])
                 in_env += time.perf_counter_ns() - began
-            observation = self.policy.observation.encode(raw)
+            observation = policy.observation.encode(raw)
             yield _Part(
                 action,
                 reward,
@@ -177,7 +236,7 @@ class ConcurrentCollector(Collector):
                 in_env,
             )
 
-    def _commit(self, parts: Sequence[_Part]) -> None:
+    def _commit(self, parts: Sequence[_Part], version: int) -> None:
         action, terminated, truncated = (_joined(parts, name) for name in ("action", "terminated", "truncated"))
         extras = {name: torch.cat([part.extras[name] for part in parts]) for name in parts[0].extras}
         final = {column: seen for part in parts for column, seen in part.final.items()}
@@ -187,7 +246,7 @@ class ConcurrentCollector(Collector):
             terminated,
             truncated,
             _joined(parts, "valid"),
-            self.policy.version,
+            version,
             extras,
             final,
         )
@@ -207,15 +266,16 @@ class ConcurrentCollector(Collector):
 class _Worker(threading.Thread):
     """Takes parts from where they are made, in a thread of its own, at most so many ahead of who wants them."""
 
-    def __init__(self, parts: Iterator[_Part | None]) -> None:
+    def __init__(self, parts: Iterator[_Part | None], lead: int) -> None:
         super().__init__(name="hakisa collector", daemon=True)
         self._parts = parts
         self._made: SimpleQueue[Any] = SimpleQueue()
-        self._room = threading.Semaphore(_LEAD)
+        self._room = threading.Semaphore(lead)
         self._stopped = False
         self.start()
 
     def run(self) -> None:
+        torch.set_num_threads(1)  # of this thread
         try:
             with weights_cast_once(torch.device("cpu")):
                 for part in self._parts:

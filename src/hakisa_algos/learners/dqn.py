@@ -138,6 +138,7 @@ class DQN:
     """See :class:`hakisa_algos.learners.learner.Learner`."""
 
     config_class: ClassVar[type] = DQNConfig
+    learns_beside: ClassVar[bool] = True
 
     def __init__(
         self,

@@ -22,6 +22,10 @@ class Learner(Protocol):
     buffer, make_envs)``: it returns what then collects, with the face of
     :class:`hakisa_algos.data.collect.Collector`; ``need`` is whatever that one takes.
 
+    One whose ``need`` is :class:`hakisa_algos.data.collect.Rows`, and that may learn from older rows while they are
+    played, says so by ``learns_beside = True``. Where the collector can, its ``update`` then runs beside the
+    collection: the buffer does not change meanwhile, and the actions are those of the policy before that update.
+
     A class that has these members is an algorithm: registered under a name (see
     :mod:`hakisa_algos.learners.registry`) it works in ``Agent``, the command line and the benchmarks.
 

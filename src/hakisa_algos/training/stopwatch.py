@@ -42,9 +42,10 @@ class Stopwatch:
     def metrics(self, steps: int) -> dict[str, float]:
         """Shares of the time so far, and the pace.
 
-        Where several threads act and step at once, ``env`` and ``act`` are their means. The bound takes the envs' time
-        as it was measured and the forward of all columns in all threads, as a loop that does one after the other would
-        run it at best; against that, threads that each have a core of their own may come out above 1.
+        Where several threads act and step at once, ``env`` and ``act`` are their means; where the learner learns
+        meanwhile, they and ``update`` lie beside each other. The bound takes the envs' time as it was measured and the
+        forward of all columns in all threads, as a loop that does one after the other would run it at best; against
+        that, threads that each have a core of their own may come out above 1.
 
         Args:
             steps: env steps since the start, all envs together.

@@ -12,9 +12,9 @@ import numpy as np
 import torch
 from gymnasium.vector import VectorEnv
 
-from hakisa_algos.data.collect import Collector
+from hakisa_algos.data.collect import Collector, Rows
 from hakisa_algos.data.columns import FrameStack
-from hakisa_algos.data.concurrent import make_collector
+from hakisa_algos.data.concurrent import ConcurrentCollector, make_collector
 from hakisa_algos.data.rollout import RolloutBuffer
 from hakisa_algos.errors import BudgetSpent, ConfigError, NonFiniteError
 from hakisa_algos.learners.learner import Learner
@@ -167,12 +167,14 @@ class Trainer:
 
     def _loop(self, signals: StopSignals) -> None:
         watch, first = Stopwatch(self.learner, self.collector, self.envs.num_envs), self.step
+        beside = self._beside()
         while self.step < self.learner.config.total_steps and not self.stopped_by:
             before = self.step
-            self.collector.collect(self.learner.need)
+            if beside is None:
+                self.collector.collect(self.learner.need)
             self.collector.pause()  # until the next collection: a game in real time must not run on unattended
             try:
-                metrics = self._learn(watch) | watch.metrics(self.step - first)
+                metrics = self._learn(watch, beside) | watch.metrics(self.step - first)
                 if self._passed(before, self.evaluate_every):
                     metrics |= self._evaluate()
                 self._tell(metrics)
@@ -194,10 +196,26 @@ class Trainer:
         if self._saved != (self.checkpoints, self.step):
             self.save()
 
-    def _learn(self, watch: Stopwatch) -> dict[str, float]:
+    def _beside(self) -> ConcurrentCollector | None:
+        """What plays while the learner learns, where both can."""
+        collector = self.collector
+        if not (isinstance(collector, ConcurrentCollector) and getattr(self.learner, "learns_beside", False)):
+            return None
+        return collector if collector.plays_beside else None
+
+    def _learn(self, watch: Stopwatch, beside: ConcurrentCollector | None) -> dict[str, float]:
+        def update() -> dict[str, float]:
+            return watch.update(lambda: self.learner.update(self.buffer))
+
         try:
-            returns = self._count_episodes()
-            metrics = watch.update(lambda: self.learner.update(self.buffer))
+            if beside is not None:
+                rows = self.learner.need
+                assert isinstance(rows, Rows)
+                metrics = beside.collect_beside(rows, update)
+                returns = self._count_episodes()
+            else:
+                returns = self._count_episodes()
+                metrics = update()
             self.buffer.episodes()
             self._watch(returns, metrics)
         except NonFiniteError as error:
