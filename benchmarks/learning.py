@@ -144,6 +144,7 @@ LUNAR_DQN = {
     "train_every": 64,
     "gradient_steps": 32,
     "batch_size": 128,
+    "n_step": 3,
     "learning_rate": 6.3e-4,
     "epsilon_fraction": 0.12,
     "epsilon_end": 0.05,
