@@ -189,8 +189,8 @@ class DQN:
         """For pictures those of Atari, for vectors the class's defaults.
 
         The latter are RL Zoo's of CartPole, but for 5 steps instead of 1, batches of 128 instead of 64, and a learning
-        rate that falls from 1e-3. In 50,000 steps of it, 1 step and 2.3e-3 reached 500 and lost it again (2 of 2 seeds),
-        and 3 steps and 64 did not hold it on 100 fresh episodes (1 of 5).
+        rate that falls from 1e-3. In 50,000 steps 1 step and 2.3e-3 reached 500 and lost it again (2 of 2 seeds), and 3
+        steps and 64 did not hold it on 100 fresh episodes (1 of 5).
         """
         if not has_pictures(observation_space):
             return DQNConfig()
