@@ -46,7 +46,8 @@ CONFIGS = {
         gradient_steps=1,
         hidden_sizes=(16,),
         network="mlp",
-        epsilon_fraction=0.5,
+        normalize_observation=True,
+        epsilon_fraction=0.1,
     ),
     "pqn": PQNConfig(total_steps=TOTAL, num_envs=4, n_steps=32, hidden_sizes=(16,)),
 }
@@ -77,12 +78,13 @@ def play(name, folder, stop):
     cls, folder = PQN if name == "pqn" else DQN, Path(folder)
     begun = folder.exists()
     beside = name == "dqn-beside"
-    where = {"env_options": PONG, "threads": 2} if beside else {}
-    agent = (
-        cls.load(folder)
-        if begun
-        else cls("Hakisa/Pong-v0" if beside else "CartPole-v1", CONFIGS[name], seed=3, **where)
-    )
+    threads = 2 if beside else None
+    if begun:
+        agent = cls.load(folder, threads=threads)
+    elif beside:
+        agent = cls("Hakisa/Pong-v0", CONFIGS[name], seed=3, threads=threads, env_options=PONG)
+    else:
+        agent = cls("CartPole-v1", CONFIGS[name], seed=3)
     agent.learn(TOTAL, run=None if begun else folder, callbacks=[lambda trainer, _: trainer.step < stop])
     trainer = agent._trainer
     assert (getattr(trainer.collector, "_actor", None) is not None) == beside

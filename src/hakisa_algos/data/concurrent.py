@@ -43,7 +43,7 @@ def make_collector(
 
     It is possible on the CPU, with a policy that carries no state from step to step, in envs that are reset by mask,
     do not run in real time, and have an attribute ``groups``: vector envs that are, one after the other, their columns,
-    that different threads may step, and that do not write over what they have returned.
+    that different threads may step. Neither these nor the whole write over what they have returned.
     """
     # Asked of the env itself: a wrapper, which would hand the attribute on, may change what its env shows.
     groups = vars(envs).get("groups", ())
@@ -119,7 +119,7 @@ class ConcurrentCollector(Collector):
         the policy, nor when.
 
         Args:
-            rows: how many.
+            rows: how many; they are held until ``work`` is done.
             work: may read the buffer and change the policy; it has all torch threads but one.
 
         Returns:
@@ -129,7 +129,7 @@ class ConcurrentCollector(Collector):
         if self.observation is None:
             self._reset_all()
         version = self.policy.version
-        with torch_threads(torch.get_num_threads() - 1):
+        with torch_threads(max(1, torch.get_num_threads() - 1)):
             seed = int(torch.randint(2**62, (), generator=self.generator))
             everyone = slice(0, self.envs.num_envs)
             player = self._parts(self._copied_policy(), self.envs, everyone, rows.n, seed)
@@ -166,10 +166,12 @@ class ConcurrentCollector(Collector):
             self._lost = False
 
     def _copied_policy(self) -> Policy:
-        assert isinstance(self.policy, nn.Module)
+        policy: Any = self.policy
         if self._actor is None:
-            self._actor = copy.deepcopy(self.policy)
-        self._actor.load_state_dict(self.policy.state_dict())
+            self._actor = copy.deepcopy(policy)
+        with torch.no_grad():  # what is derived from the state and not saved with it is copied, too
+            for own, current in zip(_tensors(self._actor), _tensors(policy), strict=True):
+                own.copy_(current)
         return self._actor  # type: ignore[return-value]
 
     @contextlib.contextmanager
@@ -300,6 +302,10 @@ class _Worker(threading.Thread):
         self._stopped = True
         self._room.release()
         self.join()
+
+
+def _tensors(module: nn.Module) -> Iterator[Tensor]:
+    return itertools.chain(module.parameters(), module.buffers())
 
 
 def _joined(parts: Sequence[_Part], name: str) -> np.ndarray:

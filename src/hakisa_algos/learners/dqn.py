@@ -246,7 +246,8 @@ class DQN:
                 "learner.demonstrate(buffer), or set it to 0"
             )
         progress = buffer.steps / config.total_steps
-        if (buffer.rows - buffer.oldest) * self.num_envs < config.learning_starts:
+        readable = buffer.rows - buffer.oldest
+        if not readable or readable * self.num_envs < config.learning_starts:
             return {"rollout/exploration_rate": float(self.policy.epsilon)}
         rate = self.learning_rate_scale * anneal(config.learning_rate, config.learning_rate_schedule, progress)
         for group in self.optimizer.param_groups:

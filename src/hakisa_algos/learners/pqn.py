@@ -131,9 +131,10 @@ class PQN(OnPolicy):
             return PQNConfig()
         return PQNConfig(
             num_envs=16,
-            epochs=2,
+            epochs=3,
             minibatch_size=256,
-            learning_rate=2.5e-4,
+            learning_rate=5e-4,
+            q_lambda=0.85,
             epsilon_end=0.01,
             epsilon_fraction=0.1,
             normalize_observation=True,

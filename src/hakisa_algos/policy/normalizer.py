@@ -45,7 +45,7 @@ class RunningNormalizer(nn.Module):
         # Derived, so not saved; laid out as the batch will be.
         self.register_buffer("_shift", self._laid_out(self.mean), persistent=False)
         self.register_buffer("_scale", self._laid_out(self.var), persistent=False)
-        self.register_load_state_dict_post_hook(lambda module, keys: self._derive())  # type: ignore[no-untyped-call]
+        self.register_load_state_dict_post_hook(lambda module, keys: module._derive())  # type: ignore[no-untyped-call]
         self._derive()
 
     def forward(self, observation: Tensor) -> Tensor:

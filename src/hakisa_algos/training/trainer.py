@@ -242,7 +242,8 @@ class Trainer:
             self.statistics.add(episode.total, episode.length)
         best = self.statistics.best_mean_return
         if self.collapse == "restore" and episodes and self.statistics.mean_return >= best:
-            # Before the update, which may be the fatal one: it is these weights that played those episodes.
+            # Before the update, which may be the fatal one: it is these weights that played those episodes. (Learners
+            # that learn beside are not restored: no KL tells of their collapse.)
             self._best_state = _copied(self.learner.state())
         return [episode.total for episode in episodes]
 
