@@ -101,7 +101,7 @@ def test_a_solved_run_fires_nothing(seed, caplog, monkeypatch):
         return watch(self, returns, metrics)
 
     monkeypatch.setattr(Trainer, "_watch", watched)
-    config = PPOConfig(n_steps=32, minibatch_size=64, learning_rate=5e-3, gamma=0.0)
+    config = PPOConfig(n_steps=32, epochs=4, minibatch_size=64, learning_rate=5e-3, gamma=0.0)
     agent = PPO("Hakisa/Press-v0", config, seed=seed, env_options={"num_keys": 3, "grid_size": 2, "episode_length": 8})
     with caplog.at_level(logging.WARNING):
         agent.learn(16_000)

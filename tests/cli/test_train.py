@@ -148,8 +148,8 @@ def test_a_preset_is_where_the_settings_start_from(capsys):
 def test_help_shows_the_defaults_of_the_env(capsys):
     _, plain = ended(capsys, "ppo", "--help")
     _, pixels = ended(capsys, "ppo", *PIXELS, "--help")
-    assert "(default: 0.00025)" in plain
-    assert "(default: 0.00025)" not in pixels
+    assert "(default: 0.001)" in plain
+    assert "(default: 0.0005)" in pixels
 
 
 @pytest.mark.parametrize(

@@ -201,7 +201,8 @@ def test_the_entropy_coefficient_pulls_towards_the_uniform_policy():
         def step(self, action):
             return np.zeros(1, np.float32), 0.0, False, False, {}
 
-    loop = make_loop(Lever, entropy_coefficient=1.0, learning_rate=1e-2, learning_rate_schedule="constant")
+    steps = {"epochs": 4, "minibatch_size": 256, "learning_rate": 1e-2, "learning_rate_schedule": "constant"}
+    loop = make_loop(Lever, entropy_coefficient=1.0, **steps)
     with torch.no_grad():
         loop.learner.policy.heads.linear.bias.copy_(torch.tensor([2.0, -2.0]))
     entropies = [loop.step()["train/entropy_fraction"] for _ in range(40)]

@@ -39,11 +39,11 @@ class PPOConfig:
     """Envs that are stepped together. More give less correlated batches."""
     n_steps: int = 128
     """Rows per rollout. Longer looks further before it bootstraps, and updates less often."""
-    epochs: int = 4
+    epochs: int = 10
     """Passes over each rollout. More learn more from the same data and move further from it."""
-    minibatch_size: int = 256
+    minibatch_size: int = 64
     """Rows per gradient step. Smaller is noisier and takes more steps."""
-    learning_rate: float = 2.5e-4
+    learning_rate: float = 1e-3
     """Step size. Larger learns faster until it collapses."""
     learning_rate_schedule: Shape = "linear"
     """How the learning rate falls over the run: constant, linear or cosine."""
@@ -111,6 +111,7 @@ FOR_PICTURES = PPOConfig(
     total_steps=1_200_000,
     num_envs=16,
     epochs=3,
+    minibatch_size=256,
     learning_rate=5e-4,
     clip_schedule="linear",
     entropy_coefficient=0.01,
