@@ -118,7 +118,7 @@ ACROBOT = {
 # A mutation changes about five weights of the linear policy by far more than they began with: each may give a key or a
 # cell its place. Many individuals and one parent: most of what helps in one place harms in another that few games show.
 GA_PRESS = {
-    "total_steps": 40_000_000,
+    "total_steps": 100_000_000,
     "num_envs": 256,
     "population": 256,
     "parents": 1,
