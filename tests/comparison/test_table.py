@@ -59,7 +59,7 @@ def test_the_preset_standard_has_the_budgets_of_its_envs():
         "LunarLander-v3": (200_000, 6),
         "Hakisa/Pong-v0": (250_000, 6),
     }
-    assert len(plan.jobs) == 4 * 4 * 4
+    assert len(plan.jobs) == 4 * 4 * 5  # and the random player
     few = _plan(CompareArguments(preset="standard", envs=("Hakisa/Pong-v0",), steps_on=("Hakisa/Pong-v0=9",)))
     assert {job.protocol.steps for job in few.jobs} == {9}
     assert {job.protocol.steps for job in _plan(CompareArguments(preset="standard", steps=7)).jobs} == {7}

@@ -135,7 +135,7 @@ PRESETS = {
     ),
     # Nearly all of its time goes to Pong, where both limits of a run count.
     "standard": Preset(
-        ("ppo", "dqn", "ga"),
+        ("ppo", "dqn", "pqn", "ga"),
         ("CartPole-v1", "Hakisa/Press-v0", "LunarLander-v3", "Hakisa/Pong-v0"),
         4,
         Protocol(
