@@ -11,7 +11,7 @@ parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("--steps", type=int, default=100_000)
 steps = parser.parse_args().steps
 
-config = PPOConfig(total_steps=steps, n_steps=32, epochs=20, learning_rate=1e-3, gamma=0.98, gae_lambda=0.8)
+config = PPOConfig(total_steps=steps, n_steps=32, epochs=20, minibatch_size=256, gamma=0.98, gae_lambda=0.8)
 agent = PPO("CartPole-v1", config, seed=1).learn()
 print("PPO on CartPole:", agent.evaluate(episodes=20))
 
