@@ -161,7 +161,9 @@ def main() -> None:
             figure = compare(generation, columns, arguments.rounds)
             figures[f"{name}, {columns} columns"] = figure
             print(name, columns, {k: v for k, v in figure.items() if k not in ("batched", "one_by_one")}, flush=True)
-    for name, generation in list(generations.items())[1:]:
+    for name, generation in generations.items():
+        if generation.steps is not None:
+            continue  # EvoTorch plays whole episodes
         ours = min(figures[f"{name}, {columns} columns"]["batched"]["seconds"] for columns in COLUMNS)
         for problem in ("GymNE", "VecGymNE"):
             figure = evotorch(problem, generation, arguments.rounds)
