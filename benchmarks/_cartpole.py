@@ -37,9 +37,11 @@ class VectorCartPole(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
     def reset(self, *, seed: Any = None, options: dict[str, Any] | None = None) -> tuple[np.ndarray, dict[str, Any]]:
         """``seed``: one per column; ``options`` may hold ``"reset_mask"``."""
         mask = (options or {}).get("reset_mask", np.ones(self.num_envs, bool))
+        self._state[mask] = 0  # of columns without a seed, whose games do not count
         for column in np.flatnonzero(mask):
-            generator = np.random.Generator(np.random.Philox(seed[column] or 0))
-            self._state[column] = generator.uniform(-0.05, 0.05, 4)
+            if seed[column] is not None:
+                generator = np.random.Generator(np.random.Philox(seed[column]))
+                self._state[column] = generator.uniform(-0.05, 0.05, 4)
         self._age[mask] = 0
         return self._state.astype(np.float32), {}
 

@@ -286,6 +286,7 @@ def test_the_preset_hakisa_is_five_generations_and_their_validations():
         ({"workers": 2}, "workers=2 must be at most tasks, which is 1"),
         ({"mutation_scale": 0.0}, "mutation_scale=0.0 must be greater than 0"),
         ({"mutation_share": 1.5}, r"mutation_share=1.5 must lie in 0\.\.1"),
+        ({"mutation_inputs": 0.0}, r"mutation_inputs=0.0 must be"),
         ({"steps_per_individual": 0}, "steps_per_individual=0 must be greater than 0, or None to do without"),
         ({"population": 2.5}, "population=2.5 must be a whole number"),
     ],

@@ -22,6 +22,10 @@ def genome(parents=4, **options):
     return Genome(GreedyPolicy(SPACE, spaces.Discrete(3), hidden_sizes=(10,), **options), parents)
 
 
+def one_input(size):
+    return np.zeros(size, np.int64)
+
+
 def digest():
     return hashlib.sha256(genome().weights(LINEAGE).astype("<f4").tobytes()).hexdigest()
 
@@ -52,7 +56,7 @@ def test_what_is_kept_changes_nothing(parents):
 
 def test_a_child_of_a_kept_parent_costs_one_mutation(monkeypatch):
     made = []
-    monkeypatch.setattr("hakisa_algos.learners.lineage.noise", lambda m, size: made.append(m) or noise(m, size))
+    monkeypatch.setattr("hakisa_algos.learners.lineage.noise", lambda m, of: made.append(m) or noise(m, of))
     keeping = genome(parents=2)
     keeping.weights(LINEAGE)
     assert made == list(LINEAGE)
@@ -63,20 +67,61 @@ def test_a_child_of_a_kept_parent_costs_one_mutation(monkeypatch):
 
 
 def test_noise_is_normal_enough():
-    drawn = noise(Mutation(1, 5.0), 200_000)
+    drawn = noise(Mutation(1, 5.0), one_input(200_000))
     assert drawn.dtype == np.float32
     assert abs(drawn.mean()) < 0.01
     assert drawn.std() == pytest.approx(1, abs=0.01)
     assert np.mean(np.abs(drawn) < 1) == pytest.approx(0.683, abs=0.02)
     assert np.abs(drawn).max() < 3.47
-    assert not np.array_equal(drawn, noise(Mutation(2, 5.0), 200_000))
+    assert not np.array_equal(drawn, noise(Mutation(2, 5.0), one_input(200_000)))
 
 
 def test_a_share_reaches_so_many_weights_and_leaves_the_others_alone():
-    drawn = noise(Mutation(1, 1.0, 0.1), 100_000)
+    drawn = noise(Mutation(1, 1.0, 0.1), one_input(100_000))
     assert np.mean(drawn != 0) == pytest.approx(0.1, abs=0.005)
-    everything = noise(Mutation(1, 1.0), 100_000)
+    everything = noise(Mutation(1, 1.0), one_input(100_000))
     assert np.array_equal(drawn[drawn != 0], everything[drawn != 0])
+
+
+def test_a_mutation_reaches_all_that_a_network_makes_of_a_few_inputs():
+    inputs, each = 2_000, 50
+    for share in (1.0, 0.2):
+        mutation = Mutation(1, 1.0, share, inputs=0.3)
+        reached = noise(mutation, np.repeat(np.arange(inputs), each)).reshape(inputs, each) != 0
+        hit = reached.any(axis=1)
+        assert hit.mean() == pytest.approx(0.3, abs=0.03)
+        assert reached[hit].mean() == pytest.approx(share, abs=0.02)
+
+
+@pytest.mark.parametrize("share", [1.0, 0.5])
+def test_inputs_are_columns_of_matrices_channels_of_filters_and_all_of_a_vector(share):
+    pictures = spaces.Box(0, 255, (4, 84, 84), np.uint8)
+    policy = GreedyPolicy(pictures, spaces.Discrete(3), network="small", hidden_sizes=(10,))
+    made = Genome(policy, 1)
+    change = made.weights((*birth(1), Mutation(2, 1.0, share, 0.5))) - made.weights(birth(1))
+    start, kinds = 0, set()
+    for parameter in policy.parameters():
+        own = change[start : start + parameter.numel()].reshape(parameter.shape) != 0
+        start += parameter.numel()
+        by_input = np.moveaxis(own, 1, 0).reshape(own.shape[1], -1) if own.ndim > 1 else own[None]
+        hit = by_input.any(axis=1)
+        assert by_input[hit].mean() == pytest.approx(share, abs=0.25) if hit.any() else not own.any()
+        if len(hit) > 8:
+            assert 0.2 < hit.mean() < 0.8
+        kinds.add(own.ndim)
+    assert kinds == {1, 2, 4}
+    assert start == made.size
+
+
+def test_a_replacing_mutation_forgets_what_it_reaches_and_keeps_the_rest():
+    made = genome()
+    small, large = (*birth(1), Mutation(2, 0.1)), (*birth(1), Mutation(2, 50.0))
+    last = Mutation(3, 1.0, 0.5, replaces=True)
+    after_small, after_large = made.weights((*small, last)), made.weights((*large, last))
+    reached = noise(last, one_input(made.size)) != 0
+    assert 0 < reached.sum() < made.size
+    assert np.array_equal(after_small[reached], after_large[reached])
+    assert np.array_equal(after_large[~reached], made.weights(large)[~reached])
 
 
 def test_mutations_are_relative_to_each_layer():
@@ -118,5 +163,5 @@ def test_diversity_counts_mutations_since_the_common_ancestor():
 
 
 def test_lineages_survive_as_arrays():
-    lineages = [LINEAGE, birth(2**63 - 1), (*birth(0), Mutation(1, 1 / 3, 2 / 3))]
+    lineages = [LINEAGE, birth(2**63 - 1), (*birth(0), Mutation(1, 1 / 3, 2 / 3, 1 / 7, True))]
     assert from_arrays(to_arrays(lineages)) == lineages

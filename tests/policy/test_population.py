@@ -51,9 +51,10 @@ def test_every_game_is_played_once_by_its_player_on_its_seed(n):
         assert len(real) == rows
 
 
-def test_the_action_is_that_of_the_individual_in_the_seat():
+@pytest.mark.parametrize("n", [3, 20])  # with 20, most seats are empty
+def test_the_action_is_that_of_the_individual_in_the_seat(n):
     players = [2, 0, 1, 2, 1, 0, 0, 1]
-    _, _, columns = played(players)
+    _, _, columns = played(players, n=n)
     for column in columns:
         games = [seed // 100 for seed in column.seeds if seed is not None]
         sums = [int(after[3]) for _, _, _, after, terminated, truncated in column.real if terminated or truncated]

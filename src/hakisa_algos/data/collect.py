@@ -225,10 +225,13 @@ class Collector:
         self._state = self.policy.begin(torch.from_numpy(mask).to(self.device), self._state)
 
     def _reset(self, mask: np.ndarray, seeded: np.ndarray) -> RawObservation:
-        for column in np.flatnonzero(seeded):
-            self._seed[column] = episode_seed(self.seed, int(column), int(self._episode[column]))
-        self._seeded[seeded] = len(self._actions)
-        seeds = self._seated.seeds(mask, self._state) if self._seated else self._seeds(seeded)
+        if self._seated:
+            seeds = self._seated.seeds(mask, self._state)
+        else:
+            for column in np.flatnonzero(seeded):
+                self._seed[column] = episode_seed(self.seed, int(column), int(self._episode[column]))
+            self._seeded[seeded] = len(self._actions)
+            seeds = self._seeds(seeded)
         began = time.perf_counter_ns()
         raw, infos = reset_columns(self.envs, mask, seeds, self._overlap)
         self.nanoseconds["env"] += time.perf_counter_ns() - began

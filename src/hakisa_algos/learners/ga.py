@@ -63,9 +63,15 @@ class GAConfig:
     mutation_scale_decay: float = 1.0
     """What the scale is multiplied by after each generation. Below 1 the search becomes finer."""
     mutation_share: float = 1.0
-    """Share of the weights that a mutation changes."""
+    """Share of the weights that a mutation changes, among those of the inputs that it reaches."""
     mutation_share_decay: float = 1.0
     """What the share is multiplied by after each generation. Below 1 there are fewer mutations each time."""
+    mutation_inputs: float = 1.0
+    """Share of each layer's inputs that a mutation reaches. Below 1 it changes what a network makes of a few inputs, in
+    several weights at once, and leaves the rest as it was."""
+    mutation_replaces: bool = False
+    """Give the weights that a mutation changes new values, instead of adding to them. They then stay of one size, and
+    an old one is as easily changed as a new one; but a small change becomes impossible."""
     network: str = "auto"
     """auto, mlp, nature or small."""
     hidden_sizes: tuple[int, ...] = ()
@@ -84,13 +90,13 @@ class GAConfig:
             ConfigError: names the field, its value and the rule.
         """
         counts = ("total_steps", "num_envs", "population", "parents", "survivors", "episodes", "validation_episodes")
-        sizes = ("steps_per_individual", "mutation_scale", "mutation_share", "hidden_sizes", "tasks")
+        sizes = ("steps_per_individual", "mutation_scale", "mutation_share", "mutation_inputs", "hidden_sizes", "tasks")
         decays = ("mutation_scale_decay", "mutation_share_decay")
         check_config(
             self,
             positive=(*counts, *sizes, *decays),
             not_negative=("candidates", "workers"),
-            shares=("gamma", "mutation_share", *decays),
+            shares=("gamma", "mutation_share", "mutation_inputs", *decays),
         )
         limits = [
             ("parents", "population", self.population),
@@ -316,7 +322,8 @@ class GA:
         """As strong as it is in this generation."""
         config = self.config
         scale = config.mutation_scale * config.mutation_scale_decay**self.generation
-        return Mutation(seed, scale, config.mutation_share * config.mutation_share_decay**self.generation)
+        share = config.mutation_share * config.mutation_share_decay**self.generation
+        return Mutation(seed, scale, share, config.mutation_inputs, config.mutation_replaces)
 
     def _new_seed(self) -> int:
         return int(self.rng.integers(2**63))

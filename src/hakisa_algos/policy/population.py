@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from hakisa_algos.policy.greedy import GreedyPolicy
-from hakisa_algos.policy.observations import Observation
+from hakisa_algos.policy.observations import Observation, map_observation
 from hakisa_algos.policy.policy import Decision, State
 from hakisa_algos.policy.stacked import stacked
 
@@ -40,6 +40,7 @@ class Population:
         self.version = network.version
         self._heads = network.heads
         self._forward = stacked(network.trunk, network.heads.linear)
+        self._outputs = network.heads.linear.out_features
         self._device = network.heads.linear.weight.device
         self._size = sum(parameter.numel() for parameter in network.parameters())
         self._players = np.array([*players, -1])  # the last for a game of -1
@@ -51,10 +52,18 @@ class Population:
 
     @torch.inference_mode()
     def act(self, observation: Observation, state: State, explore: bool, generator: torch.Generator | None) -> Decision:
-        """See :class:`hakisa_algos.policy.policy.Policy`; stores ``seat``, the game. An empty seat acts as before."""
+        """See :class:`hakisa_algos.policy.policy.Policy`; stores ``seat``, the game. How an empty seat acts is open."""
         games = state["seats"][_GAME]
         self._load(self._players[games.numpy()])
-        logits = self._forward(self._weights, observation)
+        seated = np.flatnonzero(games.numpy() >= 0)
+        if 2 * len(seated) > len(games):
+            logits = self._forward(self._weights, observation)
+        else:  # few enough for a copy of their weights to cost less than the others' forward
+            chosen = torch.from_numpy(seated)
+            logits = torch.zeros(len(games), self._outputs, device=self._device)
+            if len(seated):
+                own = map_observation(lambda x: x[chosen], observation)
+                logits[chosen] = self._forward(self._weights[chosen], own)
         return Decision(self._heads.distribution(logits).mode(), {"seat": games}, state)
 
     def initial_state(self, n: int) -> State:
