@@ -21,7 +21,7 @@ from hakisa_algos.learners.validation import check_seed
 from hakisa_algos.policy.networks import NetworkFactory
 from hakisa_algos.policy.observations import map_observation, to_tensors
 from hakisa_algos.policy.policy import State
-from hakisa_algos.policy.precision import resolve_device, resolve_threads, torch_threads
+from hakisa_algos.policy.precision import make_repeatable, resolve_device, resolve_threads, torch_threads
 from hakisa_algos.training.checkpoint import load_checkpoint, save_checkpoint
 from hakisa_algos.training.evaluate import Evaluation, evaluate
 from hakisa_algos.training.metrics import JsonlSink, Sink
@@ -86,6 +86,7 @@ class Agent:
         config = dataclasses.replace(config, num_envs=self.envs.num_envs)
         space = self.envs.single_observation_space
         self.device = resolve_device(device, space)
+        make_repeatable(self.device)
         self.threads = resolve_threads(threads, space)
         self.learner = learner_class(
             space,

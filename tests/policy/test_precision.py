@@ -9,7 +9,7 @@ from gymnasium import spaces
 
 from hakisa_algos.errors import ConfigError
 from hakisa_algos.policy.policy import ActorCritic
-from hakisa_algos.policy.precision import resolve_bf16, resolve_device, resolve_threads, torch_threads
+from hakisa_algos.policy.precision import make_repeatable, resolve_bf16, resolve_device, resolve_threads, torch_threads
 
 CPU = torch.device("cpu")
 VECTOR = spaces.Box(-1, 1, (5,), np.float32)
@@ -57,6 +57,14 @@ def test_which_device_auto_is(monkeypatch):
         assert resolve_device("auto", PICTURE).type == ("cuda" if gpu else "cpu")
         assert resolve_device("auto", VECTOR).type == "cpu"
         assert resolve_device("cpu", PICTURE).type == "cpu"
+
+
+def test_a_gpu_repeats_itself(monkeypatch):
+    monkeypatch.setattr(torch.backends.cudnn, "deterministic", False)
+    make_repeatable(CPU)
+    assert torch.backends.cudnn.deterministic is False
+    make_repeatable(torch.device("cuda"))
+    assert torch.backends.cudnn.deterministic is True
 
 
 def test_threads():

@@ -185,6 +185,21 @@ def test_a_broken_stream_never_reaches_the_training(clock, error, tty, writes):
         assert view._stream is None
 
 
+@pytest.mark.parametrize("writes", [0, 1, 3])
+def test_a_broken_terminal_leaves_standard_output_alone(clock, monkeypatch, tmp_path, writes):
+    path = tmp_path / "output.txt"
+    with path.open("w") as output:
+        monkeypatch.setattr(sys, "stdout", output)
+        with ConsoleView(Broken(BrokenPipeError(), True, writes), clock) as view:
+            view.start("x", 1000)
+            for step in range(20):
+                clock.now += 15
+                view.update(step, METRICS)
+            assert view._stream is None
+        print("still here", flush=True)
+    assert path.read_text() == "still here\n"
+
+
 def test_nonsense_never_reaches_the_training(clock):
     with ConsoleView(io.StringIO(), clock) as view:
         view.start("x", 1000)

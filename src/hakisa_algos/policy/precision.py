@@ -36,6 +36,15 @@ def resolve_device(device: str, observation_space: spaces.Space[Any]) -> torch.d
     return torch.device("cuda" if torch.cuda.is_available() and has_pictures(observation_space) else "cpu")
 
 
+def make_repeatable(device: torch.device) -> None:
+    """On a GPU, for the whole process: the same numbers every time, of cuDNN's convolutions too.
+
+    Without it some add up in an order that varies, and the same seed trains another network.
+    """
+    if device.type == "cuda":
+        torch.backends.cudnn.deterministic = True
+
+
 def resolve_bf16(precision: str, device: torch.device, observation_space: spaces.Space[Any]) -> bool:
     """Whether to run the network in bfloat16: ``"auto"`` where the hardware computes in it and pictures make it pay.
 

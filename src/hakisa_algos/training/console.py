@@ -110,8 +110,7 @@ class ConsoleView:
     def _safely(self, action: Callable[..., None], *arguments: Any) -> None:
         try:
             action(*arguments)
-        # SystemExit: rich answers a closed pipe by ending the program.
-        except (Exception, SystemExit) as error:
+        except Exception as error:
             logger.debug("the console view stopped: %r", error)
             stream, self._stream = self._stream, None
             live, self._live = self._live, None
@@ -251,7 +250,7 @@ def _abandon(live: Any, stream: TextIO | None) -> None:
     try:
         if live is not None:
             live.stop()
-    except (Exception, SystemExit) as error:
+    except Exception as error:
         logger.debug("the terminal could not be restored: %r", error)
     try:
         if stream is not None:

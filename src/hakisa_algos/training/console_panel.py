@@ -26,9 +26,15 @@ _STAGES = (("env", "blue"), ("act", "cyan"), ("update", "magenta"), ("other", "b
 _BARS = "▁▂▃▄▅▆▇█"
 
 
+class _Terminal(Console):
+    def on_broken_pipe(self) -> None:
+        # Rich would lead standard output away, whatever its own stream is, and end the program.
+        raise BrokenPipeError("the terminal is gone")
+
+
 def open_live(stream: TextIO, progress: Progress) -> Live:
     """A started live display of ``progress`` on a terminal; ``refresh()`` draws what it holds by then."""
-    console = Console(file=stream)
+    console = _Terminal(file=stream)
     live = Live(
         get_renderable=lambda: panel(progress, console.width),
         console=console,
