@@ -297,7 +297,7 @@ def draw(curves: dict[str, list[dict[str, float]]], path: Any) -> None:
 
 
 def main() -> None:
-    """Writes ``results/speed.json`` and ``.png``: ``speed_gpu`` where there is one, ``speed_quick`` with ``--quick``."""
+    """Writes ``results/speed.json`` and ``.png``: ``speed_gpu`` with a GPU, ``speed_quick`` with ``--quick``."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="two rounds and few points: a check, not a figure")
     parser.add_argument("--rounds", type=int, default=5)
