@@ -4,9 +4,9 @@ import pytest
 
 pytest.importorskip("stable_baselines3")
 
-from hakisa_algos.comparison.contestant import make_contestant
 from hakisa_algos.comparison.job import load_error, load_result, run_job
 from hakisa_algos.comparison.plan import Job, Protocol
+from hakisa_algos.comparison.players import make_contestant
 from hakisa_algos.errors import ConfigError
 
 PROTOCOL = Protocol(

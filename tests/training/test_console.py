@@ -10,7 +10,8 @@ import sys
 import pytest
 
 from hakisa_algos.training import console as module
-from hakisa_algos.training.console import ConsoleView, Progress, duration, number, plain_line
+from hakisa_algos.training.console import ConsoleView
+from hakisa_algos.training.progress import Progress, duration, number, plain_line
 
 METRICS = {
     "rollout/ep_rew_mean": 12.4,

@@ -1,15 +1,10 @@
-"""What a comparison needs of a player, whoever trained it; and ours."""
+"""What a comparison needs of a player, whoever trained it."""
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
-from hakisa_algos.agent import Agent, config_from
-from hakisa_algos.comparison.plan import PEER_PREFIX, RANDOM, Job
-from hakisa_algos.data.vectorize import make_envs
-from hakisa_algos.learners.registry import find_algorithm
 from hakisa_algos.training.evaluate import Evaluation
 
 # Called with the env steps so far, between updates; False ends the training.
@@ -51,54 +46,3 @@ class Contestant(Protocol):
 
     def close(self) -> None:
         """Closes its envs."""
-
-
-def make_contestant(job: Job) -> Contestant:
-    """Who plays ``job``, not trained yet.
-
-    Raises:
-        ConfigError: algorithm, env and options do not fit together.
-        MissingExtraError: SB3 is asked for and not installed.
-    """
-    if job.algorithm == RANDOM:
-        from hakisa_algos.comparison.chance import RandomPlayer
-
-        return RandomPlayer(job)
-    if job.algorithm.startswith(PEER_PREFIX):
-        from hakisa_algos.comparison.peers import Peer
-
-        return Peer(job)
-    return Ours(job)
-
-
-class Ours:
-    """See :class:`Contestant`; a registered algorithm with the hyperparameters that it recommends for the env."""
-
-    source = "this package's defaults for the env"
-
-    def __init__(self, job: Job) -> None:
-        learner = find_algorithm(job.algorithm)
-        protocol = job.protocol
-        options = dict(protocol.env_options)
-        probe = make_envs(job.env, 1, options)
-        recommended = learner.default_config(probe.single_observation_space)
-        probe.close()
-        changed = protocol.changes_of(job.algorithm) | {"total_steps": protocol.steps}
-        config = config_from(learner.config_class, dataclasses.asdict(recommended) | changed)
-        agent = Agent(
-            job.env, config, algorithm=job.algorithm, seed=job.seed, threads=protocol.threads, env_options=options
-        )
-        self._agent = agent
-        self.predict, self.evaluate = agent.predict, agent.evaluate
-        self.identity, self.close = agent.identity, agent.close
-
-    @property
-    def steps(self) -> int:
-        """See :class:`Contestant`."""
-        return self._agent.steps
-
-    def train(self, watch: Watch) -> None:
-        """See :class:`Contestant`."""
-        self._agent.learn(callbacks=[lambda trainer, metrics: watch(trainer.step)])
-        if self._agent.stopped_by not in (None, "callback") and not self._agent.budget_spent:
-            raise Interrupted(f"{self._agent.stopped_by} ended the training at step {self.steps}")

@@ -13,8 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from hakisa_algos.comparison.contestant import Contestant, Interrupted, make_contestant
+from hakisa_algos.comparison.contestant import Contestant, Interrupted
 from hakisa_algos.comparison.plan import Job
+from hakisa_algos.comparison.players import make_contestant
 from hakisa_algos.comparison.summary import NOT_FILMED
 from hakisa_algos.errors import MissingExtraError
 from hakisa_algos.film import film

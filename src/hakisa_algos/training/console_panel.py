@@ -16,7 +16,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from hakisa_algos.training.console import Progress, duration, number
+from hakisa_algos.training.progress import Progress, duration, number
 
 _WIDTH = 88
 _LABEL = 12
