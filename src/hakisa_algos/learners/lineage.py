@@ -126,10 +126,9 @@ class Genome:
 
     def _mutated(self, weights: np.ndarray, mutation: Mutation, is_birth: bool) -> np.ndarray:
         change = noise(mutation, self._input_of)
-        reached = change != 0
         change *= self._scale * np.float32(mutation.scale)
         if mutation.replaces:
-            return np.where(reached, change, weights)
+            return np.where(change != 0, change, weights)
         if is_birth:
             change *= self._born
         change += weights
