@@ -120,7 +120,7 @@ ACROBOT = {
 # than another command does. Many individuals and one parent: most of what helps in one place harms in another that few
 # games show.
 GA_PRESS = {
-    "total_steps": 60_000_000,
+    "total_steps": 20_000_000,
     "num_envs": 256,
     "population": 256,
     "parents": 1,

@@ -121,6 +121,7 @@ def _draw(axes: Any, curves: Curves, colours: Mapping[str, int], chance: float |
     if chance is not None:
         axes.axhline(chance, color="#8a939c", linestyle="--", linewidth=1, label="random player")
     axes.set(xlabel=_AXIS[curves.by])
+    axes.locator_params(axis="x", nbins=5)  # six-digit steps would run into each other
     axes.grid(axis="y", color="#e6eaee")
     axes.spines[["top", "right", "left"]].set_visible(False)
 
