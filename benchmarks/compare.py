@@ -30,8 +30,7 @@ def main() -> int:
     settings, scores = (json.loads((out / name).read_text()) for name in ("comparison.json", "scores.json"))
     # The command that is stored is this script's.
     path = _results.save(arguments.name, {"protocol": settings["protocol"], **scores})
-    pictures = [out / "curves.png"] if len(scores["scores"]) > 1 else sorted(out.glob("curves-*-steps.png"))
-    shutil.copy(pictures[0], path.with_suffix(".png"))
+    shutil.copy(out / "curves.png", path.with_suffix(".png"))
     shutil.copy(out / "table.md", path.with_suffix(".md"))
     print(path)
     return 0

@@ -61,7 +61,7 @@ class Contender:
         name: in the results.
         algorithm: ``"dqn"``, ``"pqn"`` or ``"sb3"``.
         steps: env steps between two updates: a piece of work.
-        warm: pieces to leave out at the beginning of each run; the trainer times its own bound in the 20th.
+        warm: pieces to leave out at the beginning of each run.
         vectorization: ``"own"`` for SB3's stack and ``"shared"`` for hakisa's vector env.
         config: changes to hakisa's hyperparameters.
     """
@@ -174,10 +174,11 @@ class Hakisa:
         """Seconds of each part of one piece, timed alone; their sum; and of one piece of a loop of nothing else."""
         import numpy as np
         import torch
+        from _bound import bare_forward, gradient_step, measure
 
         from hakisa_algos.data.vectorize import make_envs
         from hakisa_algos.policy.observations import to_tensors
-        from hakisa_algos.training.bound import measure_bound
+        from hakisa_algos.policy.precision import weights_cast_once
 
         torch.set_num_threads(threads)
         learner, config, rng = self.agent.learner, self.agent.config, np.random.default_rng(0)
@@ -192,50 +193,28 @@ class Hakisa:
             return to_tensors(policy.observation.encode(step_env()), self.agent.device)
 
         observation = seen()
-        bare = measure_bound(learner, observation, batch, 20)
-
-        @torch.no_grad()
-        def forward() -> None:
-            policy.bare(observation)
-
-        train = bare_gradient_step(learner)
-        once = torch.autocast("cpu", enabled=False)  # weights are cast to bfloat16 once per collection, not per step
+        bare = measure(learner, observation, batch, 20)
+        train = gradient_step(learner)
         drawn = observation.repeat(-(-batch // config.num_envs), 1, 1, 1)[:batch]
 
         def loop() -> None:
-            with torch.no_grad(), once:
+            with weights_cast_once(self.agent.device):  # to bfloat16 once per collection, not per step
                 for _ in range(rows):
-                    policy.bare(seen())
+                    bare_forward(policy, seen())()
             for _ in range(steps):
                 train(self._draw(buffer, batch, rng).observation if replay else drawn)
 
-        with once:
-            act = rows * timed(forward, 100)
+        with weights_cast_once(self.agent.device):
+            act = rows * timed(bare_forward(policy, observation), 100)
         parts = {
             "env": rows * timed(step_env, 200),
             "act": act,
             "sample": steps * timed(lambda: self._draw(buffer, batch, rng), 100) if replay else 0.0,
-            "train": steps * bare.train,
+            "train": steps * bare["train"],
         }
         parts |= {"sum": sum(parts.values()), "loop": timed(loop, 20 if replay else 1)}
         envs.close()
         return parts
-
-
-def bare_gradient_step(learner: Any) -> Callable[[Any], None]:
-    """What :func:`hakisa_algos.training.bound.measure_bound` times as a training step, to be called with a batch."""
-    import torch
-
-    weights = [weight for weight in learner.policy.parameters() if weight.requires_grad]
-    vector = torch.nn.Parameter(torch.zeros(sum(weight.numel() for weight in weights)))
-    vector.grad = torch.zeros_like(vector)
-    optimizer = torch.optim.Adam([vector], fused=True)
-
-    def step(observation: Any) -> None:
-        torch.autograd.grad(learner.bare_loss(observation), weights, allow_unused=True)
-        optimizer.step()
-
-    return step
 
 
 class StableBaselines:

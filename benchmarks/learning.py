@@ -14,7 +14,6 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-import _curves
 import _results
 import gymnasium as gym
 import numpy as np
@@ -24,6 +23,7 @@ from hakisa_algos import Agent
 from hakisa_algos.agent import config_from
 from hakisa_algos.learners.registry import find_algorithm
 from hakisa_algos.training.aggregate import band
+from hakisa_algos.training.plots import Chart, curves
 
 
 @dataclasses.dataclass(frozen=True)
@@ -228,12 +228,13 @@ def main() -> None:
     jobs = [(task, seed) for task in arguments.tasks for seed in range(1, arguments.seeds + 1)]
     with multiprocessing.get_context("spawn").Pool(arguments.workers) as pool:
         rows = pool.starmap(play, jobs, chunksize=1)
-    curves = {}
+    steps = np.mean([[step for step, _ in row["curve"]] for row in rows], axis=0)
+    lines = {}
     for name in arguments.tasks:
         task = TASKS[name]
         played = [row for (job, _), row in zip(jobs, rows, strict=True) if job == name]
-        curves[name] = np.array([[score for _, score in row["curve"]] for row in played])
-        middle = band(curves[name])
+        middle = band(np.array([[score for _, score in row["curve"]] for row in played]))
+        lines[f"{name} ({len(played)} seeds)"] = steps, middle.value, middle.low, middle.high
         figures[name] = {
             "env": task.env if isinstance(task.env, str) else f"{task.env.func.__name__} {task.env.keywords}",
             "algorithm": task.algorithm,
@@ -247,9 +248,14 @@ def main() -> None:
         }
     name = arguments.name or "learning_" + "_".join(arguments.tasks)
     path = _results.save(name, figures)
-    steps = np.mean([[step for step, _ in row["curve"]] for row in rows], axis=0)
     goal = TASKS[arguments.tasks[0]].goal
-    _curves.draw(path.with_suffix(".png"), steps, curves, goal, " / ".join(arguments.tasks))
+    chart = Chart(
+        lines,
+        " / ".join(arguments.tasks),
+        ylabel="evaluation return (IQM, 95 % band)",
+        levels={f"goal {goal:g}": goal},
+    )
+    curves(path.with_suffix(".png"), chart)
     print(path, {key: figure["reached"] for key, figure in figures.items()})
 
 

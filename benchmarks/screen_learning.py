@@ -36,6 +36,7 @@ from hakisa_algos.errors import require
 from hakisa_algos.learners.ppo import FOR_PICTURES
 from hakisa_algos.policy.random_policy import RandomPolicy
 from hakisa_algos.training.evaluate import Evaluation, evaluate
+from hakisa_algos.training.plots import Chart, curves
 from hakisa_algos.training.run_folder import system_info
 from hakisa_algos.training.trainer import Trainer
 from hakisa_algos.training.video import VideoWriter
@@ -243,22 +244,9 @@ def train(agent: Agent, envs: Tally, minutes: float, run: str) -> dict[str, Any]
 
 def draw(path: Path, points: Sequence[tuple[int, float, float]], levels: Mapping[str, float]) -> None:
     """The curve as a PNG, with the other players as lines."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(7, 3.6), dpi=130, layout="constrained")
-    FigureCanvasAgg(figure)
-    axes = figure.add_subplot()
-    if points:
-        _, minutes, scores = zip(*points, strict=True)
-        axes.plot(minutes, scores, label="PPO while it learns, mean of 100 lives")
-        axes.legend(frameon=False, loc="upper left")
-    for name, level in levels.items():
-        axes.axhline(level, color="grey", linewidth=0.8, linestyle=":")
-        axes.annotate(name, (1, level), xycoords=("axes fraction", "data"), ha="right", va="bottom", fontsize=8)
-    axes.set(xlabel="minutes of live play", ylabel="points per life", title="LBreakout2, live", ylim=(0, None))
-    axes.spines[["top", "right"]].set_visible(False)
-    figure.savefig(path)
+    _, minutes, scores = zip(*points, strict=True) if points else ((), (), ())
+    lines = {"PPO while it learns, mean of 100 lives": (minutes, scores)}
+    curves(path, Chart(lines, "LBreakout2, live", "minutes of live play", "points per life", levels))
 
 
 def film(agent: Agent, video_path: Path, still_path: Path, hz: float, seconds: float) -> None:

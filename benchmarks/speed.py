@@ -131,10 +131,10 @@ class Hakisa:
     def bound(self, threads: int) -> dict[str, float]:
         """Seconds of a bare env step, a bare forward at the acting batch and a bare training step."""
         import torch
+        from _bound import measure
 
         from hakisa_algos.data.vectorize import make_envs
         from hakisa_algos.policy.observations import to_tensors
-        from hakisa_algos.training.bound import measure_bound
 
         torch.set_num_threads(threads)
         n, policy = self.contender.num_envs, self.agent.policy
@@ -143,8 +143,7 @@ class Hakisa:
         step_env = env_stepper(envs)
         seen = to_tensors(policy.observation.encode(step_env()), self.agent.device)
         repeats = 5 if pixels else 50
-        bare = measure_bound(self.agent.learner, seen, MINIBATCH, repeats)
-        seconds = {"env": timed(step_env, 20 * repeats), "forward": bare.forward, "train": bare.train}
+        seconds = {"env": timed(step_env, 20 * repeats)} | measure(self.agent.learner, seen, MINIBATCH, repeats)
         envs.close()
         return seconds
 
@@ -276,24 +275,15 @@ def growth(quick: bool) -> dict[str, list[dict[str, float]]]:
     return result
 
 
-def draw(curves: dict[str, list[dict[str, float]]], path: Any) -> None:
+def draw(growth: dict[str, list[dict[str, float]]], path: Any) -> None:
     """The growth curves as a PNG."""
-    import matplotlib
+    from hakisa_algos.training.plots import Chart, curves
 
-    matplotlib.use("Agg")
-    from matplotlib import pyplot as plt
-
-    figure, panels = plt.subplots(1, len(curves), figsize=(3.2 * len(curves), 3), dpi=130)
-    for axes, (name, points) in zip(panels, curves.items(), strict=True):
-        axes.plot([p["x"] for p in points], [p["steps_per_second"] for p in points], marker="o", markersize=3)
-        axes.set_xscale("log", base=2)
-        axes.set_xticks([p["x"] for p in points], [f"{p['x']:g}" for p in points], fontsize=7)
-        axes.set(xlabel=name, ylim=(0, None))
-        axes.spines[["top", "right"]].set_visible(False)
-    panels[0].set_ylabel("env steps per second")
-    figure.tight_layout()
-    figure.savefig(path)
-    plt.close(figure)
+    charts = []
+    for name, points in growth.items():
+        line = [p["x"] for p in points], [p["steps_per_second"] for p in points]
+        charts.append(Chart({"hakisa": line}, xlabel=name, ylabel="env steps per second", doubling=True))
+    curves(path, *charts)
 
 
 def main() -> None:

@@ -16,7 +16,8 @@ import torch
 
 from hakisa_algos import Agent, register
 from hakisa_algos.cli.main import main
-from hakisa_algos.data.collect import Rows
+from hakisa_algos.data.needs import Rows
+from hakisa_algos.learners.learner import Facts
 from hakisa_algos.policy.observations import ObservationLayout
 from hakisa_algos.policy.policy import Decision
 
@@ -62,8 +63,6 @@ class CrossEntropy:
     """Seats a generation, measures its reward per episode, and moves towards the best of it."""
 
     config_class = CrossEntropyConfig
-    keep_observations = False
-    remembered = 0
 
     def __init__(self, observation_space, action_space, config, *, num_envs, seed, device, network):
         self.config = config
@@ -73,16 +72,12 @@ class CrossEntropy:
         self._seat()
 
     @classmethod
-    def default_config(cls, observation_space):
+    def default_config(cls, observation_space, preset=None):
         return CrossEntropyConfig()
 
-    @property
-    def need(self):
-        return Rows(self.config.rows)
-
-    @property
-    def capacity(self):
-        return self.config.rows
+    def facts(self):
+        rows = self.config.rows
+        return Facts(Rows(rows), self.config.total_steps, capacity=rows, keep_observations=False)
 
     def update(self, buffer):
         rollout = buffer.rollout(self.config.rows)

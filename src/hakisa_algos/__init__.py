@@ -18,34 +18,29 @@ __all__ = [
     "PPOConfig",
     "PQNConfig",
     "REINFORCEConfig",
+    "RunOptions",
     "register",
 ]
 
-_HOME = {
-    "Agent": "agent",
-    "PPO": "agent",
-    "A2C": "agent",
-    "REINFORCE": "agent",
-    "DQN": "agent",
-    "PQN": "agent",
-    "GA": "agent",
-    "PPOConfig": "learners.ppo",
-    "A2CConfig": "learners.ppo",
-    "REINFORCEConfig": "learners.ppo",
-    "DQNConfig": "learners.dqn",
-    "PQNConfig": "learners.pqn",
-    "GAConfig": "learners.ga",
-    "register": "learners.registry",
+_HOMES = {
+    "agent": ("Agent", "PPO", "A2C", "REINFORCE", "DQN", "PQN", "GA"),
+    "learners.ppo": ("PPOConfig", "A2CConfig", "REINFORCEConfig"),
+    "learners.dqn": ("DQNConfig",),
+    "learners.pqn": ("PQNConfig",),
+    "learners.ga": ("GAConfig",),
+    "learners.registry": ("register",),
+    "training.options": ("RunOptions",),
 }
 
 
 def __getattr__(name: str) -> Any:
     # torch takes a second to import, and `hakisa --help` and the registry do without it.
-    if name not in _HOME:
+    home = next((home for home, names in _HOMES.items() if name in names), None)
+    if home is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from hakisa_algos.errors import require
 
     require("torch", "algos")
     import importlib
 
-    return getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
+    return getattr(importlib.import_module(f"{__name__}.{home}"), name)

@@ -4,31 +4,34 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Self
 
 import gymnasium as gym
 import numpy as np
 import torch
 from gymnasium.vector import VectorEnv
 
-from hakisa_algos.data.vectorize import EnvLike, Vectorization, make_envs, why_not_from_file
-from hakisa_algos.errors import CheckpointError, ConfigError, did_you_mean
+from hakisa_algos.data.contract import EXCLUSIVE, declared
+from hakisa_algos.data.rollout import Relabel
+from hakisa_algos.data.vectorize import EnvLike, Vectorization, make_envs
+from hakisa_algos.errors import CheckpointError, ConfigError, require
 from hakisa_algos.learners.registry import find_algorithm
-from hakisa_algos.learners.validation import check_seed
+from hakisa_algos.learners.validation import changed, check_seed
+from hakisa_algos.learners.validation import config_from as config_from
 from hakisa_algos.policy.networks import NetworkFactory
 from hakisa_algos.policy.observations import map_observation, to_tensors
-from hakisa_algos.policy.policy import State
+from hakisa_algos.policy.policy import State, acting
 from hakisa_algos.policy.precision import make_repeatable, resolve_device, resolve_threads, torch_threads
-from hakisa_algos.training.checkpoint import load_checkpoint, save_checkpoint
-from hakisa_algos.training.evaluate import Evaluation, evaluate
-from hakisa_algos.training.metrics import JsonlSink, Sink
+from hakisa_algos.training.checkpoint import Checkpoint, Checkpoints
+from hakisa_algos.training.evaluate import Evaluation, evaluate, metrics_of
+from hakisa_algos.training.metrics import Sink
+from hakisa_algos.training.options import RunOptions
 from hakisa_algos.training.run_folder import RunFolder
-from hakisa_algos.training.trainer import Callback, CollapseAction, Trainer, View, check_collapse
-
-logger = logging.getLogger(__name__)
+from hakisa_algos.training.stored_run import StoredRun, check_changes, describe, differences
+from hakisa_algos.training.trainer import Callback, Trainer, View
 
 
 class Agent:
@@ -46,6 +49,10 @@ class Agent:
         env_options: keyword arguments for an env id.
         vectorization: see :func:`hakisa_algos.data.vectorize.make_envs`.
         eval_env: for evaluation, where ``env`` is an env object; ids and callables make their own.
+
+    Attributes:
+        options: how :meth:`learn` runs it, unless it is told otherwise.
+        run_folder: where its run writes to; None if nowhere.
 
     Raises:
         ConfigError: env, spaces, options and config do not fit together; the message says how to mend it.
@@ -75,13 +82,14 @@ class Agent:
             raise ConfigError(f"{name} takes a {learner_class.config_class.__name__}, not a {type(config).__name__}")
         self.name = name
         self.seed = check_seed(seed)
+        self.options = RunOptions(device=device, threads=threads)
         self._env, self._eval_env = env, eval_env
         self._env_options = dict(env_options or {})
         self._vectorization: Vectorization = vectorization
+        self._custom_network = network is not None
+        self._owns_envs = not isinstance(env, gym.Env | VectorEnv)
         if config is None:
             config = learner_class.default_config(self._observation_space())
-        self._custom_network = network is not None
-        self._owns_envs = isinstance(env, str) or not isinstance(env, gym.Env | VectorEnv)
         self.envs = self._make(env, config.num_envs if self._owns_envs else None)
         config = dataclasses.replace(config, num_envs=self.envs.num_envs)
         space = self.envs.single_observation_space
@@ -93,13 +101,14 @@ class Agent:
             self.envs.single_action_space,
             config,
             num_envs=self.envs.num_envs,
-            seed=seed,
+            seed=self.seed,
             device=self.device,
             network=network,
         )
+        self.run_folder: RunFolder | None = None
         self._trainer: Trainer | None = None
-        self._loaded: dict[str, Any] | None = None
-        self._home: Path | None = None  # the run folder that this agent may write to again
+        self._loaded: Checkpoint | None = None
+        self._recorded: Mapping[str, Any] | None = None  # the identity that checkpoint or config.json told last
 
     @property
     def config(self) -> Any:
@@ -111,17 +120,17 @@ class Agent:
         """Env steps of the run so far."""
         if self._trainer is not None:
             return self._trainer.step
-        return int(self._loaded["step"]) if self._loaded is not None else 0
+        return int(self._loaded.state["step"]) if self._loaded is not None else 0
 
     @property
     def stopped_by(self) -> str | None:
-        """Why the last :meth:`learn` came back early: a signal, ``"callback"``, ``"BudgetSpent"``, ...; or None."""
+        """Why the last :meth:`learn` came back early: a signal, ``"callback"``, ...; or None."""
         return self._trainer.stopped_by if self._trainer is not None else None
 
     @property
-    def budget_spent(self) -> bool:
-        """Whether the last :meth:`learn` came back because the env steps left were too few for what comes next."""
-        return self._trainer is not None and self._trainer.budget_spent
+    def mean_return(self) -> float:
+        """Of the last training episodes; NaN before the first has ended."""
+        return self._trainer.statistics.mean_return if self._trainer is not None else float("nan")
 
     @property
     def policy(self) -> Any:
@@ -132,62 +141,91 @@ class Agent:
         self,
         total_steps: int | None = None,
         *,
-        run: RunFolder | Path | str | None = None,
+        run: Path | str | None = None,
+        options: RunOptions | None = None,
         callbacks: Sequence[Callback] = (),
         sinks: Sequence[Sink] = (),
         view: View | None = None,
-        evaluate_every: int = 0,
-        evaluate_episodes: int = 20,
-        checkpoint_every: int = 100_000,
-        checkpoint_replay: Literal["latest", "never"] = "latest",
-        collapse: CollapseAction = "warn",
+        relabel: Relabel | None = None,
+        **changes: Any,
     ) -> Self:
         """Trains until the run has ``total_steps`` env steps in all; a second call goes on where the first stopped.
 
         Args:
             total_steps: length of the whole run; default ``config.total_steps``. Schedules end with it.
-            run: folder for metrics and checkpoints, which must not exist yet unless it is this agent's own;
-                default: its own, where it was loaded from or began in one, else nothing is written.
-            callbacks: ``(trainer, metrics)`` after every update; False stops.
+            run: see :meth:`start_run`.
+            options: see :meth:`start_run`.
+            callbacks: ``(trainer, metrics)`` after every update; False stops, and what is added to the metrics is
+                logged with them.
             sinks: more places for metrics.
             view: shows the run.
-            evaluate_every: env steps between evaluations in envs of their own; 0 never.
-            evaluate_episodes: episodes of each evaluation, deterministic and stochastic.
-            checkpoint_every: env steps between checkpoints; 0 only at the end.
-            checkpoint_replay: whether checkpoints hold what later updates still read: ``"latest"`` or ``"never"``.
-            collapse: ``"warn"``, ``"restore"`` or ``"off"``.
+            relabel: gives the rewards that are learned from, in place of the env's; see
+                :class:`hakisa_algos.data.rollout.RolloutBuffer`.
+            changes: fields of :class:`hakisa_algos.training.options.RunOptions`, such as ``evaluate_every=10_000``.
 
         Returns:
             The agent itself.
         """
-        check_collapse(collapse)
-        _check_counts(evaluate_every=evaluate_every, checkpoint_every=checkpoint_every)
-        if evaluate_episodes < 1:
-            raise ConfigError(f"evaluate_episodes={evaluate_episodes!r} must be at least 1")
-        if checkpoint_replay not in ("latest", "never"):
-            raise ConfigError(f"checkpoint_replay={checkpoint_replay!r} must be 'latest' or 'never'")
+        if relabel is not None and not self.learner.facts().keep_observations:
+            raise ConfigError(f"{self.name} learns from no stored rewards, so relabel= would do nothing: leave it out")
         if total_steps is not None:
             self.learner.config = dataclasses.replace(self.learner.config, total_steps=total_steps)
+        folder = self.start_run(run, options, **changes)
         trainer = self._trainer = self._trainer or self._build_trainer()
-        folder = self._run_folder(run)
-        opened: list[Sink] = []
-        if folder:
-            opened.append(JsonlSink(folder.metrics, resume_step=trainer.step))
-        trainer.sinks = [*opened, *sinks]
-        trainer.view = view
-        trainer.callbacks = list(callbacks)
+        trainer.options, trainer.identity = self.options, self.identity()
         trainer.checkpoints = folder.checkpoints if folder else None
-        trainer.checkpoint_every, trainer.checkpoint_replay = checkpoint_every, checkpoint_replay
-        trainer.evaluate_every, trainer.collapse = evaluate_every, collapse
-        trainer.evaluation = (lambda: self._evaluation(evaluate_episodes)) if evaluate_every else None
-        trainer.identity = self.identity()
-        try:
-            with torch_threads(self.threads):
-                trainer.train()
-        finally:
-            for sink in opened:
-                sink.close()
+        trainer.evaluation = self._evaluation if self.options.evaluate_every else None
+        trainer.callbacks, trainer.view = callbacks, view
+        trainer.buffer.relabel = relabel
+        opened = folder.sinks(self.options, trainer.step) if folder else nullcontext(())
+        with opened as own, torch_threads(self.threads):
+            trainer.sinks = [*own, *sinks]
+            trainer.train()
         return self
+
+    def start_run(
+        self, run: Path | str | None = None, options: RunOptions | None = None, **changes: Any
+    ) -> RunFolder | None:
+        """Makes the folder of a run, or notes in this agent's own what is otherwise now; :meth:`learn` does it too.
+
+        Args:
+            run: folder for metrics and checkpoints, which must not exist yet unless it is this agent's own;
+                default: its own, where it was loaded from or began in one, else nothing is written.
+            options: how the run is run; default: as before.
+            changes: fields of them that are otherwise.
+
+        Raises:
+            ConfigError: an option that there is not, or that cannot be.
+            RunFolderError: the folder exists.
+            MissingExtraError: the options ask for a package that is not installed.
+        """
+        options = changed(options or self.options, changes)
+        if options.device not in ("auto", self.options.device):
+            raise ConfigError(
+                f"device={options.device!r} comes too late, since this agent is on {self.device} already; give device= "
+                "where it is made or loaded"
+            )
+        if options.evaluate_every:
+            self._check_evaluation()
+        if options.tensorboard:
+            require("tensorboard", "tensorboard")
+        if options.wandb != "off":
+            require("wandb", "wandb")
+        threads, home = options.threads or self.options.threads, self.run_folder
+        self.options = dataclasses.replace(options, device=self.options.device, threads=threads)
+        self.threads = resolve_threads(threads, self.envs.single_observation_space)
+        if run is not None and (home is None or Path(run).resolve() != home.path.resolve()):
+            self.run_folder = RunFolder.create(run, self.identity(), threads=self.threads)
+        if self.run_folder is None:
+            if self.options.tensorboard or self.options.wandb != "off":
+                raise ConfigError("tensorboard and wandb write into a run folder: say which by run=")
+            return None
+        now = self.identity()
+        new = [{"step": self.steps} | change for change in differences(self._recorded or now, now)]
+        if new:
+            self.run_folder.record(now, new)
+        self._recorded = now
+        return self.run_folder
 
     def predict(
         self,
@@ -219,50 +257,61 @@ class Agent:
             episode_start = np.ones(n, bool) if episode_start is None else episode_start
         if episode_start is not None and np.any(episode_start):
             state = self.policy.begin(torch.as_tensor(np.atleast_1d(episode_start)), state)
-        with torch_threads(self.threads):
+        with torch_threads(self.threads), acting(self.policy):
             decision = self.policy.act(tensors, state, not deterministic, None)
         action = decision.action.cpu().numpy()
         return (action if batched else action[0]), decision.state
 
     def evaluate(
-        self, episodes: int = 20, *, seed: int = 0, deterministic: bool = True, num_envs: int | None = None
+        self,
+        episodes: int = 20,
+        *,
+        seed: int = 0,
+        deterministic: bool = True,
+        num_envs: int | None = None,
+        max_steps: int | None = None,
     ) -> Evaluation:
         """Plays whole episodes in envs of their own, on seeds that training does not see.
 
+        Where there can be no other env (``metadata["exclusive"]``), the episodes that are running end as truncated.
+
         Args:
-            episodes: at least so many.
+            episodes: how many.
             seed: of the evaluation.
             deterministic: the policy's best actions; False draws them.
             num_envs: how many at a time; default the training's number, at most ``episodes``.
+            max_steps: after which an episode is cut; default: where the env cuts it itself, else 30,000.
         """
-        envs = self._make_eval(min(episodes, num_envs or self.envs.num_envs))
-        try:
-            with torch_threads(self.threads):
-                return evaluate(
-                    self.policy,
-                    envs,
-                    episodes=episodes,
-                    seed=seed,
-                    deterministic=deterministic,
-                    device=self.device,
-                )
-        finally:
-            if not isinstance(self._eval_env, gym.Env | VectorEnv):  # the user's own stays open
-                envs.close()
+        with self._evaluation_envs(min(episodes, num_envs or self.envs.num_envs)) as envs:
+            return evaluate(
+                self.policy,
+                envs,
+                episodes=episodes,
+                seed=seed,
+                deterministic=deterministic,
+                device=self.device,
+                max_steps=max_steps,
+            )
 
     def save(self, path: Path | str) -> Path:
         """Writes a checkpoint into the folder ``path`` and returns where it lies; :meth:`load` takes either."""
-        trainer = self._trainer = self._trainer or self._build_trainer()
-        trainer.identity = self.identity()
-        return save_checkpoint(Path(path), trainer.state())
+        with closing(Checkpoints(Path(path))) as checkpoints:
+            if self._trainer is not None:
+                self._trainer.options, self._trainer.identity = self.options, self.identity()
+                return self._trainer.save_into(checkpoints)
+            before = self._loaded
+            state = (before.state if before else {"step": 0}) | {"learner": self.learner.state()}
+            return checkpoints.save(state | {"identity": self.identity()}, stored=before.rows if before else None)
 
     @classmethod
     def load(
         cls,
-        path: Path | str,
+        path: Path | str | StoredRun,
         env: EnvLike | None = None,
         *,
-        device: str = "auto",
+        config: Any = None,
+        num_envs: int | None = None,
+        device: str | None = None,
         threads: int | None = None,
         network: NetworkFactory | None = None,
         env_options: Mapping[str, Any] | None = None,
@@ -271,10 +320,16 @@ class Agent:
     ) -> Self:
         """The agent of a run folder, a checkpoints folder or one checkpoint; :meth:`learn` goes on with its run.
 
+        What config.json of a run folder says counts, so that it may be edited. Nothing can be changed that the weights
+        depend on. With another number of envs the running episodes end as truncated.
+
         Args:
-            path: where it lies.
+            path: where it lies, or what was read there.
             env: needed if it was trained on an env object, a callable, or an id that names a module.
-            device: where to put it.
+            config: other hyperparameters to go on with: all of them, or a mapping of those that change.
+            num_envs: short for that one of them.
+            device: where to put it; default: as config.json or the checkpoint says.
+            threads: likewise.
             network: needed if it was trained with one.
             env_options: default: those it was trained with.
             vectorization: default: as it was trained.
@@ -282,38 +337,41 @@ class Agent:
 
         Raises:
             CheckpointError: nothing that can be loaded, or of another algorithm.
-            ConfigError: ``env`` or ``network`` is needed, or does not fit.
+            ConfigError: ``env`` or ``network`` is needed or does not fit, or a change that cannot be.
         """
-        path = Path(path)
-        state = load_checkpoint(path / "checkpoints" if (path / "checkpoints").is_dir() else path)
-        identity = state.get("identity", {})
-        name = identity.get("algorithm")
-        if name is None:
-            raise CheckpointError(f"{path} names no algorithm; pass a folder that a run or an agent's save() wrote")
+        stored = path if isinstance(path, StoredRun) else StoredRun.read(path)
+        path, before, asked = stored.path, stored.before, stored.asked
+        name = before["algorithm"]
         if cls.algorithm not in (None, name):
             raise CheckpointError(f"{path} holds algorithm {name!r}, not {cls.algorithm!r}; use Agent.load")
-        if identity["custom_network"] and network is None:
+        if before["custom_network"] and network is None:
             raise ConfigError(f"{path} was trained with a network of your own; pass it again as network=")
-        if env is None:
-            env = _stored_env(path, identity["env"], identity["env_options"])
+        config, env = stored.config(config, num_envs), stored.env() if env is None else env
+        options = RunOptions.stored(asked.get("options", {})).unlogged()
+        device = options.device if device is None else device
+        threads = options.threads if threads is None else threads
         agent = cls(
             env,
-            config_from(find_algorithm(name).config_class, identity["config"]),
+            config,
             algorithm=name,
-            seed=identity["seed"],
+            seed=before["seed"],
             device=device,
             threads=threads,
             network=network,
-            env_options=identity["env_options"] if env_options is None and isinstance(env, str) else env_options,
-            vectorization=vectorization or identity["vectorization"],
+            env_options=asked["env_options"] if env_options is None and isinstance(env, str) else env_options,
+            vectorization=vectorization or asked["vectorization"],
             eval_env=eval_env,
         )
         try:
-            agent.learner.load_state(state["learner"])
-        except (RuntimeError, KeyError) as error:
+            agent.options = dataclasses.replace(options, device=device, threads=threads)
+            check_changes(before, agent.identity())
+            agent.learner.load_state(stored.checkpoint.state["learner"])
+        except (RuntimeError, KeyError, ValueError) as error:
+            agent.close()
+            if isinstance(error, ConfigError):
+                raise
             raise ConfigError(f"the weights in {path} do not fit this env or network: {error}") from error
-        agent._loaded = state
-        agent._home = path if (path / "config.json").is_file() else None
+        agent.run_folder, agent._loaded, agent._recorded = stored.folder, stored.checkpoint, before
         return agent
 
     def close(self) -> None:
@@ -321,40 +379,8 @@ class Agent:
         if self._owns_envs:
             self.envs.close()
 
-    def _build_trainer(self) -> Trainer:
-        again = functools.partial(make_envs, self._env, self.envs.num_envs, self._env_options, self._vectorization)
-        trainer = Trainer(
-            self.learner,
-            self.envs,
-            seed=self.seed,
-            device=self.device,
-            make_envs=again if self._owns_envs else None,
-        )
-        if self._loaded is not None:
-            columns = len(self._loaded["buffer"]["age"])
-            if columns != self.envs.num_envs:
-                raise ConfigError(
-                    f"the run has {columns} envs and this env has {self.envs.num_envs}; to go on with it pass a vector "
-                    f"env of {columns}, an id or a callable (predict and evaluate work with any number)"
-                )
-            trainer.load_state(self._loaded)
-            self._loaded = None
-        return trainer
-
-    def _run_folder(self, run: RunFolder | Path | str | None) -> RunFolder | None:
-        if isinstance(run, RunFolder):
-            self._home = run.path
-            return run
-        if self._home and (run is None or Path(run).resolve() == self._home.resolve()):
-            return RunFolder.open(self._home)
-        if run is None:
-            return None
-        folder = RunFolder.create(run, self.identity(), threads=self.threads)
-        self._home = folder.path
-        return folder
-
     def identity(self) -> dict[str, Any]:
-        """What is needed to build the same agent again, as config.json and checkpoints hold it."""
+        """What is needed to build the same agent again and to go on, as config.json and checkpoints hold it."""
         return {
             "algorithm": self.name,
             "config": dataclasses.asdict(self.learner.config),
@@ -363,44 +389,73 @@ class Agent:
             "vectorization": self._vectorization,
             "seed": self.seed,
             "custom_network": self._custom_network,
+            "spaces": {
+                "observation": describe(self.envs.single_observation_space),
+                "action": describe(self.envs.single_action_space),
+            },
+            "options": dataclasses.asdict(self.options),
         }
 
-    def _evaluation(self, episodes: int) -> dict[str, float]:
+    def _build_trainer(self) -> Trainer:
+        again = functools.partial(make_envs, self._env, self.envs.num_envs, self._env_options, self._vectorization)
+        trainer = Trainer(
+            self.learner,
+            self.envs,
+            self.options,
+            seed=self.seed,
+            device=self.device,
+            make_envs=again if self._owns_envs else None,
+        )
+        if self._loaded is not None and "collector" in self._loaded.state:  # else it was saved before it learned
+            trainer.load_state(self._loaded.state, self._loaded.rows)
+        self._loaded = None
+        return trainer
+
+    def _evaluation(self, stop: Callable[[], bool]) -> Mapping[str, float]:
+        episodes = self.options.evaluate_episodes
+        how: dict[str, Any] = {"episodes": episodes, "max_steps": self.options.evaluate_steps, "device": self.device}
         # Fresh episodes each time: the best of many looks at the same ones would flatter.
-        seed = self._trainer.step if self._trainer else 0
-        best = self.evaluate(episodes, seed=seed)
-        drawn = self.evaluate(episodes, seed=seed, deterministic=False)
-        return {
-            "eval/mean_reward": best.mean,
-            "eval/std_reward": best.std,
-            "eval/mean_ep_length": float(best.lengths.mean()),
-            "eval/mean_reward_stochastic": drawn.mean,
-        }
+        how |= {"seed": self.steps, "stop": stop}
+        with self._evaluation_envs(min(episodes, self.envs.num_envs)) as envs:
+            return metrics_of(*(evaluate(self.policy, envs, deterministic=best, **how) for best in (True, False)))
 
     def _make(self, env: EnvLike, num_envs: int | None) -> VectorEnv[Any, Any, Any]:
         # eval_env= may be an object where env= is an id, whose options are none of its business.
         options = {} if env is self._eval_env and not isinstance(env, str) else self._env_options
         return make_envs(env, num_envs, options, self._vectorization)
 
-    def _make_eval(self, num_envs: int) -> VectorEnv[Any, Any, Any]:
-        env = self._env if self._eval_env is None else self._eval_env
-        if self._eval_env is None and not self._owns_envs:
+    def _check_evaluation(self) -> bool:
+        """Whether the env that is trained in is evaluated too, since a second one would play the very same game."""
+        env, other = self._env, self._eval_env
+        if other is None and declared(self.envs, EXCLUSIVE):
+            return True
+        if other is None and not self._owns_envs:
             raise ConfigError(
                 "evaluation must not disturb the env that is trained in: pass eval_env=, or make the agent "
                 "from an env id or a callable"
             )
-        return self._make(env, None if isinstance(env, gym.Env | VectorEnv) else num_envs)
+        if getattr(other, "unwrapped", None) is getattr(env, "unwrapped", self):
+            raise ConfigError("eval_env is the env that is trained in, which evaluation would disturb: pass another")
+        return False
+
+    @contextmanager
+    def _evaluation_envs(self, num_envs: int) -> Iterator[VectorEnv[Any, Any, Any]]:
+        env = self._env if self._eval_env is None else self._eval_env
+        lent: AbstractContextManager[VectorEnv[Any, Any, Any]]
+        if self._check_evaluation():
+            lent = self._trainer.collector.lend() if self._trainer else nullcontext(self.envs)
+        elif isinstance(env, gym.Env | VectorEnv):
+            lent = nullcontext(self._make(env, None))  # the user's own stays open
+        else:
+            lent = closing(self._make(env, max(num_envs, 1)))
+        with lent as envs, torch_threads(self.threads):
+            yield envs
 
     def _observation_space(self) -> gym.Space[Any]:
-        env = self._env
-        if isinstance(env, VectorEnv):
-            return env.single_observation_space
-        if isinstance(env, gym.Env):
-            return env.observation_space
-        probe = self._make(env, 1)
-        space = probe.single_observation_space
-        probe.close()
-        return space
+        probe = self._make(self._env, 1 if self._owns_envs else None)
+        if self._owns_envs:
+            probe.close()
+        return probe.single_observation_space
 
 
 class PPO(Agent):
@@ -437,35 +492,3 @@ class PQN(Agent):
     """Deep Q-learning from rollouts of many envs; see :class:`hakisa_algos.learners.pqn.PQNConfig`."""
 
     algorithm = "pqn"
-
-
-def config_from(config_class: type, values: Mapping[str, Any]) -> Any:
-    """A config dataclass from plain values, as config.json or a checkpoint holds them.
-
-    Raises:
-        ConfigError: a name that the class does not have.
-    """
-    names = [field.name for field in dataclasses.fields(config_class)]
-    for name in values:
-        if name not in names:
-            raise ConfigError(f"{config_class.__name__} has no option {name!r}.{did_you_mean(name, names)}")
-    return config_class(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
-
-
-def _check_counts(**counts: int) -> None:
-    for name, count in counts.items():
-        if type(count) is not int or count < 0:
-            raise ConfigError(f"{name}={count!r} must be a whole number of at least 0, of env steps")
-
-
-def _stored_env(path: Path, env: str | None, options: Mapping[str, Any]) -> str:
-    if env is None:
-        raise ConfigError(f"{path} was trained on an env object or a callable; pass it again as env=")
-    why = why_not_from_file(env)
-    if why:
-        # A file must not choose what code runs.
-        raise ConfigError(
-            f"{path} names the env {env!r}, {why}, with options {dict(options)}. If you trust them, allow it: "
-            f'env="{env}" in Python, --env {env} on the command line'
-        )
-    return env

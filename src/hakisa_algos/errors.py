@@ -36,16 +36,6 @@ class NonFiniteError(RuntimeError):
         self.arrays = dict(arrays or {})
 
 
-class BudgetSpent(RuntimeError):
-    """The env steps that a run has left do not suffice for what comes next; it ends as at its last step.
-
-    Attributes:
-        stop_training: tells the trainer to save and to stop, see :meth:`hakisa_algos.training.trainer.Trainer.train`.
-    """
-
-    stop_training = True
-
-
 class PoolError(RuntimeError):
     """Work that no worker process could finish."""
 
@@ -59,14 +49,7 @@ class MissingExtraError(ImportError):
 
 
 def require(module: str, extra: str) -> Any:
-    """Import an optional module where it is used.
-
-    Args:
-        module: dotted name, such as ``"matplotlib.pyplot"``.
-        extra: the extra of the ``hakisa`` distribution that brings it, such as ``"report"``.
-
-    Returns:
-        The module.
+    """Import an optional module where it is used; ``extra`` of the distribution ``hakisa`` brings it.
 
     Raises:
         MissingExtraError: the package is not installed; ``str(error)`` is the install line and nothing else.
@@ -82,11 +65,9 @@ def require(module: str, extra: str) -> Any:
 
 
 def did_you_mean(name: str, choices: Iterable[str]) -> str:
-    """The end of an error message about an unknown name.
+    """The end of an error message about an unknown name, which can follow a sentence directly.
 
-    Returns:
-        ``" Did you mean 'ppo'?"`` when a choice is close, else ``" Choices: 'a2c', 'ppo'."``, else ``""``
-        (no choices at all). It starts with a space, so it can follow a sentence directly.
+    ``" Did you mean 'ppo'?"`` when a choice is close, else ``" Choices: 'a2c', 'ppo'."``, or ``""`` without choices.
     """
     known = sorted(set(choices))
     folded = {choice.casefold(): choice for choice in known}

@@ -30,14 +30,7 @@ class Player(Protocol):
 
 @dataclass(frozen=True)
 class Film:
-    """A video that was made.
-
-    Attributes:
-        path: of the mp4.
-        episode_return: undiscounted raw return up to the last frame.
-        steps: that it shows.
-        over: whether the episode ended in it.
-    """
+    """A video that was made, and whether the episode ended in it; the return is undiscounted and raw."""
 
     path: Path
     episode_return: float
@@ -46,14 +39,7 @@ class Film:
 
 
 def film(player: Player, path: Path, *, seed: int = 0, deterministic: bool = True, longest: int = _LONGEST) -> Film:
-    """Plays one episode and writes what it looks like.
-
-    Args:
-        player: an agent made from an env id, or what plays like one.
-        path: the mp4 to write.
-        seed: of the episode.
-        deterministic: the policy's best actions; False draws them.
-        longest: steps to film at most.
+    """Plays one episode, ``longest`` steps of it at most, and writes what it looks like as an mp4.
 
     Raises:
         ConfigError: the env cannot be rendered.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from gymnasium.vector import VectorEnv
 from gymnasium.wrappers.vector import DictInfoToList
 from numpy.typing import NDArray
 
+from hakisa_envs import contract
 from hakisa_envs.errors import import_extra
 
 import_extra("stable_baselines3", extra="sb3", needed_by="hakisa_envs.sb3")
@@ -32,11 +33,13 @@ class SB3VecEnv(VecEnv):
     the rows of the reset out; SB3 cannot leave a row out.)
 
     Rows that an env itself calls no transition (``info["transition"]`` is False) reach SB3 all the same: a frame
-    that came too late is real play, only of another length. Where a game was lost, the episode is truncated and its
-    last good observation stands in for the one that was lost. Such rows are counted in ``not_transitions``.
+    that came too late is real play, only of another length. Where a game was lost, in a step or while it was paused,
+    the episode is truncated and its last good observation stands in for the one that was lost. Such rows are counted
+    in ``not_transitions``.
 
     Args:
-        envs: With ``metadata["masked_reset"]``, such as ``gym.make_vec("Hakisa/ScreenGame-v0", 8, game=...)``.
+        envs: With ``metadata["hakisa_contract"]`` and ``metadata["masked_reset"]`` (docs/contract.md), such as
+            ``gym.make_vec("Hakisa/ScreenGame-v0", 8, game=...)``.
 
     Attributes:
         envs: The same.
@@ -44,14 +47,16 @@ class SB3VecEnv(VecEnv):
         reset_seconds: How long all columns together stood still while some were reset, the first reset left out.
 
     Raises:
-        ValueError: If columns of ``envs`` cannot be reset by mask, or observations are a `Dict`.
+        ValueError: If ``envs`` do not follow the contract, their columns cannot be reset by mask, or observations are
+            a `Dict`.
     """
 
     def __init__(self, envs: VectorEnv[Any, Any, Any]) -> None:
-        if not envs.metadata.get("masked_reset"):
+        if not (_follows_contract(envs.metadata) and envs.metadata.get(contract.MASKED_RESET)):
             raise ValueError(
-                f"{type(envs).__name__} cannot reset single columns: metadata['masked_reset'] is not True. Give a "
-                "vector env of hakisa_envs, and single envs to SB3's own make_vec_env."
+                f"{type(envs).__name__} cannot reset single columns: it does not declare "
+                f"metadata[{contract.CONTRACT!r}] = {contract.VERSION} and metadata[{contract.MASKED_RESET!r}] = True. "
+                "Give a vector env of hakisa_envs, and single envs to SB3's own make_vec_env."
             )
         if isinstance(envs.single_observation_space, Dict):
             raise ValueError(f"Observations must be arrays, not {envs.single_observation_space}.")
@@ -88,23 +93,27 @@ class SB3VecEnv(VecEnv):
     def step_wait(self) -> tuple[NDArray[Any], NDArray[np.float32], NDArray[np.bool_], list[dict[str, Any]]]:
         """Step every column, and reset those that have ended."""
         observations, rewards, terminated, truncated, infos = self._listed.step(self._actions)
+        # A game that was lost while it was paused has a new episode: SB3 must hear that the old one has ended.
+        begun = np.array([bool(info.get(contract.BEGAN, False)) for info in infos])
+        truncated = truncated | begun
         done = terminated | truncated
         self._returns += rewards
         self._lengths += 1
         for column, info in enumerate(infos):
             info["TimeLimit.truncated"] = bool(truncated[column] and not terminated[column])
-            lost = not info.get("transition", True)
-            self.not_transitions[column] += lost
+            played = info.get(contract.TRANSITION, True)
+            self.not_transitions[column] += not played
             if done[column]:
-                shown = self._last if lost else observations
+                shown = observations if info.get(contract.COUNTED, played) else self._last
                 info["terminal_observation"] = shown[column].copy()
                 info["episode"] = {
                     "r": round(float(self._returns[column]), 6),
                     "l": int(self._lengths[column]),
                     "t": round(time.time() - self._began, 6),
                 }
-        if done.any():
-            observations = self._reset(done)
+        if (done & ~begun).any():
+            observations = self._reset(done & ~begun)
+        self._returns[begun], self._lengths[begun] = 0, 0
         self._last = observations
         return observations.copy(), rewards.astype(np.float32), done, infos
 
@@ -150,7 +159,7 @@ class SB3VecEnv(VecEnv):
         """
         if list(self._get_indices(indices)) != list(range(self.num_envs)):
             raise ValueError(f"indices={indices!r} is not allowed: {method_name} reaches all columns, so leave it out.")
-        if method_name in ("pause", "resume") and (owner := self._owner(method_name)) is not None:
+        if method_name in (contract.PAUSE, contract.RESUME) and (owner := self._owner(method_name)) is not None:
             getattr(owner, method_name)(*args, **kwargs)
             return [None] * self.num_envs
         if (owner := self._owner("call")) is None:
@@ -183,7 +192,7 @@ class SB3VecEnv(VecEnv):
 
     @contextlib.contextmanager
     def _paused(self) -> Iterator[None]:
-        envs = self._owner("pause")
+        envs = self._owner(contract.PAUSE)
         if envs is None:
             yield
             return
@@ -197,7 +206,8 @@ class SB3VecEnv(VecEnv):
 class PauseCallback(BaseCallback):
     """Pauses live games while SB3 updates: stops their processes or presses their pause key, as the profile says.
 
-    It works on `SB3VecEnv` and on SB3's own vector envs; envs that have no ``pause`` do not notice. Off-policy
+    It works on `SB3VecEnv` and on SB3's own vector envs; envs that have no ``pause``, or do not declare
+    ``metadata["hakisa_contract"]`` and so may mean something else by it, do not notice. Off-policy
     algorithms update every ``train_freq`` steps, so there that is how often a game is paused. It logs
     ``live/paused_share``, the share of the time that updates take, and on an `SB3VecEnv` ``live/reset_share`` and
     ``live/not_transitions``.
@@ -210,7 +220,10 @@ class PauseCallback(BaseCallback):
         self._began = self._paused_seconds = 0.0
 
     def _init_callback(self) -> None:
-        self._pausable = self.training_env.has_attr("pause") and self.training_env.has_attr("resume")
+        envs = self.training_env
+        self._pausable = all(envs.has_attr(name) for name in (contract.PAUSE, contract.RESUME)) and all(
+            _follows_contract(metadata) for metadata in envs.get_attr("metadata")
+        )
 
     def _on_training_start(self) -> None:
         self._began, self._paused_seconds, self._paused_at = time.monotonic(), 0.0, None
@@ -223,7 +236,7 @@ class PauseCallback(BaseCallback):
 
     def _on_rollout_end(self) -> None:
         if self._pausable:
-            self.training_env.env_method("pause")
+            self.training_env.env_method(contract.PAUSE)
         self._paused_at = time.monotonic()
 
     def _on_training_end(self) -> None:
@@ -231,7 +244,7 @@ class PauseCallback(BaseCallback):
 
     def _resume(self) -> None:
         if self._pausable:
-            self.training_env.env_method("resume")
+            self.training_env.env_method(contract.RESUME)
         if self._paused_at is None:
             return
         now = time.monotonic()
@@ -242,3 +255,7 @@ class PauseCallback(BaseCallback):
         if isinstance(envs, SB3VecEnv):
             self.logger.record("live/reset_share", envs.reset_seconds / elapsed)
             self.logger.record("live/not_transitions", int(envs.not_transitions.sum()))
+
+
+def _follows_contract(metadata: Mapping[str, Any]) -> bool:
+    return metadata.get(contract.CONTRACT) == contract.VERSION

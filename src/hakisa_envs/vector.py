@@ -2,45 +2,86 @@
 
 from __future__ import annotations
 
-import ctypes
+import copy
 import multiprocessing
-import os
-import select
-import threading
 import time
-import traceback
-from collections import deque
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from multiprocessing.connection import Connection, wait
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from multiprocessing.connection import wait
 from typing import Any
 
 import gymnasium as gym
 import numpy as np
-from gymnasium.spaces import Box
+from gymnasium.spaces import Dict
 from gymnasium.vector import AutoresetMode, VectorEnv
-from gymnasium.vector.utils import CloudpickleWrapper, batch_space
+from gymnasium.vector.utils import batch_space
+from gymnasium.wrappers import TimeLimit
 from numpy.typing import ArrayLike, NDArray
 
-from hakisa_envs.errors import checked_choice, checked_float
+from hakisa_envs import contract
+from hakisa_envs.column import RESET, START, STEP, Column, Failure, Failures, Info, Phase
+from hakisa_envs.errors import checked_choice, checked_float, checked_int
 from hakisa_envs.masked_reset import Seeds, read_reset
-from hakisa_envs.processes import how_it_ended
+from hakisa_envs.shared_memory import Rows
+from hakisa_envs.starter import Starter, WorkerError
+from hakisa_envs.worker import EnvFactory, refuse_to_run_again
 
-EnvFactory = Callable[[], gym.Env[Any, Any]]
-FAILURES, FAILURE_WINDOW_S = 3, 600.0
-Info = dict[str, Any]
+__all__ = ["ProcessVectorEnv", "WorkerError", "make_process_vec"]
+
+Step = tuple[Any, NDArray[np.float64], NDArray[np.bool_], NDArray[np.bool_], Info]
+NO_ROW = {contract.TRANSITION: False, contract.COUNTED: False}
 
 
-class WorkerError(RuntimeError):
-    """A column's process died or hung too often; the message says which and how."""
+def make_process_vec(
+    env: str | EnvFactory | Callable[..., gym.Env[Any, Any]],
+    num_envs: int = 1,
+    *,
+    max_episode_steps: int | None = None,
+    start_timeout: float = 120.0,
+    step_timeout: float = 10.0,
+    reset_timeout: float = 120.0,
+    context: str = "forkserver",
+    **options: Any,
+) -> ProcessVectorEnv:
+    """Make a `ProcessVectorEnv` of envs that are alike: live games, emulators, or any other.
+
+    Args:
+        env: An id, or a class or function that makes an env of ``options``.
+        num_envs: Number of columns.
+        max_episode_steps: Truncate episodes after so many steps; -1 for never; None for what the id says.
+        start_timeout, step_timeout, reset_timeout, context: Of `ProcessVectorEnv`.
+        options: Of the env.
+    """
+    checked_int("num_envs", num_envs, 1)
+    # A spec knows its entry point, also where a process that was just started has not registered the id.
+    maker = partial(gym.make, gym.spec(env)) if isinstance(env, str) else env
+    factory = partial(_make_one, maker, isinstance(env, str), max_episode_steps, options)
+    return ProcessVectorEnv(
+        [factory] * num_envs,
+        start_timeout=start_timeout,
+        step_timeout=step_timeout,
+        reset_timeout=reset_timeout,
+        context=context,
+    )
 
 
-class ProcessVectorEnv(VectorEnv[NDArray[Any], NDArray[Any], NDArray[Any]]):
-    """Steps one env per process, observations in shared memory.
+def _make_one(
+    maker: Callable[..., gym.Env[Any, Any]], limits_itself: bool, limit: int | None, options: Mapping[str, Any]
+) -> gym.Env[Any, Any]:
+    if limits_itself:
+        return maker(max_episode_steps=limit, **options)
+    env = maker(**options)
+    return env if limit in (None, -1) else TimeLimit(env, limit)
 
-    A process that dies, or does not answer in time, is killed and replaced. The row says ``truncated``, and
-    ``infos["failure"]`` why; it is no transition (``infos["transition"]`` is False). The fourth failure within
-    ten minutes raises instead. An exception that an env raises is raised here.
+
+class ProcessVectorEnv(VectorEnv[Any, NDArray[Any], NDArray[Any]]):
+    """Steps one env per process, observations in shared memory. It follows docs/contract.md.
+
+    A process that dies, or does not answer in time, is killed and replaced. If that happens in a step, the row says
+    ``truncated``, and ``infos["failure"]`` why; it is no transition and does not count. If it happens at any other
+    time, the next row brings the first observation of a new episode, as it does after an episode that nobody reset:
+    ``infos["began"]`` is True, and the row is no transition and does not count. The fourth failure within ten minutes
+    raises instead. An exception that an env raises is raised here.
 
     ``reset`` takes ``options={"reset_mask": bool array}``. A column that has ended and is not reset by mask is
     reset by the next `step`, whose action it ignores (Gymnasium's ``NEXT_STEP``).
@@ -50,62 +91,81 @@ class ProcessVectorEnv(VectorEnv[NDArray[Any], NDArray[Any], NDArray[Any]]):
     rows hold no data: observation and reward 0, ``infos["resetting"]`` True, ``infos["transition"]`` False. The last
     of these rows brings the first observation of the new episode, and ``infos["began"]`` True.
 
+    Nothing is made in this process: the first column's is started at once, and says what its env is like; the others
+    start when they are needed. An env that does not follow the contract is neither paused nor asked for its state,
+    and what it calls by a word of the contract is called ``env_<word>`` in ``infos``.
+
+    Where the envs offer states, so does this: ``get_state()`` returns a list with one per column, None where no
+    episode runs, and ``set_state(list)`` puts columns that need not have been reset where they were. It returns
+    nothing: whoever keeps states keeps the last observations, too. Where they do not, it has no such attributes
+    (``hasattr`` says so), and the AttributeError says why.
+
     Args:
-        env_fns: A factory per column. Constructing an env must open nothing: one is made here for its spaces.
-        step_timeout: Seconds that a step may take.
+        env_fns: A factory per column. Constructing an env must open nothing.
+        start_timeout: Seconds that starting a process and making its env may take.
+        step_timeout: Seconds that a step may take, or anything else that is asked of an env.
         reset_timeout: Seconds that a reset may take.
         context: How processes are started: ``"forkserver"``, ``"spawn"`` or ``"fork"``.
 
+    Attributes:
+        groups: Vector envs that are, one after the other, these columns: two halves, which different threads may
+            step; none where there is one column, or a game in real time, which has one clock.
+
     Raises:
-        ValueError: If there are no factories, their spaces differ, or observations are no `Box`.
+        ValueError: If there are no factories, their spaces differ (as soon as a process says so), or observations
+            are neither a `Box` nor a `Dict` of `Box`.
+        WorkerError: If the first process does not start.
     """
+
+    _owns = True  # its processes; groups do not
+    _columns: Sequence[Column] = ()
 
     def __init__(
         self,
         env_fns: Sequence[EnvFactory],
         *,
+        start_timeout: float = 120.0,
         step_timeout: float = 10.0,
         reset_timeout: float = 120.0,
         context: str = "forkserver",
     ) -> None:
+        refuse_to_run_again()
         if not env_fns:
             raise ValueError("env_fns is empty: give a factory per column.")
         self.num_envs = len(env_fns)
-        self.step_timeout = checked_float("step_timeout", step_timeout, 0.01, 3600.0)
-        self.reset_timeout = checked_float("reset_timeout", reset_timeout, 0.01, 3600.0)
+        timeouts = {
+            START: checked_float("start_timeout", start_timeout, 0.01, 3600.0),
+            STEP: checked_float("step_timeout", step_timeout, 0.01, 3600.0),
+            RESET: checked_float("reset_timeout", reset_timeout, 0.01, 3600.0),
+        }
         checked_choice("context", context, ("forkserver", "spawn", "fork"))
-        self._context: Any = multiprocessing.get_context(context)
-        self._factories = list(env_fns)
-        probe = env_fns[0]()
-        try:
-            self.single_observation_space: Any = probe.observation_space
-            self.single_action_space: Any = probe.action_space
-            self.metadata = {
-                **probe.metadata,
-                "autoreset_mode": AutoresetMode.NEXT_STEP,
-                "masked_reset": True,
-                "overlapping_resets": True,
-            }
-            self.render_mode = probe.render_mode
-            self.spec = probe.spec
-        finally:
-            probe.close()
-        if not isinstance(self.single_observation_space, Box):
-            raise ValueError(f"Observations must be a Box, not {self.single_observation_space}.")
+        self._sent: list[Phase] | None = None  # where columns stood when a step was sent
+        self._starter = Starter(multiprocessing.get_context(context), env_fns, start_timeout)
+        self._observations: Rows = self._starter.memory.rows
+        failures = Failures()
+        self._columns = [Column(number, self._starter, failures, timeouts) for number in range(self.num_envs)]
+
+        facts = self._starter.facts
+        self.metadata = {
+            **facts.metadata,
+            contract.CONTRACT: contract.VERSION,
+            contract.MASKED_RESET: True,
+            contract.OVERLAPPING_RESETS: True,
+            "autoreset_mode": AutoresetMode.NEXT_STEP,
+        }
+        self.render_mode = facts.render_mode
+        self.spec = facts.spec
+        self.single_observation_space = facts.observation_space
+        self.single_action_space = facts.action_space
         self.observation_space = batch_space(self.single_observation_space, self.num_envs)
         self.action_space = batch_space(self.single_action_space, self.num_envs)
-        shape, dtype = self.observation_space.shape or (), np.dtype(self.single_observation_space.dtype)
-        self._memory: Any = self._context.RawArray(ctypes.c_byte, int(np.prod(shape)) * dtype.itemsize)
-        self._observations: NDArray[Any] = np.ndarray(shape, dtype, memoryview(self._memory))
-        self._workers: list[_Worker] = []
-        self._failures: deque[float] = deque(maxlen=FAILURES + 1)
-        self._reset_data: dict[int, tuple[int | None, Info]] = {}
-        self._ended = np.zeros(self.num_envs, np.bool_)
-        self._resetting = np.zeros(self.num_envs, np.bool_)
-        self._queued = [0] * self.num_envs  # answers that will follow that of a running reset
-        self._started = False
+        half = self.num_envs // 2
+        halves = half and not self.metadata.get(contract.REAL_TIME)
+        self.groups: tuple[ProcessVectorEnv, ...] = (
+            (self._group(0, half), self._group(half, self.num_envs)) if halves else ()
+        )
 
-    def reset(self, *, seed: Seeds = None, options: Info | None = None) -> tuple[NDArray[Any], Info]:
+    def reset(self, *, seed: Seeds = None, options: Info | None = None) -> tuple[Any, Info]:
         """Reset all columns, or those of ``options["reset_mask"]``.
 
         Args:
@@ -120,71 +180,97 @@ class ProcessVectorEnv(VectorEnv[NDArray[Any], NDArray[Any], NDArray[Any]]):
             WorkerError: If processes die or hang too often.
         """
         mask, seeds = read_reset(self.num_envs, seed, options)
-        if not self._started:
-            if not mask.all():
-                raise ValueError("The first reset must be of all columns: call reset() without a reset_mask.")
-            self._open()
-            self._started = True
+        if any(column.phase is Phase.NEW for column, due in zip(self._columns, mask, strict=True) if not due):
+            raise ValueError("The first reset must be of all columns: call reset() without a reset_mask.")
         rest = {key: value for key, value in (options or {}).items() if key not in ("reset_mask", "overlap")}
-        for column in _columns(mask):
-            if self._resetting[column]:  # a second reset waits for the first
-                self._await_reset(column)
-            self._ask_reset(column, (seeds[column], rest))
-        self._ended[mask] = False
+        overlap = bool((options or {}).get("overlap", False)) and not mask.all()
+        self._sent = None
+        chosen = np.flatnonzero(mask).tolist()
+        for index in chosen:
+            self._columns[index].begin(seeds[index], rest, overlap)
         infos: Info = {}
-        overlap = (options or {}).get("overlap", False) and not mask.all()
-        for column in _columns(mask):
-            info = {} if overlap else self._await_reset(column)
-            infos = self._add_info(infos, info | {"resetting": overlap}, column)
+        for index in chosen:
+            info = {} if overlap else self._columns[index].began(patient=True) or {}
+            told = {contract.RESETTING: overlap, contract.BEGAN: not overlap}
+            infos = self._add_info(infos, info | told, index)
         return self._seen(), infos
 
-    def step(
-        self, actions: ArrayLike
-    ) -> tuple[NDArray[Any], NDArray[np.float64], NDArray[np.bool_], NDArray[np.bool_], Info]:
+    def step(self, actions: ArrayLike) -> Step:
         """Step every column that is neither being reset nor at its end, and wait for all of them."""
+        self.step_async(actions)
+        return self.step_wait()
+
+    def step_async(self, actions: ArrayLike) -> None:
+        """Begin a `step`, and do not wait for it: act for others, or think, until `step_wait`.
+
+        Raises:
+            gymnasium.error.ResetNeeded: Before the first `reset`.
+        """
+        given = np.asarray(actions)
+        self._catch_up()
+        if any(column.phase is Phase.NEW for column in self._columns):
+            raise gym.error.ResetNeeded("There is no episode: call reset() before step().")
+        # A reset that nobody meant to overlap runs since a step that was interrupted: this one waits for it.
+        self._sent = [
+            Phase.ENDED if column.phase is Phase.RESETTING and not column.overlaps else column.phase
+            for column in self._columns
+        ]
+        for column, action in zip(self._columns, given, strict=True):
+            if column.phase is Phase.PLAYING:
+                column.ask(STEP, action)
+            elif column.phase is Phase.ENDED:
+                column.begin(None, {})
+
+    def step_wait(self) -> Step:
+        """Wait for the step that `step_async` began, and return what `step` does.
+
+        Raises:
+            RuntimeError: If none was begun, or something else was done since.
+        """
+        sent, self._sent = self._sent, None
+        if sent is None:
+            raise RuntimeError("No step was begun, or something else came between: call step_async(actions) first.")
+        if all(phase is Phase.RESETTING for phase in sent):  # nobody sets the pace: wait until one is ready
+            wait([column.connection for column in self._columns], min(column.left for column in self._columns))
         rewards = np.zeros(self.num_envs)
         terminated, truncated = np.zeros(self.num_envs, np.bool_), np.zeros(self.num_envs, np.bool_)
         infos: Info = {}
-        idle = self._resetting.copy()
-        due = self._ended & ~idle
-        for column in _columns(due):
-            self._ask_reset(column, (None, {}))
-        playing = ~idle & ~due
-        given = np.asarray(actions)
-        for column in _columns(playing):
-            self._ask(column, "step", given[column])
-        if idle.all():  # nobody sets the pace: wait until one is ready
-            wait([self._workers[column].connection for column in _columns(idle)], self.reset_timeout)
         raised: BaseException | None = None
-        for column in range(self.num_envs):
+        for index, (column, phase) in enumerate(zip(self._columns, sent, strict=True)):
             info: Info = {}
             try:
-                if playing[column]:
-                    answer = self._receive(column, self.step_timeout)
-                    if isinstance(answer, _Failure):
-                        truncated[column], info = True, {"failure": answer.words, "transition": False}
-                        self._observations[column] = 0
-                    else:
-                        rewards[column], terminated[column], truncated[column], info = answer
+                if phase is Phase.PLAYING:
+                    rewards[index], terminated[index], truncated[index], info = self._played(index)
                 else:
-                    began = self._try_reset(column) if idle[column] else self._await_reset(column)
-                    info = (began or {}) | {"transition": False, "began": began is not None}
+                    began = column.began(patient=phase is Phase.ENDED)
+                    info = {**(began or {}), **NO_ROW, contract.BEGAN: began is not None}
             except BaseException as error:  # the others' answers must be read before it is raised
                 raised = raised or error
-            info["resetting"] = bool(idle[column])
-            infos = self._add_info(infos, info, column)
+            told = {contract.RESETTING: phase is Phase.RESETTING}
+            infos = self._add_info(infos, info | told, index)
         if raised is not None:
             raise raised
-        self._ended = terminated | truncated
         return self._seen(), rewards, terminated, truncated, infos
 
     def pause(self) -> None:
         """Pause every env that can be, and let it let go of everything; one that is being reset, after that."""
-        self._tell("pause")
+        self._tell(contract.PAUSE)
 
     def resume(self) -> None:
         """End `pause`."""
-        self._tell("resume")
+        self._tell(contract.RESUME)
+
+    @property
+    def get_state(self) -> Callable[[], list[dict[str, Any] | None]]:
+        """See the class."""
+        self._require_states()
+        return self._get_state
+
+    @property
+    def set_state(self) -> Callable[[Sequence[Mapping[str, Any] | None]], None]:
+        """See the class."""
+        self._require_states()
+        return self._set_state
 
     def call(self, name: str, *args: Any, **kwargs: Any) -> tuple[Any, ...]:
         """Call the method ``name`` of every env, or get that attribute; the results must survive pickling.
@@ -192,16 +278,19 @@ class ProcessVectorEnv(VectorEnv[NDArray[Any], NDArray[Any], NDArray[Any]]):
         Raises:
             AttributeError: If an env has none of that name.
             RuntimeError: While a column is being reset.
+            WorkerError: If a process dies of it or is found dead; its column begins a new episode.
         """
-        if self._resetting.any():
+        self._catch_up()
+        resetting = [index for index, column in enumerate(self._columns) if column.phase is Phase.RESETTING]
+        if resetting:
             raise RuntimeError(
-                f"The columns {_columns(self._resetting)} are being reset: step until infos['resetting'] is False, "
-                f"then call({name!r})."
+                f"The columns {resetting} are being reset: step until infos['resetting'] is False, then call({name!r})."
             )
-        self._open()
-        answers = self._ask_all("call", (name, args, kwargs))
+        for column in self._columns:
+            column.ask("call", (name, args, kwargs))
+        answers = _all_answers(self._columns, Column.answer)
         for answer in answers:
-            if isinstance(answer, _Failure):
+            if isinstance(answer, Failure):
                 raise WorkerError(answer.words)
         return tuple(answers)
 
@@ -213,236 +302,98 @@ class ProcessVectorEnv(VectorEnv[NDArray[Any], NDArray[Any], NDArray[Any]]):
         """What every env renders."""
         return self.call("render")
 
+    @property
+    def pids(self) -> list[int | None]:
+        """The process of every column; None where there is none yet."""
+        return [column.worker.process.pid if column.worker else None for column in self._columns]
+
     def close_extras(self, **kwargs: Any) -> None:
         """End all processes; one that does not end by itself is killed."""
-        for worker in self._workers:
-            worker.say_goodbye()
+        if not self._owns:
+            return
+        for column in self._columns:
+            column.say_goodbye()
         deadline = time.monotonic() + 10.0
-        for worker in self._workers:
-            worker.end(max(0.1, deadline - time.monotonic()))
-        self._workers = []
+        for column in self._columns:
+            column.end(max(0.1, deadline - time.monotonic()))
+        if self._columns:  # or it was not even begun
+            self._starter.close()
 
-    def _open(self) -> None:
-        if not self._workers:
-            self._workers = [self._start(column) for column in range(self.num_envs)]
+    def _group(self, start: int, end: int) -> ProcessVectorEnv:
+        """The columns from ``start`` to ``end`` as a vector env of their own, on the same processes and memory."""
+        group = copy.copy(self)
+        group.num_envs = end - start
+        group.observation_space = batch_space(self.single_observation_space, group.num_envs)
+        group.action_space = batch_space(self.single_action_space, group.num_envs)
+        group.groups = ()
+        group._columns = self._columns[start:end]
+        group._observations = {key: rows[start:end] for key, rows in self._observations.items()}
+        group._owns = False
+        return group
 
-    def _start(self, column: int) -> _Worker:
-        return _Worker(self._context, self._factories[column], self._memory, self.num_envs, column)
+    def _played(self, index: int) -> tuple[float, bool, bool, Info]:
+        column = self._columns[index]
+        answer = column.answer()
+        if not isinstance(answer, Failure):
+            reward, terminated, truncated, info = answer
+            return reward, terminated, truncated, info
+        column.lost = ""  # this row says it
+        for rows in self._observations.values():
+            rows[index] = 0
+        return 0.0, False, True, {"failure": answer.words, **NO_ROW}
 
-    def _seen(self) -> NDArray[Any]:
-        observations = self._observations.copy()
-        observations[self._resetting] = 0  # a process may be writing there
-        return observations
+    def _seen(self) -> Any:
+        resetting = [column.phase is Phase.RESETTING for column in self._columns]
+        seen = {key: rows.copy() for key, rows in self._observations.items()}
+        if any(resetting):
+            for rows in seen.values():
+                rows[resetting] = 0  # a process may be writing there
+        return seen if isinstance(self.single_observation_space, Dict) else seen[""]
 
-    def _ask(self, column: int, verb: str, data: Any) -> None:
-        self._workers[column].ask(verb, data)
-
-    def _ask_reset(self, column: int, data: tuple[int | None, Info]) -> None:
-        self._reset_data[column] = data  # for the process that takes over if this one fails
-        self._resetting[column] = True
-        self._queued[column] = 0
-        self._ask(column, "reset", data)
-
-    def _receive(self, column: int, timeout: float) -> Any:
-        """What a process answers; a `_Failure` if it failed instead and has been replaced."""
-        worker = self._workers[column]
-        failure = worker.wait_for_answer(timeout)
-        if failure is None:
-            verb, data = worker.receive()
-            if verb == "raised":
-                raise data
-            if verb == "ok":
-                return data
-            failure = data
-        failure = f"The process of column {column} {failure}."
-        self._failures.append(time.monotonic())
-        if len(self._failures) > FAILURES and self._failures[-1] - self._failures[0] < FAILURE_WINDOW_S:
-            raise WorkerError(
-                f"{failure} It is the fourth such failure within ten minutes, so it is not replaced again. Look at "
-                "what it printed, run one env by itself, or fewer side by side; one that is only slow needs a longer "
-                "step_timeout or reset_timeout."
-            )
-        worker.end(0.0)
-        self._workers[column] = self._start(column)
-        return _Failure(failure)
-
-    def _await_reset(self, column: int) -> Info:
-        while (info := self._take_reset(column)) is None:
-            pass
-        return info
-
-    def _try_reset(self, column: int) -> Info | None:
-        """The infos of a running reset if it has ended; None if it takes longer, or failed and runs again."""
-        worker = self._workers[column]
-        overdue = time.monotonic() - worker.asked_at > self.reset_timeout
-        ready = worker.connection.poll() or not worker.process.is_alive()
-        return self._take_reset(column) if ready or overdue else None
-
-    def _take_reset(self, column: int) -> Info | None:
-        left = max(0.0, self.reset_timeout - (time.monotonic() - self._workers[column].asked_at))
-        answers: list[Any] = []
-        raised: Exception | None = None
-        for timeout in (left, *[self.step_timeout] * self._queued[column]):
-            try:
-                answers.append(self._receive(column, timeout))
-            except Exception as error:
-                raised = raised or error
-            if answers and isinstance(answers[-1], _Failure):
-                self._ask_reset(column, self._reset_data[column])
-                return None
-        self._resetting[column], self._queued[column] = False, 0
-        if raised is not None:
-            raise raised
-        return dict(answers[0])
+    def _catch_up(self) -> None:
+        self._sent = None
+        _all_answers(self._columns, Column.catch_up)
 
     def _tell(self, name: str) -> None:
-        if not self._started:
-            return
-        for column in _columns(self._resetting):
-            # It is busy. The time that its reset has left begins anew, which does no harm.
-            self._ask(column, "tell", name)
-            self._queued[column] += 1
-        for column, answer in zip(_columns(~self._resetting), self._ask_all("tell", name), strict=True):
-            if isinstance(answer, _Failure):
-                self._ended[column] = True  # replaced, so its next step must be a reset
+        self._catch_up()
+        told = [column for column in self._columns if column.has_begun]
+        for column in told:
+            column.ask(name)
+        # Who is being reset is busy, and does it after that.
+        _all_answers([column for column in told if column.phase is not Phase.RESETTING], Column.answer)
 
-    def _ask_all(self, verb: str, data: Any) -> list[Any]:
-        """The answers of all columns that are not being reset; the first exception among them is raised."""
-        columns = _columns(~self._resetting)
-        for column in columns:
-            self._ask(column, verb, data)
-        answers: list[Any] = []
-        raised: Exception | None = None
-        for column in columns:
-            try:
-                answers.append(self._receive(column, self.step_timeout))
-            except Exception as error:  # the others' answers must be read before it is raised
-                raised = raised or error
-        if raised is not None:
-            raise raised
-        return answers
+    def _require_states(self) -> None:
+        why_not = self._starter.facts.why_no_state
+        if why_not:
+            raise AttributeError(f"There are no states of these envs: {why_not}.")
 
+    def _get_state(self) -> list[dict[str, Any] | None]:
+        self._catch_up()
+        asked = [column.has_begun and column.phase in (Phase.PLAYING, Phase.ENDED) for column in self._columns]
+        for column, due in zip(self._columns, asked, strict=True):
+            if due:
+                column.ask(contract.GET_STATE)
+        taken = iter(_all_answers([c for c, due in zip(self._columns, asked, strict=True) if due], Column.taken))
+        return [next(taken) if due else None for due in asked]
 
-@dataclass(frozen=True)
-class _Failure:
-    """In place of an answer: the process died or hung, and has been replaced."""
-
-    words: str
+    def _set_state(self, states: Sequence[Mapping[str, Any] | None]) -> None:
+        if len(states) != self.num_envs:
+            raise ValueError(f"Got {len(states)} states for {self.num_envs} columns.")
+        self._catch_up()
+        for column, state in zip(self._columns, states, strict=True):
+            column.put(state)
+        _all_answers(self._columns, Column.answer)
 
 
-class _Worker:
-    """A process with one env, seen from the trainer."""
-
-    def __init__(self, context: Any, factory: EnvFactory, memory: Any, num_envs: int, column: int) -> None:
-        self.connection: Connection
-        self.connection, theirs = context.Pipe()
-        arguments = (CloudpickleWrapper(factory), theirs, memory, num_envs, column, os.getpid())
-        self.process = context.Process(target=_work, args=arguments, name=f"hakisa-env-{column}", daemon=True)
-        self.process.start()
-        theirs.close()
-        self.asked_at = 0.0
-
-    def ask(self, verb: str, data: Any) -> None:
-        self.asked_at = time.monotonic()
+def _all_answers(columns: Sequence[Column], take: Callable[[Column], Any]) -> list[Any]:
+    """What ``take`` makes of every column; the first exception is raised after the last column's turn."""
+    answers: list[Any] = []
+    raised: BaseException | None = None
+    for column in columns:
         try:
-            self.connection.send((verb, data))
-        except OSError:  # it has died, which the wait for its answer finds out
-            return
-
-    def wait_for_answer(self, timeout: float) -> str | None:
-        """None if there is one to receive, else what is wrong."""
-        if self.connection.poll(0) or self.connection in wait([self.connection, self.process.sentinel], timeout):
-            return None
-        if not self.process.is_alive():
-            return f"died ({how_it_ended(self.process.exitcode)})"
-        return f"did not answer within {timeout:g} s"
-
-    def receive(self) -> tuple[str, Any]:
-        try:
-            verb, data = self.connection.recv()
-        except (EOFError, OSError):
-            self.process.join(1.0)
-            return "ended", f"died ({how_it_ended(self.process.exitcode)})"
-        return verb, data
-
-    def say_goodbye(self) -> None:
-        self.ask("close", None)
-
-    def end(self, timeout: float) -> None:
-        """Wait, then kill: a stopped process hears nothing else."""
-        self.process.join(timeout)
-        if self.process.is_alive():
-            self.process.kill()
-            self.process.join()
-        self.connection.close()
-        self.process.close()
-
-
-def _work(
-    factory: CloudpickleWrapper, connection: Connection, memory: Any, num_envs: int, column: int, trainer: int
-) -> None:
-    """A process: makes its env and does what it is asked."""
-    _die_with(trainer)
-    env: gym.Env[Any, Any] | None = None
-    try:
-        while True:
-            verb, data = connection.recv()
-            if verb == "close":
-                return
-            try:
-                answer: Any = None
-                if env is None:  # made here, so that what it raises is told like any other exception
-                    env = factory()
-                    space = env.observation_space
-                    rows: NDArray[Any] = np.ndarray((num_envs, *(space.shape or ())), space.dtype, memory)
-                if verb == "reset":
-                    rows[column], answer = env.reset(seed=data[0], options=data[1])
-                elif verb == "step":
-                    rows[column], reward, terminated, truncated, info = env.step(data)
-                    answer = (float(reward), bool(terminated), bool(truncated), info)
-                elif verb == "call":
-                    found = env.get_wrapper_attr(data[0])
-                    answer = found(*data[1], **data[2]) if callable(found) else found
-                elif env.has_wrapper_attr(data):
-                    env.get_wrapper_attr(data)()
-                connection.send(("ok", answer))
-            except Exception as error:
-                error.add_note(f"Raised in the process of column {column}:\n{traceback.format_exc()}")
-                connection.send(("raised", _portable(error)))
-    except (EOFError, OSError):  # the trainer has gone
-        return
-    finally:
-        if env is not None:
-            env.close()
-
-
-def _columns(mask: NDArray[np.bool_]) -> list[int]:
-    columns: list[int] = np.flatnonzero(mask).tolist()
-    return columns
-
-
-def _portable(error: Exception) -> Exception:
-    """The exception itself if it survives pickling, else its words."""
-    import pickle
-
-    try:
-        pickle.loads(pickle.dumps(error))
-    except Exception:
-        return RuntimeError(f"{type(error).__name__}: {error}")
-    return error
-
-
-def _die_with(trainer: int) -> None:
-    """End this process at once when the trainer dies, whatever it is doing: a reset may take long."""
-    if not hasattr(os, "pidfd_open"):
-        return
-    try:
-        pidfd = os.pidfd_open(trainer)
-    except ProcessLookupError:
-        os._exit(1)
-
-    def watch() -> None:
-        select.select([pidfd], [], [])
-        os._exit(1)
-
-    threading.Thread(target=watch, name="hakisa-trainer-watch", daemon=True).start()
+            answers.append(take(column))
+        except BaseException as error:
+            raised = raised or error
+    if raised is not None:
+        raise raised
+    return answers

@@ -10,7 +10,6 @@ from pathlib import Path
 
 from hakisa_algos.agent import PPO
 from hakisa_algos.learners.ppo import PPOConfig
-from hakisa_algos.training.run_folder import RunFolder
 
 # steps of one update, envs and options of each case; a run is six updates
 CASES = {
@@ -52,8 +51,8 @@ def main(part, folder):
                 agent = PPO(env, config_of(case), seed=11, env_options=options, threads=1)
                 train(agent, folder / f"{case}-{name}", stop)
         else:
-            run = RunFolder.open(folder / f"{case}-halves")
-            train(PPO.load(run.path, threads=1), run)
+            run = folder / f"{case}-halves"
+            train(PPO.load(run, threads=1), run)
 
 
 if __name__ == "__main__":

@@ -11,13 +11,10 @@ from pathlib import Path
 
 from hakisa_algos.agent import PPO
 from hakisa_algos.learners.ppo import PPOConfig
-from hakisa_algos.training.run_folder import RunFolder
 
 
 def main(path, twice=None, vectorization="auto"):
-    run = path
     if path.exists():
-        run = RunFolder.open(path)
         agent = PPO.load(path)
     else:
         config = PPOConfig(total_steps=10**8, num_envs=4, n_steps=16, minibatch_size=32)
@@ -36,7 +33,7 @@ def main(path, twice=None, vectorization="auto"):
             return update(buffer)
 
         agent.learner.update = interrupted
-    agent.learn(run=run, callbacks=[say], checkpoint_every=64)
+    agent.learn(run=path, callbacks=[say], checkpoint_every=64)
     agent.close()
     print(f"stopped by {agent._trainer.stopped_by} at {agent._trainer.step}", flush=True)
 

@@ -14,7 +14,6 @@ from hakisa_algos.agent import PPO
 from hakisa_algos.learners.ppo import PPOConfig
 from hakisa_algos.training.checkpoint import load_checkpoint
 from hakisa_algos.training.metrics import read_metrics
-from hakisa_algos.training.run_folder import RunFolder
 from tests.agent.resume_child import CASES, UPDATES, config_of
 from tests.helpers.counting import CountingEnv
 from tests.helpers.learning import assert_same
@@ -34,7 +33,7 @@ def stopped(tmp_path_factory):
     """The folder of all cases, and each one's checkpoint where it was stopped."""
     folder = tmp_path_factory.mktemp("resume")
     child("first", folder)
-    return folder, {case: load_checkpoint(folder / f"{case}-halves" / "checkpoints") for case in CASES}
+    return folder, {case: load_checkpoint(folder / f"{case}-halves" / "checkpoints").state for case in CASES}
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +45,9 @@ def runs(stopped):
 
 @pytest.mark.parametrize("case", CASES)
 def test_resumed_equals_uninterrupted(runs, case):
-    straight, halves = (load_checkpoint(runs / f"{case}-{name}" / "checkpoints") for name in ("straight", "halves"))
+    straight, halves = (
+        load_checkpoint(runs / f"{case}-{name}" / "checkpoints").state for name in ("straight", "halves")
+    )
     assert straight["step"] == config_of(case).total_steps
     # Everything: weights, optimizer, random states, env, running episodes, statistics, detector.
     assert {"learner", "collector", "buffer", "statistics", "collapse"} <= set(straight)
@@ -65,9 +66,9 @@ def test_the_metrics_of_both_are_the_same(runs, case):
 @pytest.mark.parametrize("case", CASES)
 def test_the_cases_are_worth_something(stopped, runs, case):
     """Episodes were running at the stop and ended in both halves, and the weights moved after it."""
-    middle, end = stopped[1][case], load_checkpoint(runs / f"{case}-halves" / "checkpoints")
+    middle, end = stopped[1][case], load_checkpoint(runs / f"{case}-halves" / "checkpoints").state
     assert middle["step"] == end["step"] // 2
-    assert len(middle["collector"]["actions"])
+    assert middle["collector"]["standing"] is not None
     assert 0 < middle["statistics"]["count"] < end["statistics"]["count"]
     for name, tensor in middle["learner"]["policy"].items():
         assert not np.array_equal(tensor, end["learner"]["policy"][name]), name
@@ -120,6 +121,6 @@ def test_a_resumed_run_appends_to_its_metrics(tmp_path):
     config = PPOConfig(num_envs=2, n_steps=16, minibatch_size=16)
     PPO("CartPole-v1", config).learn(96, run=tmp_path / "run")
     agent = PPO.load(tmp_path / "run")
-    agent.learn(160, run=RunFolder.open(tmp_path / "run"))
+    agent.learn(160, run=tmp_path / "run")
     assert [row["step"] for row in read_metrics(tmp_path / "run" / "metrics.jsonl")] == [32, 64, 96, 128, 160]
-    assert load_checkpoint(tmp_path / "run" / "checkpoints")["step"] == 160
+    assert load_checkpoint(tmp_path / "run" / "checkpoints").state["step"] == 160

@@ -34,7 +34,7 @@ def test_a_nan_leaves_a_crash_file_and_the_latest_checkpoint_alone(tmp_path):
     agent = PPO(Breaking, replace(SMALL, learning_rate_schedule="constant"))
     with pytest.raises(NonFiniteError, match="update 3"):
         agent.learn(320, run=run, checkpoint_every=32)
-    latest = load_checkpoint(run / "checkpoints")
+    latest = load_checkpoint(run / "checkpoints").state
     assert latest["step"] == 64
     assert_same(latest["learner"], agent.learner.state())
     with np.load(run / "crash" / "step_000000096.npz", allow_pickle=False) as crash:
@@ -42,7 +42,8 @@ def test_a_nan_leaves_a_crash_file_and_the_latest_checkpoint_alone(tmp_path):
         assert {"observation", "action", "advantage"} <= set(crash.files)
     assert "became NaN or infinite" in (run / "crash" / "step_000000096.txt").read_text(encoding="utf-8")
     assert [row["step"] for row in read_metrics(run / "metrics.jsonl")] == [32, 64]
-    assert PPO.load(run, CountingEnv).learn(96).learner.updates == 3
+    PPO.load(run, CountingEnv).learn(96)
+    assert read_metrics(run / "metrics.jsonl")[-1]["train/n_updates"] == 3
 
 
 def test_without_a_folder_a_nan_writes_nothing(tmp_path, monkeypatch):
@@ -84,7 +85,7 @@ def test_games_are_held_while_the_learner_thinks_and_are_evaluated():
     agent = PPO(Live(), SMALL, eval_env=CountingEnv())
     update, evaluate = agent.learner.update, agent._evaluation
     agent.learner.update = lambda buffer: events.append("update") or update(buffer)
-    agent._evaluation = lambda episodes: events.append("evaluate") or evaluate(episodes)
+    agent._evaluation = lambda stop: events.append("evaluate") or evaluate(stop)
     agent.learn(32, evaluate_every=32, evaluate_episodes=1)
     steps = ["step"] * 16
     assert events == [*steps, "pause", "update", "resume", *steps, "pause", "update", "evaluate", "resume"]
@@ -129,29 +130,74 @@ def test_every_sink_and_the_view_get_every_update():
     assert sink.steps == other.steps == view.steps == [32, 64, 96]
 
 
+def test_what_a_callback_adds_reaches_every_sink_and_the_view(tmp_path):
+    class Sink:
+        seen = ()
+
+        def write(self, step, metrics):
+            self.seen += (metrics["mine/double"],)
+
+        update = write
+
+    def add(trainer, metrics):
+        metrics["mine/double"] = 2.0 * trainer.step
+
+    sink, view = Sink(), Sink()
+    PPO("CartPole-v1", SMALL).learn(96, run=tmp_path / "run", sinks=[sink], view=view, callbacks=[add])
+    assert sink.seen == view.seen == (64.0, 128.0, 192.0)
+    assert [row["mine/double"] for row in read_metrics(tmp_path / "run" / "metrics.jsonl")] == [64.0, 128.0, 192.0]
+
+
+def test_chosen_entries_of_info_are_logged(tmp_path):
+    class Telling(CountingEnv):
+        def step(self, action):
+            *rest, info = super().step(action)
+            return *rest, info | {"score": 7.0, "lives": 3}
+
+    PPO(Telling, SMALL).learn(96, run=tmp_path / "run", info_keys=("score",))
+    rows = read_metrics(tmp_path / "run" / "metrics.jsonl")
+    assert rows[-1]["info/score"] == 7.0
+    assert not any("info/lives" in row for row in rows)
+
+
+def test_relabelled_rewards_are_learned_from_and_the_envs_are_counted():
+    asked = []
+
+    def relabel(buffer, positions):
+        asked.append(positions)
+        return np.full(np.shape(positions), 0.25, np.float32)
+
+    agent = PPO(CountingEnv, SMALL).learn(32, relabel=relabel)
+    assert asked
+    assert (agent._trainer.buffer.rollout(16).column("reward") == 0.25).all()
+    assert agent.mean_return > 1
+    agent.learn(64)
+    assert not (agent._trainer.buffer.rollout(16).column("reward") == 0.25).any()
+
+
 def test_checkpoints_come_as_often_as_asked_and_at_the_end(tmp_path):
     PPO("CartPole-v1", SMALL).learn(224, run=tmp_path / "run", checkpoint_every=64)
     names = sorted(path.name for path in (tmp_path / "run" / "checkpoints").glob("step_*"))
     assert names == ["step_000000128", "step_000000192", "step_000000224"]  # the newest three
-    assert load_checkpoint(tmp_path / "run" / "checkpoints")["step"] == 224
+    assert load_checkpoint(tmp_path / "run" / "checkpoints").state["step"] == 224
 
 
 def test_the_best_evaluation_keeps_its_checkpoint(tmp_path):
     means = iter([1.0, 5.0, 2.0, 3.0, 4.0, 4.0, 4.0])
     agent = PPO("CartPole-v1", SMALL)
-    agent._evaluation = lambda episodes: {"eval/mean_reward": next(means)}
+    agent._evaluation = lambda stop: {"eval/mean_reward": next(means)}
     agent.learn(224, run=tmp_path / "run", evaluate_every=32, checkpoint_every=32)
-    assert load_checkpoint(tmp_path / "run" / "checkpoints" / "best")["step"] == 64
+    assert load_checkpoint(tmp_path / "run" / "checkpoints" / "best").state["step"] == 64
     names = sorted(path.name for path in (tmp_path / "run" / "checkpoints").glob("step_*"))
     assert names == ["step_000000064", "step_000000160", "step_000000192", "step_000000224"]
 
 
 def test_the_best_evaluation_is_remembered_across_a_resume(tmp_path):
     agent = PPO("CartPole-v1", SMALL)
-    agent._evaluation = lambda episodes: {"eval/mean_reward": 9.0}
+    agent._evaluation = lambda stop: {"eval/mean_reward": 9.0}
     agent.learn(64, run=tmp_path / "run", evaluate_every=64)
     loaded = PPO.load(tmp_path / "run")
-    loaded._evaluation = lambda episodes: {"eval/mean_reward": 7.0}
+    loaded._evaluation = lambda stop: {"eval/mean_reward": 7.0}
     loaded.learn(128, run=tmp_path / "other", evaluate_every=64)
     assert not (tmp_path / "other" / "checkpoints" / "best").exists()
 
@@ -214,7 +260,7 @@ def test_an_env_that_a_person_has_ended_stops_the_run_which_is_saved(tmp_path, k
     agent = kind(lambda: Endable(40, where), small(kind)).learn(320, run=run)
     assert agent._trainer.stopped_by == "EndedByHand"
     assert 64 < agent._trainer.step < 110
-    saved = load_checkpoint(run / "checkpoints")
+    saved = load_checkpoint(run / "checkpoints").state
     assert saved["step"] == agent._trainer.step
     assert_same(saved["learner"], agent.learner.state())  # as the last update left it
     resumed = kind.load(run, lambda: Endable(1000, where)).learn(320)

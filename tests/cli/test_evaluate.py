@@ -1,6 +1,10 @@
 """``hakisa eval``: figures on the console and in the run's folder, a video, the best checkpoint."""
 
 import json
+import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import gymnasium as gym
@@ -9,6 +13,8 @@ import pytest
 from hakisa_algos.agent import PPO
 from hakisa_algos.cli.main import main
 from hakisa_algos.film import film
+from tests.comparison.endless import wait_for
+from tests.comparison.test_compare import Contest
 from tests.helpers.counting import CountingEnv
 
 
@@ -75,7 +81,7 @@ def test_other_env_options(run, capsys):
 
 def test_an_env_that_does_not_fit_is_refused(run, capsys):
     assert main(["eval", str(run), "--env", "CartPole-v1"]) == 2
-    assert "do not fit" in capsys.readouterr().err
+    assert "spaces cannot be changed" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -87,7 +93,7 @@ def test_an_env_that_does_not_fit_is_refused(run, capsys):
         ),
         (["--device", "cuda:99"], "device='cuda:99' is not to be had here"),
         (["--seed", "-1"], "seed=-1 must be a whole number from 0"),
-        (["--threads", "0"], "threads=0 must be a whole number of at least 1"),
+        (["--threads", "0"], "threads=0 must be greater than 0"),
     ],
 )
 def test_what_cannot_be_is_said_in_words(run, arguments, wording, capsys):
@@ -124,8 +130,69 @@ def test_a_run_with_an_option_of_the_vector_env_is_filmed(tmp_path):
     assert (made.steps, made.over) == (2, False)
 
 
+@pytest.fixture
+def contest():
+    gym.register("Own/Contest-v0", Contest)
+    yield "Own/Contest-v0"
+    del gym.registry["Own/Contest-v0"]
+
+
+def test_outcomes_stand_in_a_table_and_in_the_file_and_cut_episodes_are_told(contest, tmp_path, capsys):
+    run = tmp_path / "r"
+    assert (
+        main(["train", "ppo", "--env", contest, "--total-steps", "1", "--config.n-steps", "1", "--run", str(run)]) == 0
+    )
+    capsys.readouterr()
+    assert main(["eval", str(run), "--episodes", "8", "--max-steps", "50", "--seed", "1", "--no-stochastic"]) == 0
+    said = capsys.readouterr().out
+    written = json.loads(next((run / "evaluations").iterdir()).read_text())["deterministic"]
+    cut = sum(written["cut"])
+    assert 0 < cut < 8
+    assert f"over 8 episodes, {cut} of them cut after 50 steps; 100% [" in said
+    assert written["limit"] == 50
+    assert [length == 50 for length in written["lengths"]] == written["cut"]
+    assert written["outcomes"] == [None if late else "win" for late in written["cut"]]
+    assert written["rates"]["games"] == len(set(written["trajectories"])) - len(
+        {number for number, late in zip(written["trajectories"], written["cut"], strict=True) if late}
+    )
+    row = next(line.split() for line in said.splitlines() if "against weak" in line)
+    assert row[:4] == ["against", "weak", str(written["rates"]["games"]), "1.00"]
+    assert "against strong" not in said  # whose games were all cut
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
+def test_a_signal_ends_it_at_once_with_what_it_has_said(name, tmp_path):
+    """The first evaluation is over at once, the second never."""
+    run, mark = tmp_path / "r", tmp_path / "mark"
+    env = "tests.comparison.endless:Endless-v0"
+    train = ("--total-steps", "1", "--config.n-steps", "1", "--config.num-envs", "1", "--run", str(run))
+    assert main(["train", "ppo", "--env", env, *train]) == 0
+    command = [sys.executable, "-m", "hakisa_algos", "eval", str(run), "--env", env, "--episodes", "1"]
+    environment = os.environ | {"HAKISA_TEST_ENDLESS": f"15 {mark}"}
+    child = subprocess.Popen(
+        [*command, "--max-steps", "1000000000"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment,
+    )
+    try:
+        wait_for(mark, child)
+        child.send_signal(signal.Signals[name])
+        said, errors = child.communicate(timeout=20)
+    finally:
+        child.kill()
+        child.communicate()
+    assert child.returncode == 130, errors
+    assert "deterministic" in said
+    assert "stochastic" not in said
+    assert errors.strip().endswith("interrupted")
+    assert not (run / "evaluations").exists()
+
+
 def test_no_episodes_and_no_run(run, capsys, tmp_path):
-    assert main(["eval", str(run), "--episodes", "0"]) == 2
-    assert "--episodes 0 is not allowed" in capsys.readouterr().err
+    for option in ("--episodes", "--max-steps"):
+        assert main(["eval", str(run), option, "0"]) == 2
+        assert f"{option} 0 is not allowed" in capsys.readouterr().err
     assert main(["eval", str(Path(tmp_path) / "nothing")]) == 2
     assert "not a run folder" in capsys.readouterr().err

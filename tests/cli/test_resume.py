@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 import torch
 
-from hakisa_algos.cli import session
 from hakisa_algos.cli.main import main
+from hakisa_algos.training import run_folder
 from hakisa_algos.training.checkpoint import load_checkpoint
 from hakisa_algos.training.metrics import JsonlSink
 
@@ -62,7 +62,7 @@ def test_resumed_in_a_new_process_equals_uninterrupted(finished):
     assert done.returncode == 0, done.stderr
     assert "goes on at step 128 of 256" in done.stdout
     assert metrics(half) == metrics(finished)
-    whole, resumed = (load_checkpoint(run / "checkpoints") for run in (finished, half))
+    whole, resumed = (load_checkpoint(run / "checkpoints").state for run in (finished, half))
     assert whole["step"] == resumed["step"] == 256
     for part in ("learner", "collector", "buffer", "statistics", "identity"):
         assert same(whole[part], resumed[part]), part
@@ -90,7 +90,9 @@ def test_the_options_of_the_beginning_are_used_again(tmp_path, monkeypatch):
 
 def test_a_file_cannot_make_it_log_elsewhere(finished, monkeypatch, capsys):
     logged = []
-    monkeypatch.setattr(session, "WandbSink", lambda folder, **options: logged.append(options) or JsonlSink(Path("w")))
+    monkeypatch.setattr(
+        run_folder, "WandbSink", lambda folder, **options: logged.append(options) or JsonlSink(Path("w"))
+    )
     path = Path("whole/config.json")
     config = json.loads(path.read_text())
     config["options"] |= {"tensorboard": True, "wandb": "online", "wandb_project": "p; evil"}
@@ -121,14 +123,82 @@ def test_runs_of_the_same_name_are_two_to_weights_and_biases(tmp_path, monkeypat
 @pytest.mark.parametrize(
     ("arguments", "wording"),
     [
-        (["--total-steps", "-5"], "--total-steps -5 is not allowed"),
-        (["--total-steps", "0"], "--total-steps 0 is not allowed"),
-        (["--total-steps", "512", "--threads", "0"], "--threads 0 is not allowed"),
+        (["--total-steps", "-5"], "total_steps=-5 must be greater than 0"),
+        (["--total-steps", "0"], "total_steps=0 must be greater than 0"),
+        (["--total-steps", "512", "--threads", "0"], "threads=0 must be greater than 0"),
     ],
 )
 def test_lengths_and_threads_that_cannot_be(finished, arguments, wording, capsys):
     assert main(["resume", "whole", *arguments]) == 2
     assert wording in capsys.readouterr().err
+
+
+def told(run):
+    return json.loads((run / "config.json").read_text())
+
+
+def test_it_goes_on_with_other_hyperparameters_and_options(finished, capsys):
+    changes = ["--config.learning-rate", "3e-4", "--config.num-envs", "4", "--config.total-steps", "512"]
+    assert main(["resume", "whole", *changes, "--eval-every", "256", "--eval-episodes=2", "--collapse", "off"]) == 0
+    said = capsys.readouterr().out
+    assert "goes on at step 256 of 512" in said
+    config = told(finished)
+    assert (config["config"]["learning_rate"], config["config"]["num_envs"]) == (3e-4, 4)
+    assert {entry["field"]: (entry["step"], entry["from"], entry["to"]) for entry in config["changes"]} == {
+        "config.learning_rate": (256, 1e-3, 3e-4),
+        "config.num_envs": (256, 2, 4),
+        "config.total_steps": (256, 256, 512),
+        "options.evaluate_every": (256, 0, 256),
+        "options.evaluate_episodes": (256, 20, 2),
+        "options.collapse": (256, "warn", "off"),
+    }
+    assert [row["step"] for row in metrics(finished) if "eval/mean_reward" in row] == [512]
+    assert main(["resume", "whole", "--total-steps", "640"]) == 0
+    assert told(finished)["config"]["learning_rate"] == 3e-4
+    assert [entry["to"] for entry in told(finished)["changes"]][-1] == 640
+
+
+def test_an_edit_of_config_json_counts_and_the_command_line_counts_more(finished):
+    config = told(finished)
+    config["config"] |= {"gamma": 0.5, "total_steps": 384, "epochs": 2}
+    config["options"]["checkpoint_every"] = 96
+    (finished / "config.json").write_text(json.dumps(config))
+    assert main(["resume", "whole", "--config.gamma", "0.7"]) == 0
+    now = told(finished)
+    assert (now["config"]["gamma"], now["config"]["epochs"], now["config"]["total_steps"]) == (0.7, 2, 384)
+    fields = {entry["field"] for entry in now["changes"]}
+    assert fields == {"config.gamma", "config.epochs", "config.total_steps", "options.checkpoint_every"}
+    assert load_checkpoint(finished / "checkpoints").state["step"] == 384
+
+
+@pytest.mark.parametrize(
+    ("arguments", "wording"),
+    [
+        (["--config.hidden-sizes", "32", "32"], "config.hidden_sizes cannot be changed from [64, 64] to [32, 32]"),
+        (["--config.normalize-observation"], "config.normalize_observation cannot be changed from False to True"),
+    ],
+)
+def test_what_the_weights_depend_on_is_refused(finished, arguments, wording, capsys):
+    before = (finished / "config.json").read_bytes()
+    assert main(["resume", "whole", "--total-steps", "512", *arguments]) == 2
+    assert wording in capsys.readouterr().err
+    assert (finished / "config.json").read_bytes() == before
+
+
+def test_help_shows_what_the_run_has(finished, capsys):
+    with pytest.raises(SystemExit) as end:
+        main(["resume", "whole", "--help"])
+    said = " ".join(capsys.readouterr().out.replace("│", " ").split())
+    assert end.value.code == 0
+    assert "--config.minibatch-size INT" in said
+    assert "(default: 16)" in said
+    assert "--checkpoint-every" in said
+    assert "(default: 64)" in said
+
+
+def test_the_run_comes_first(finished, capsys):
+    assert main(["resume", "--total-steps", "512", "whole"]) == 2
+    assert "the run's folder comes first, before --total-steps: hakisa resume" in capsys.readouterr().err
 
 
 def test_a_corrupt_checkpoint_is_named_with_another(finished, capsys):
@@ -159,7 +229,7 @@ def test_a_file_cannot_name_a_module_to_import(tmp_path, monkeypatch, capsys):
     ("options", "wording"),
     [
         ({"checkpoint_evry": 1}, "Did you mean 'checkpoint_every'?"),
-        ({"checkpoint_every": "often"}, "--checkpoint-every 'often' is not allowed"),
+        ({"checkpoint_every": "often"}, "checkpoint_every='often' must be a whole number"),
         ([], "must be an object"),
     ],
 )

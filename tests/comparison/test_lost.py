@@ -6,6 +6,10 @@ import signal
 import pytest
 
 from hakisa_algos.cli.main import main
+from hakisa_algos.comparison.grid import as_text
+from hakisa_algos.comparison.summary import rankings
+from hakisa_algos.comparison.table import score_grids
+from tests.comparison.test_summary import plan_of, results_of
 
 ENV = "tests.comparison.deadly:Deadly-v0"
 JOB = "ppo-tests.comparison.deadly-Deadly-v0-1"
@@ -48,13 +52,9 @@ def test_a_run_whose_process_dies_is_told_and_left_out_and_tried_again(number, t
 
 
 def test_a_table_says_of_how_many_runs_some_are_missing():
-    from hakisa_algos.comparison.plan import Job
-    from hakisa_algos.comparison.table import score_tables
-    from tests.comparison.test_summary import plan_of, results_of
-
     plan = plan_of("one", "two")
     results = results_of(plan, one=[1, 2, 3, 4], two=[5, 6, 7])
-    lines = score_tables(plan, results, [(Job("two", "a", 4, plan.protocol), "ValueError: no\nmore")]).splitlines()
+    (grid,) = score_grids(plan, rankings(plan, results))
+    lines = as_text(grid).splitlines()
     assert lines[2].split()[:4] == ["two", "3", "of", "4"]
     assert lines[3].split()[:2] == ["one", "4"]
-    assert lines[-2:] == ["Failed, and left out", "  two on a, seed 4: ValueError: no"]

@@ -4,9 +4,9 @@ import pytest
 
 pytest.importorskip("stable_baselines3")
 
-from hakisa_algos.comparison.job import load_error, load_result, run_job
+from hakisa_algos.comparison.job import _evaluate, load_error, load_result, run_job
 from hakisa_algos.comparison.plan import Job, Protocol
-from hakisa_algos.comparison.players import make_contestant
+from hakisa_algos.comparison.players import make_player
 from hakisa_algos.errors import ConfigError
 
 PROTOCOL = Protocol(
@@ -28,24 +28,21 @@ def test_a_run_is_measured_like_ours_and_is_the_same_again(tmp_path):
 
 def test_training_changes_what_it_plays():
     job = Job("sb3-a2c", "Hakisa/Press-v0", 1, Protocol(steps=4_000))
-    peer = make_contestant(job)
+    peer = make_player(job)
     try:
-        before = peer.evaluate(20, seed=1, deterministic=True, num_envs=20)
-        peer.train(lambda step: True)
-        after = peer.evaluate(20, seed=1, deterministic=True, num_envs=20)
-        assert after.mean > before.mean + 3
-        assert peer.steps == 4_000
-        action, _ = peer.predict(peer._layout.raw_space.sample())
+        before = _evaluate(peer, job, 20, seed=1)
+        assert peer.train(lambda step: True) == 4_000
+        assert _evaluate(peer, job, 20, seed=1).mean > before.mean + 3
+        action, _ = peer.predict(peer.policy.observation.raw_space.sample())
         assert action.shape == (3,)
     finally:
         peer.close()
 
 
 def test_a_watch_that_says_false_ends_it():
-    peer = make_contestant(Job("sb3-dqn", "CartPole-v1", 1, Protocol(steps=10_000)))
+    peer = make_player(Job("sb3-dqn", "CartPole-v1", 1, Protocol(steps=10_000)))
     try:
-        peer.train(lambda step: step < 50)
-        assert peer.steps == 50
+        assert peer.train(lambda step: step < 50) == 50
     finally:
         peer.close()
 
@@ -54,7 +51,7 @@ def test_the_zoo_is_asked_only_where_it_has_the_env():
     zoo = Protocol(steps=300, peer_settings="zoo")
     found = {}
     for env in ("CartPole-v1", "Hakisa/Press-v0"):
-        peer = make_contestant(Job("sb3-ppo", env, 1, zoo))
+        peer = make_player(Job("sb3-ppo", env, 1, zoo))
         found[env] = (peer.source, dict(peer.identity()["config"]))
         peer.close()
     source, config = found["CartPole-v1"]
@@ -65,4 +62,4 @@ def test_the_zoo_is_asked_only_where_it_has_the_env():
 
 def test_an_action_space_that_sb3_does_not_take_is_said_in_words():
     with pytest.raises(ConfigError, match="SB3's DQN does not take Hakisa/Press-v0"):
-        make_contestant(Job("sb3-dqn", "Hakisa/Press-v0", 1, PROTOCOL))
+        make_player(Job("sb3-dqn", "Hakisa/Press-v0", 1, PROTOCOL))

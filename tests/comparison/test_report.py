@@ -2,25 +2,37 @@
 
 import re
 import shutil
+import struct
 
+import gymnasium as gym
 import pytest
 
 from hakisa_algos.cli.main import main
 from tests.helpers.browser import Browser
+from tests.helpers.counting import CountingEnv
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 needs_browser = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium: sh scripts/system-packages.sh")
 
 ARGUMENTS = ("--seeds", "2", "--steps", "400", "--final-episodes", "4", "--film-steps", "20", "--workers", "0")
-# An env id is the user's own text, and could be anything.
+# What a failing env says is somebody's own text, and could be anything.
 ODD = "<b>&</b>"
+
+
+class Odd(CountingEnv):
+    def step(self, action):
+        raise ValueError(ODD)
 
 
 @pytest.fixture(scope="module")
 def report(tmp_path_factory):
     out = tmp_path_factory.mktemp("report") / "c"
-    arguments = ["--algorithms", "ppo", "a2c", "--envs", "Hakisa/Press-v0", ODD, "--out", str(out)]
-    assert main(["compare", *arguments, *ARGUMENTS]) == 1  # the odd env fails, and is told of
+    arguments = ["--algorithms", "ppo", "a2c", "--envs", "Hakisa/Press-v0", "Own/Odd-v0", "--out", str(out)]
+    gym.register("Own/Odd-v0", Odd)
+    try:
+        assert main(["compare", *arguments, *ARGUMENTS]) == 1  # the odd env fails, and is told of
+    finally:
+        del gym.registry["Own/Odd-v0"]
     return out / "report.html"
 
 
@@ -56,7 +68,7 @@ def test_the_switch_and_the_cursor_work(report, browser):
     assert browser.evaluate(shown) == [True, False]
     browser.evaluate("document.getElementById('by-seconds').click()")
     assert browser.evaluate(shown) == [False, True]
-    browser.evaluate("document.getElementById('by-steps').click()")
+    browser.evaluate("document.getElementById('by-step').click()")
     said = browser.evaluate(
         """(() => { const svg = document.querySelector('.chart svg'), box = svg.getBoundingClientRect();
             const at = {clientX: box.left + box.width / 4, clientY: box.top + 9};
@@ -95,15 +107,15 @@ def test_nothing_in_it_points_elsewhere(report):
 
 def test_it_tells_budget_settings_machine_failures_and_command(report):
     text = report.read_text(encoding="utf-8")
-    for words in ("400 env steps per run", "2 seeds", "Machine and versions", "learning_rate", "failed: ConfigError"):
+    for words in ("400 env steps per run", "2 seeds", "Machine and versions", "learning_rate", "failed: ValueError"):
         assert words in text
     assert ODD not in text
     assert "&lt;b&gt;&amp;&lt;/b&gt;" in text
-    command = re.search(r"<pre>(.*?)</pre>", text, re.DOTALL)
+    command = re.search(r"Run it again</h2>\n<pre>(.*?)</pre>", text, re.DOTALL)
     assert command is not None
     assert command[1].startswith("hakisa compare --algorithms ppo a2c")
 
 
 def test_pictures_lie_beside_it(report):
-    pictures = sorted(path.name for path in report.parent.glob("curves-*.png"))
-    assert pictures == ["curves-Hakisa-Press-v0-seconds.png", "curves-Hakisa-Press-v0-steps.png"]
+    sizes = {path.name: struct.unpack(">II", path.read_bytes()[16:24]) for path in report.parent.glob("*.png")}
+    assert sizes == dict.fromkeys(("curves.png", "curves-seconds.png"), (1_600, 900))

@@ -1,12 +1,36 @@
-"""The table that goes into a README, the picture beside it, and the preset that makes them."""
-
-import struct
+"""Tables as text, Markdown and HTML, and the preset of the README's."""
 
 from hakisa_algos.cli.compare import CompareArguments, _plan
-from hakisa_algos.comparison.charts import png_of_all
-from hakisa_algos.comparison.summary import curves
-from hakisa_algos.comparison.table import markdown_table
+from hakisa_algos.comparison.grid import Figure, Grid, as_html, as_markdown, as_text
+from hakisa_algos.comparison.table import readme_grid
+from hakisa_algos.training.aggregate import Estimate
 from tests.comparison.test_summary import plan_of, results_of
+
+
+def markdown_table(plan, results):
+    return as_markdown(readme_grid(plan, results))
+
+
+def test_one_table_in_three_forms():
+    figures = [Figure(Estimate(value, value - 1, value + 1), note="<told>", mark="best") for value in (2, 4)]
+    grid = Grid("A <title>", ("name", "score"), [("one", figures[0]), ("<two>", figures[1])], drawn=1, note="So & so")
+    assert as_text(grid).splitlines() == [
+        "A <title>",
+        "  name   score",
+        "  one    2.00 [1.00, 3.00] <told>",
+        "  <two>  4.00 [3.00, 5.00] <told>",
+        "  So & so",
+    ]
+    assert as_markdown(grid).splitlines()[2] == "| one | **2.00** [1.00, 3.00] <told> |"
+    page = as_html(grid, {"one": "c3"})
+    assert '<i class="c3"></i><b>one</b>' in page
+    assert page.count("whisker c3") == 1
+    assert page.count("whisker") == 2
+    assert page.count('<td class="best">') == 2
+    assert "So &amp; so" in page
+    assert "<told>" not in page
+    assert "<two>" not in page
+    assert "<title>" not in page
 
 
 def test_markdown_has_a_line_for_each_algorithm_and_a_column_for_each_env():
@@ -36,18 +60,6 @@ def test_who_has_not_played_an_env_stands_there_nevertheless():
     }
     assert markdown_table(plan, results).split("\n")[3].endswith("| no run |")
     assert markdown_table(plan, {}).split("\n")[2:] == []
-
-
-def test_one_picture_holds_all_envs(tmp_path):
-    plan = plan_of("one", "two", envs=("a", "b", "c"))
-    results = results_of(plan, one=[1, 2, 3, 4], two=[5, 6, 7, 8])
-    charts = [(env, curves(plan, results, env, "steps"), 0.0) for env in plan.envs]
-    sizes = []
-    for count in (2, 3):
-        png_of_all(tmp_path / "all.png", charts[:count], {"one": 0, "two": 1})
-        sizes.append(struct.unpack(">II", (tmp_path / "all.png").read_bytes()[16:24]))
-    assert sizes[0][0] == sizes[1][0] == 2_000
-    assert sizes[1][1] > sizes[0][1]  # another row
 
 
 def test_the_preset_standard_has_the_budgets_of_its_envs():

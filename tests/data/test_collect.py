@@ -6,8 +6,10 @@ import torch
 from gymnasium.vector import AsyncVectorEnv, AutoresetMode, VectorWrapper
 from gymnasium.wrappers import TimeLimit
 
-from hakisa_algos.data.collect import Collector, Episodes, Rows, episode_seed
+from hakisa_algos.data.collect import Collector
+from hakisa_algos.data.needs import Episodes, Rows
 from hakisa_algos.data.rollout import RolloutBuffer
+from hakisa_algos.data.stepper import episode_seed
 from hakisa_algos.policy.observations import same_observation
 from hakisa_algos.policy.q_network import QNetwork
 from hakisa_envs.vector import ProcessVectorEnv
@@ -19,7 +21,9 @@ ROWS = 60
 def collector_on(envs, capacity=ROWS, seed=5, policy=None, explore=True):
     policy = policy or RandomPolicy(envs.single_observation_space)
     buffer = RolloutBuffer(capacity, envs.num_envs, policy.observation)
-    return Collector(envs, policy, buffer, seed, explore=explore)
+    collector = Collector(envs, policy, buffer, seed=seed)
+    collector._whole.explore = explore
+    return collector
 
 
 def transitions(rollout, env):
@@ -27,7 +31,7 @@ def transitions(rollout, env):
     n = rollout.num_envs
     seen = rollout.observation(torch.arange(len(rollout))).numpy().reshape(rollout.length, n, -1)
     following = np.concatenate([seen[1:], rollout.next_observation().numpy()[None]])
-    names = ("action", "reward", "terminated", "truncated", "valid")
+    names = ("action", "reward", "terminated", "truncated", "transition")
     action, reward, terminated, truncated, valid = (rollout.column(name).numpy() for name in names)
     if truncated.any():
         following[truncated] = rollout.final_observations().numpy()
@@ -52,7 +56,7 @@ def test_every_stored_transition_is_real_and_every_real_one_is_stored(form):
             if not terminated:  # nothing is read beyond a termination
                 np.testing.assert_array_equal(got[3], following)
             assert got[4:] == (terminated, truncated and not terminated)
-    skipped = int((~rollout.column("valid")).sum())
+    skipped = int((~rollout.column("transition")).sum())
     assert skipped == getattr(envs, "rows", 0)
     assert (skipped > 0) == (form == "foreign_next_step")
 
@@ -84,17 +88,10 @@ def test_begin_is_called_for_exactly_the_columns_whose_episode_begins(form):
     collector.collect(Rows(7))
     collector.collect(Rows(ROWS - 7))
     rollout = collector.buffer.rollout(ROWS)
-    valid = rollout.column("valid")
+    valid = rollout.column("transition")
     seen = rollout.observation(torch.arange(len(rollout))).view(ROWS, envs.num_envs, -1)
     assert (rollout.column("memory")[valid] == seen[..., 2][valid]).all()
     assert (rollout.column("age")[valid] == seen[..., 2][valid]).all()
-
-
-def test_the_state_before_a_rollout_is_kept():
-    collector = collector_on(counting_envs("disabled", longest=10**9 // 2, ends=("truncated",)))
-    collector.collect(Rows(3))
-    collector.collect(Rows(4))
-    assert collector.buffer.rollout(4).initial_state["count"].tolist() == [3, 3, 3]
 
 
 @pytest.mark.parametrize("form", ["disabled", "next_step"])
@@ -160,20 +157,43 @@ def test_time_is_counted():
     assert collector.nanoseconds["act"] > 0
 
 
-def test_games_are_held_and_let_go():
+def test_games_are_held_from_one_collection_to_the_next_and_let_go_at_the_end():
     calls = []
 
     class Live(CountingEnv):
         def pause(self):
-            calls.append(("pause", self.column))
+            calls.append("pause")
 
         def resume(self):
-            calls.append(("resume", self.column))
+            calls.append("resume")
 
-    collector = collector_on(counting_envs(n=2, make=Live))
-    collector.pause()
-    collector.resume()
-    assert calls == [("pause", 0), ("pause", 1), ("resume", 0), ("resume", 1)]
+        def step(self, action):
+            calls.append("step")
+            return super().step(action)
+
+    collector = collector_on(counting_envs(n=1, make=Live, longest=10**6))
+    for _ in range(2):
+        collector.collect(Rows(2))
+    collector.close()
+    collector.close()
+    assert calls == ["step", "step", "pause", "resume", "step", "step", "pause", "resume"]
+
+
+def test_methods_of_an_env_that_follows_no_contract_are_its_own_affair():
+    class Own(CountingEnv):
+        def pause(self):
+            raise AssertionError("not for us")
+
+        resume = pause
+
+        def __init__(self, column, **options):
+            super().__init__(column, **options)
+            self.metadata = {}
+
+    collector = collector_on(counting_envs(n=1, make=Own))
+    collector.collect(Rows(2))
+    collector.close()
+    assert collector.buffer.rows == 2
 
 
 class Paused(CountingEnv):
@@ -204,12 +224,11 @@ HOLDABLE = {
 def test_games_are_held_whatever_steps_them(form):
     envs = HOLDABLE[form]()
     try:
-        envs.metadata = {**envs.metadata, "masked_reset": True}
+        envs.metadata = {**envs.metadata, "masked_reset": True, "hakisa_contract": 1}
         collector = collector_on(envs)
         collector.collect(Rows(1))
-        for _ in range(2):
-            collector.pause()
-            collector.resume()
+        collector.collect(Rows(1))
+        collector.close()
         envs.reset()
         assert envs.step(np.zeros(2, int))[0][:, 0].tolist() == [22.0, 22.0]
     finally:
@@ -218,12 +237,12 @@ def test_games_are_held_whatever_steps_them(form):
 
 @pytest.mark.parametrize("make", [lambda: counting_envs("foreign_next_step"), lambda: process_envs(CountingEnv)])
 def test_envs_that_cannot_be_held_do_not_notice(make):
-    collector = collector_on(make())
-    collector.pause()
-    collector.resume()
+    envs = make()
+    collector = collector_on(envs)
     collector.collect(Rows(1))
+    collector.close()
     assert collector.buffer.rows == 1
-    collector.envs.close()
+    envs.close()
 
 
 def test_a_dict_observation_arrives_whole_in_each_mode():
@@ -278,7 +297,7 @@ def test_rows_that_the_env_calls_no_transitions_are_none(form):
         for got, (observation, action, reward, *_) in zip(stored, env.real, strict=True):
             np.testing.assert_array_equal(got[0], observation)
             assert got[1:3] == (action, reward)
-    assert int((~rollout.column("valid")).sum()) > getattr(envs, "rows", 0) + ROWS / 2
+    assert int((~rollout.column("transition")).sum()) > getattr(envs, "rows", 0) + ROWS / 2
 
 
 def test_infos_without_masks_speak_for_every_column():
@@ -288,7 +307,7 @@ def test_infos_without_masks_speak_for_every_column():
 
     collector = collector_on(Plain(counting_envs("next_step", ends=("terminated",), longest=10**6)))
     collector.collect(Rows(4))
-    assert collector.buffer.rollout(4).column("valid").tolist() == [[True, False, True]] * 4
+    assert collector.buffer.rollout(4).column("transition").tolist() == [[True, False, True]] * 4
 
 
 def test_a_collection_in_bfloat16_acts_with_the_weights_that_the_last_update_left():

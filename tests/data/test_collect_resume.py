@@ -7,9 +7,11 @@ import pytest
 import torch
 from gymnasium.envs.registration import EnvSpec
 
-from hakisa_algos.data.collect import Collector, Rows
+from hakisa_algos.data.collect import Collector
+from hakisa_algos.data.needs import Rows
 from hakisa_algos.data.rollout import RolloutBuffer
 from tests.helpers.counting import CountingEnv, RandomPolicy, columns_of, counting_envs
+from tests.helpers.rows import carry_over
 
 
 class Doubtful(CountingEnv):
@@ -39,13 +41,13 @@ def collector_on(form="disabled", make=CountingEnv, **options):
 
 def moved(old, new):
     """``new`` loaded with the state of ``old``, in the order in which the trainer does it."""
-    new.buffer.load_state(old.buffer.state(0))
+    new.buffer.restore(old.buffer.state())
     return new.load_state(old.state())
 
 
 def rows(collector, length):
     rollout = collector.buffer.rollout(length)
-    names = ("action", "reward", "terminated", "truncated", "valid", "memory", "age")
+    names = ("action", "reward", "terminated", "truncated", "transition", "memory", "age")
     columns = [rollout.column(name) for name in names]
     return [rollout.observation(torch.arange(len(rollout))), rollout.next_observation(), *columns]
 
@@ -90,11 +92,11 @@ def test_resumed_twice_equals_uninterrupted():
     ],
     ids=["nondeterministic", "wrongly declared", "NEXT_STEP", "SAME_STEP"],
 )
-def test_what_cannot_be_replayed_is_closed_as_truncated_with_a_warning(form, make, caplog):
+def test_what_cannot_be_replayed_is_closed_as_truncated_with_a_warning(form, make, caplog, tmp_path):
     options = {"longest": 10**6, "ends": ("truncated",)}
     first, second = (collector_on(form, make, **options) for _ in range(2))
     first.collect(Rows(9))
-    second.buffer.load_state(first.buffer.state(9))
+    carry_over(first.buffer, second.buffer, tmp_path, 9)
     with caplog.at_level(logging.WARNING):
         assert not second.load_state(first.state())
     assert "closed as truncated" in caplog.text
@@ -105,7 +107,7 @@ def test_what_cannot_be_replayed_is_closed_as_truncated_with_a_warning(form, mak
     np.testing.assert_array_equal(rollout.final_observations(), first.observation)
     second.collect(Rows(5))
     begun = second.buffer.rollout(5)
-    assert begun.column("valid").all()
+    assert begun.column("transition").all()
     assert begun.column("age")[0].tolist() == begun.column("memory")[0].tolist() == [0, 0, 0]
     assert set(begun.observation(torch.arange(3))[:, 1].tolist()).isdisjoint(
         first.buffer.rollout(1).observation(torch.arange(3))[:, 1].tolist()
@@ -113,11 +115,11 @@ def test_what_cannot_be_replayed_is_closed_as_truncated_with_a_warning(form, mak
 
 
 def test_an_episode_too_long_for_the_log_is_not_replayed(monkeypatch):
-    monkeypatch.setattr("hakisa_algos.data.collect._LONGEST_REPLAY", 10)
+    monkeypatch.setattr("hakisa_algos.data.rebuild._LONGEST_REPLAY", 10)
     first, second = (collector_on(longest=10**6, ends=("truncated",)) for _ in range(2))
     first.collect(Rows(11))
-    assert len(first.state()["actions"]) == 0
-    second.buffer.load_state(first.buffer.state(0))
+    assert first.state()["running"]["actions"] is None
+    second.buffer.restore(first.buffer.state())
     assert not second.load_state(first.state())
 
 
@@ -125,7 +127,7 @@ def test_the_log_of_actions_stays_as_long_as_the_oldest_running_episode():
     collector = collector_on(longest=6)
     for _ in range(20):
         collector.collect(Rows(10))
-        assert len(collector.state()["actions"]) <= 6
+        assert len(collector.state()["running"]["actions"]) <= 6
 
 
 def test_a_state_is_a_copy():

@@ -2,20 +2,21 @@
 
 import threading
 
-import numpy as np
 import pytest
 import torch
 from gymnasium.vector import VectorWrapper
 
-from hakisa_algos.data.collect import Collector, Episodes, Rows
-from hakisa_algos.data.concurrent import ConcurrentCollector, make_collector
+from hakisa_algos.data.collect import Collector
+from hakisa_algos.data.needs import Episodes, Rows
 from hakisa_algos.data.rollout import RolloutBuffer
+from hakisa_algos.policy.policy import Decision
 from hakisa_algos.policy.precision import torch_threads
 from hakisa_envs.atari import make_pong_vec
-from tests.helpers.counting import CountingEnv, RandomPolicy, columns_of
+from tests.helpers.counting import CountingEnv, columns_of
 from tests.helpers.grouped import GroupedEnvs, StatelessPolicy
+from tests.helpers.learning import assert_same as assert_same_state
 
-NAMES = ("action", "reward", "terminated", "truncated", "valid", "age", "twice")
+NAMES = ("action", "reward", "terminated", "truncated", "transition", "age", "twice")
 
 
 @pytest.fixture(autouse=True)
@@ -28,7 +29,7 @@ def two_threads():
 def collector_on(sizes=(2, 1), make=CountingEnv, random=False, capacity=200, **options):
     envs = GroupedEnvs(sizes, make, **options)
     policy = StatelessPolicy(random=random)
-    return make_collector(envs, policy, RolloutBuffer(capacity, envs.num_envs, policy.observation), seed=5)
+    return Collector(envs, policy, RolloutBuffer(capacity, envs.num_envs, policy.observation), seed=5)
 
 
 def rows(collector, length):
@@ -43,9 +44,8 @@ def assert_same(first, second, length):
     for a, b in zip(rows(first, length), rows(second, length), strict=True):
         assert torch.equal(a, b)
     assert first.buffer.episodes() == second.buffer.episodes()
-    for name, value in first.state().items():
-        if name not in ("generator", "policy_state"):
-            np.testing.assert_array_equal(value, second.state()[name], err_msg=name)
+    states = [{k: v for k, v in collector.state().items() if k != "generator"} for collector in (first, second)]
+    assert_same_state(*states)
 
 
 @pytest.mark.parametrize("metadata", [{}, {"episodes_per_seed": 3}], ids=["a seed each", "three per seed"])
@@ -89,16 +89,46 @@ class Forwarding(VectorWrapper):
         return getattr(self.env, name)
 
 
-def test_what_cannot_be_shared_out_gets_the_plain_collector():
-    policy = StatelessPolicy()
-    buffer = RolloutBuffer(9, 3, policy.observation)
+def threads_of(envs, policy):
+    Collector(envs, policy, RolloutBuffer(9, envs.num_envs, policy.observation)).collect(Rows(9))
+    return len({ident for ident, _ in policy.threads})
+
+
+def test_what_cannot_be_shared_out_is_played_by_one_thread():
     grouped = GroupedEnvs((2, 1))
-    assert type(make_collector(grouped, policy, buffer)) is ConcurrentCollector
-    assert type(make_collector(GroupedEnvs((3,)), policy, buffer)) is Collector
-    assert type(make_collector(grouped, RandomPolicy(), buffer)) is Collector  # it carries a state
+    assert threads_of(grouped, StatelessPolicy()) == 2
+    assert threads_of(GroupedEnvs((3,)), StatelessPolicy()) == 1
+    assert threads_of(GroupedEnvs((2, 1), metadata={"real_time": True}), StatelessPolicy()) == 1
     wrapped = Forwarding(grouped)
     assert wrapped.groups == grouped.groups  # past whatever the wrapper does
-    assert type(make_collector(wrapped, policy, buffer)) is Collector
+    assert threads_of(wrapped, StatelessPolicy()) == 1
+
+
+class Remembering(StatelessPolicy):
+    """Carries from step to step what it has seen of the episode, and acts by it."""
+
+    def act(self, observation, state, explore, generator):
+        seen = state["seen"] * 3 % 1009 + observation[:, 3].long()
+        decision = super().act(observation + seen[:, None], state, explore, generator)
+        return Decision(decision.action, {"twice": 2 * decision.action}, {"seen": seen})
+
+    def initial_state(self, n):
+        return {"seen": torch.full((n,), 7)}
+
+    def begin(self, mask, state):
+        return {"seen": torch.where(mask, 0, state["seen"])}
+
+
+def test_a_policy_with_a_state_carries_it_in_each_thread():
+    made = []
+    for threads in (2, 1):
+        envs, policy = GroupedEnvs((2, 1)), Remembering()
+        collector = Collector(envs, policy, RolloutBuffer(200, 3, policy.observation), seed=5)
+        with torch_threads(threads):
+            for length in (8, 37, 5, 100):
+                collector.collect(Rows(length))
+        made.append(collector)
+    assert_same(*made, 100)
 
 
 @pytest.mark.parametrize("at", [8, 9, 40, 61])
@@ -106,7 +136,7 @@ def test_resumed_equals_uninterrupted(at):
     straight, first, second = (collector_on(random=True, longest=20) for _ in range(3))
     for collector in (straight, first):
         collector.collect(Rows(at))
-    second.buffer.load_state(first.buffer.state(0))
+    second.buffer.restore(first.buffer.state())
     assert second.load_state(first.state())
     straight.buffer.episodes()
     for collector in (straight, second):
@@ -139,7 +169,7 @@ def test_an_error_in_any_thread_is_raised_and_what_is_in_the_buffer_can_be_resum
     assert 20 < written <= 30
     whole, resumed = (collector_on(longest=20) for _ in range(2))
     whole.collect(Rows(written))
-    resumed.buffer.load_state(broken.buffer.state(0))
+    resumed.buffer.restore(broken.buffer.state())
     assert resumed.load_state(broken.state())
     assert broken.buffer.episodes() == whole.buffer.episodes()
     for collector in (whole, resumed):
@@ -152,7 +182,7 @@ def test_an_error_in_any_thread_is_raised_and_what_is_in_the_buffer_can_be_resum
     broken.collect(Rows(100))
     assert broken.buffer.rollout(101).column("truncated")[:1][running].all()
     assert broken.buffer.rollout(100).column("age")[0].tolist() == [0, 0, 0]
-    assert broken.state()["replayable"]
+    assert broken.state()["running"]["actions"] is not None
 
 
 @pytest.mark.parametrize("num_envs", [2, 3])
@@ -162,8 +192,7 @@ def test_pong_is_the_same_from_one_thread_and_from_two(num_envs):
     for threads in (2, 1):
         envs = make_pong_vec(num_envs, **options)
         policy = StatelessPolicy(envs.single_observation_space, choices=6)
-        collector = make_collector(envs, policy, RolloutBuffer(128, num_envs, policy.observation), seed=3)
-        assert type(collector) is ConcurrentCollector
+        collector = Collector(envs, policy, RolloutBuffer(128, num_envs, policy.observation), seed=3)
         with torch_threads(threads):
             for _ in range(8):
                 collector.collect(Rows(128))

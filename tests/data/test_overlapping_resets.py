@@ -9,8 +9,9 @@ import pytest
 import torch
 from gymnasium import spaces
 
-from hakisa_algos.data.collect import Collector, Rows
+from hakisa_algos.data.collect import Collector
 from hakisa_algos.data.columns import FrameStack
+from hakisa_algos.data.needs import Rows
 from hakisa_algos.data.rollout import RolloutBuffer
 from hakisa_algos.data.vectorize import make_envs
 from hakisa_algos.policy.precision import torch_threads
@@ -28,7 +29,7 @@ class SlowGame(gym.Env):
     """
 
     def __init__(self, column, padding):
-        self.metadata = {"real_time": True, "frame_stack": (0, 4, padding)}
+        self.metadata = {"hakisa_contract": 1, "real_time": True, "frame_stack": (0, 4, padding)}
         self.observation_space = spaces.Box(0, 10**6, (4,), np.float32)
         self.action_space = spaces.Discrete(3)
         self.column, self.padding, self.played, self.paused = column, padding, False, 0
@@ -59,19 +60,17 @@ def stack_at(steps, padding):
 def test_others_go_on_and_the_rows_of_a_reset_are_no_data(padding):
     envs = ProcessVectorEnv([partial(SlowGame, column, padding) for column in range(2)])
     policy = RandomPolicy(envs.single_observation_space)
-    stack = FrameStack.of(envs.metadata, envs.single_observation_space, policy.observation.space)
+    stack = FrameStack.of(envs.metadata["frame_stack"], envs.single_observation_space, policy.observation.space)
     buffer = RolloutBuffer(ROWS, 2, policy.observation, stack)
     collector = Collector(envs, policy, buffer, seed=3)
     try:
         collector.collect(Rows(ROWS // 2))
-        collector.pause()  # while column 1 is most probably being reset
-        collector.resume()
         collector.collect(Rows(ROWS - ROWS // 2))
     finally:
         envs.close()
 
     rollout = buffer.rollout(ROWS)
-    valid, reward, memory = (rollout.column(name).numpy() for name in ("valid", "reward", "memory"))
+    valid, reward, memory = (rollout.column(name).numpy() for name in ("transition", "reward", "memory"))
     seen = rollout.observation(torch.arange(len(rollout))).numpy().reshape(ROWS, 2, 4)
     assert valid[:, 0].all()
     assert reward[:, 0].tolist() == list(range(1, ROWS + 1))  # it never waited, and nothing of it is lost
@@ -121,7 +120,7 @@ def test_deterministic_games_are_waited_for():
         Collector(envs, policy, buffer, seed=3).collect(Rows(10))
     finally:
         envs.close()
-    assert buffer.rollout(10).column("valid").all()
+    assert buffer.rollout(10).column("transition").all()
 
 
 class Deterministic(SlowGame):

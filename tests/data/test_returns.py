@@ -6,7 +6,6 @@ import pytest
 from hakisa_algos.data.returns import (
     generalized_advantages,
     lambda_returns,
-    n_step_returns,
     successor_values,
 )
 
@@ -93,15 +92,6 @@ def test_generalized_advantages(mode, decay, seed):
 
 
 @every_mode
-@pytest.mark.parametrize("n", [1, 3, 100])
-@pytest.mark.parametrize("seed", range(3))
-def test_n_step_returns(mode, n, seed):
-    reward, value, following, terminated, truncated, valid, episodes = random_rows(np.random.default_rng(seed), mode)
-    result = n_step_returns(reward, following, terminated, truncated, valid, GAMMA, n)
-    check(result, walk(episodes, value, lambda env, rows, after: n_step(reward, env, rows, after, n)))
-
-
-@every_mode
 @pytest.mark.parametrize("share", [0.0, 0.65, 1.0])
 @pytest.mark.parametrize("seed", range(3))
 def test_lambda_returns_are_the_weighted_n_step_returns(mode, share, seed):
@@ -129,6 +119,5 @@ def test_inputs_are_left_alone():
     before = [x.copy() for x in (reward, value, following, terminated, truncated, valid)]
     generalized_advantages(reward, value, following, terminated, truncated, valid, GAMMA, 0.9)
     lambda_returns(reward, following, terminated, truncated, valid, GAMMA, 0.9)
-    n_step_returns(reward, following, terminated, truncated, valid, GAMMA, 3)
     for now, then in zip((reward, value, following, terminated, truncated, valid), before, strict=True):
         np.testing.assert_array_equal(now, then)

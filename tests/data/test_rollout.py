@@ -5,8 +5,10 @@ import pytest
 import torch
 from gymnasium import spaces
 
-from hakisa_algos.data.rollout import Episode, RolloutBuffer
+from hakisa_algos.data.replay import ReplaySampler
+from hakisa_algos.data.rollout import RolloutBuffer
 from hakisa_algos.policy.observations import ObservationLayout, pick
+from tests.helpers.rows import carry_over
 
 VECTOR = spaces.Box(-np.inf, np.inf, (2,), np.float32)
 KEYED = spaces.Dict({"a": VECTOR, "picture": spaces.Box(0, 255, (3, 8, 8), np.uint8)})
@@ -35,9 +37,10 @@ def fill(buffer, space, rows, seed=0, n=2, valid_share=1.0, end_share=0.3):
             "reward": rng.normal(size=n),
             "terminated": terminated,
             "truncated": truncated,
-            "valid": rng.random(n) < valid_share,
+            "transition": rng.random(n) < valid_share,
+            "learned": rng.random(n) < valid_share,
             "policy_version": np.full(n, t // 3),
-            "log_prob": torch.from_numpy(rng.normal(size=n)),
+            "log_prob": rng.normal(size=n),
             "final": {int(env): pick(observations(space, rng, 1), 0) for env in np.flatnonzero(truncated)},
         }
         add(buffer, row)
@@ -48,9 +51,15 @@ def fill(buffer, space, rows, seed=0, n=2, valid_share=1.0, end_share=0.3):
 
 
 def add(buffer, row):
-    names = ("action", "reward", "terminated", "truncated", "valid")
-    extras = {"log_prob": row["log_prob"]}
-    buffer.add(*(row[name] for name in names), int(row["policy_version"][0]), extras, row["final"])
+    buffer.add({name: value for name, value in row.items() if name not in ("observation", "final")}, row["final"])
+
+
+def row_of(reward, terminated, **more):
+    """One row in which nothing is truncated."""
+    n = len(reward)
+    no, yes = np.zeros(n, bool), np.ones(n, bool)
+    base = {"action": np.zeros(n), "terminated": terminated, "truncated": no, "transition": yes, "learned": yes}
+    return {**base, "reward": reward, "policy_version": 0, **more}
 
 
 def same(a, b):
@@ -62,7 +71,7 @@ def same(a, b):
 def check_window(buffer, written, length):
     rollout = buffer.rollout(length)
     window = written[-length:]
-    for name in ("action", "terminated", "truncated", "valid", "policy_version", "log_prob"):
+    for name in ("action", "terminated", "truncated", "transition", "learned", "policy_version", "log_prob"):
         np.testing.assert_array_equal(rollout.column(name), np.stack([row[name] for row in window]))
     np.testing.assert_array_equal(rollout.column("reward"), np.stack([r["reward"] for r in window]).astype(np.float32))
     for t, row in enumerate(window):
@@ -99,9 +108,9 @@ def test_what_was_handed_out_does_not_change_with_the_ring():
 def test_arrays_that_the_env_uses_again_are_copied():
     buffer = RolloutBuffer(4, 1, ObservationLayout(VECTOR))
     seen, reward, final = np.ones((1, 2), np.float32), np.ones(1), np.ones(2, np.float32)
-    no, yes = np.zeros(1, bool), np.ones(1, bool)
+    yes = np.ones(1, bool)
     buffer.observe(seen, yes)
-    buffer.add(np.ones(1), reward, no, yes, yes, 0, {}, {0: final})
+    buffer.add(row_of(reward, ~yes, truncated=yes), {0: final})
     seen[:] = reward[:] = final[:] = 7
     rollout = buffer.rollout(1)
     assert (rollout.column("reward") == 1).all()
@@ -123,68 +132,32 @@ def test_final_observations_older_than_the_ring_are_let_go():
     assert len(buffer._final) <= 2 * 4
 
 
-@pytest.mark.parametrize("capacity", [1, 4, 1000])
-def test_totals_of_episodes_do_not_depend_on_the_ring(capacity):
-    buffer = RolloutBuffer(capacity, 2, ObservationLayout(VECTOR), keep_observations=capacity == 1000)
-    written = fill(buffer, VECTOR, 300, end_share=0.05, valid_share=0.8)
-    expected = []
-    total, length = np.zeros(2), np.zeros(2, int)
-    for row in written:
-        total += np.where(row["valid"], row["reward"], 0)
-        length += row["valid"]
-        for env in np.flatnonzero(row["terminated"] | row["truncated"]):
-            if row["valid"][env]:
-                expected.append(Episode(int(env), int(env), total[env], int(length[env]), total[env]))
-            total[env] = length[env] = 0
-    assert expected
-    assert buffer.episodes() == expected
-    assert buffer.episodes() == []
-
-
-def test_an_episode_belongs_to_the_seat_that_played_it():
-    buffer = RolloutBuffer(4, 2, ObservationLayout(VECTOR))
-    buffer.observe(np.zeros((2, 2), np.float32), np.ones(2, bool))
-    yes, no = np.ones(2, bool), np.zeros(2, bool)
-    buffer.add(np.zeros(2), np.array([1.0, 2.0]), yes, no, yes, 0, {"seat": torch.tensor([40, 7])}, {})
-    assert [(e.env, e.seat, e.total) for e in buffer.episodes()] == [(0, 40, 1.0), (1, 7, 2.0)]
-
-
 @pytest.mark.parametrize("space", [VECTOR, KEYED], ids=["vector", "dict"])
 @pytest.mark.parametrize("rows", [2, 8, 21])
-def test_a_loaded_buffer_goes_on_like_the_saved_one(space, rows):
+def test_a_loaded_buffer_goes_on_like_the_saved_one(space, rows, tmp_path):
     saved, loaded = (RolloutBuffer(8, 2, ObservationLayout(space)) for _ in range(2))
     fill(saved, space, rows)
-    loaded.load_state(saved.state(8))
+    carry_over(saved, loaded, tmp_path, 8)
     length = min(rows, 8)
     before, after = saved.rollout(length), loaded.rollout(length)
-    for name in saved._columns:
+    for name in saved._arrays:
         np.testing.assert_array_equal(before.column(name), after.column(name))
     assert same(before.observation(torch.arange(2 * length)), after.observation(torch.arange(2 * length)))
     assert same(before.next_observation(), after.next_observation())
     assert (before.final_observations() is None) == (after.final_observations() is None)
-    no, yes = np.zeros(2, bool), np.ones(2, bool)
-    saved.finished.clear()
-    for buffer in (saved, loaded):
-        buffer.add(np.zeros((2, 3), int), np.ones(2), yes, no, yes, 0, {"log_prob": torch.zeros(2)}, {})
-    assert saved.episodes() == loaded.episodes()
 
 
-def test_closed_episodes_are_truncated_with_the_last_observation_and_leave_no_total():
+def test_closed_episodes_are_truncated_with_the_last_observation():
     buffer = RolloutBuffer(4, 2, ObservationLayout(VECTOR))
     seen = np.arange(4, dtype=np.float32).reshape(2, 2)
-    no, yes = np.zeros(2, bool), np.ones(2, bool)
-    buffer.observe(seen, yes)
-    buffer.add(np.zeros(2), np.ones(2), np.array([True, False]), no, yes, 0, {}, {})
+    buffer.observe(seen, np.ones(2, bool))
+    buffer.add(row_of(np.ones(2), np.array([True, False])), {})
     buffer.observe(seen + 10, np.array([True, False]))
     buffer.close_episodes(seen + 10)
     rollout = buffer.rollout(1)
     assert rollout.column("truncated").tolist() == [[False, True]]
     assert rollout.column("terminated").tolist() == [[True, False]]
     assert rollout.final_observations().tolist() == [[12.0, 13.0]]
-    buffer.observe(seen, yes)
-    buffer.episodes()
-    buffer.add(np.zeros(2), np.ones(2), yes, no, yes, 0, {}, {})
-    assert [(e.total, e.length) for e in buffer.episodes()] == [(1.0, 1), (1.0, 1)]
 
 
 def test_a_buffer_without_observations_keeps_the_rest():
@@ -194,10 +167,45 @@ def test_a_buffer_without_observations_keeps_the_rest():
     assert buffer.nbytes < 2000
 
 
-def test_an_episode_that_a_broken_row_ended_leaves_nothing_to_the_next():
-    buffer = RolloutBuffer(4, 1, ObservationLayout(VECTOR))
-    yes, no = np.ones(1, bool), np.zeros(1, bool)
-    for reward, over, valid in [(100.0, no, yes), (0.0, yes, no), (1.0, yes, yes)]:
-        buffer.observe(np.zeros((1, 2), np.float32), over)
-        buffer.add(np.zeros(1), np.array([reward]), over, no, valid, 0, {}, {})
-    assert buffer.episodes() == [Episode(env=0, seat=0, total=1.0, length=1, discounted=1.0)]
+def test_relabelled_rewards_are_what_everybody_reads():
+    buffer = RolloutBuffer(8, 2, ObservationLayout(VECTOR))
+    written = fill(buffer, VECTOR, 12, end_share=0)
+    asked = []
+
+    def relabel(source, position):
+        assert source is buffer
+        asked.append(position.copy())
+        return position * 10
+
+    stored = np.concatenate([row["reward"] for row in written]).astype(np.float32)
+    inside = np.arange(8, 24)
+    np.testing.assert_array_equal(buffer.rewards(inside), stored[8:])
+    buffer.relabel = relabel
+    assert buffer.rewards(inside).dtype == np.float32
+    np.testing.assert_array_equal(buffer.rewards(inside), inside * 10)
+    np.testing.assert_array_equal(buffer.rollout(3).column("reward"), np.arange(18, 24).reshape(3, 2) * 10)
+    drawn = ReplaySampler(8, 2, n_step=3).sample(buffer, 50, np.random.default_rng(0))
+    steps = np.arange(3)
+    expected = (drawn.position.numpy()[:, None] + 2 * steps) * 10 * (steps < drawn.steps.numpy()[:, None])
+    np.testing.assert_array_equal(drawn.reward, expected)
+    assert all((position >= 8).all() and (position < 24).all() for position in asked)  # nothing but stored rows
+    buffer.relabel = None
+    np.testing.assert_array_equal(buffer.rewards(inside), stored[8:])
+
+
+def test_what_is_no_transition_ends_windows_and_what_is_not_learned_from_is_only_not_drawn():
+    buffer = RolloutBuffer(8, 1, ObservationLayout(VECTOR))
+    one, never = np.ones(1), np.zeros(1, bool)
+    for t in range(6):
+        buffer.observe(np.full((1, 2), t, np.float32), np.array([t == 0]))
+        buffer.add(row_of(one * t, never, learned=np.array([t != 1]), transition=np.array([t != 4])), {})
+    buffer.observe(np.full((1, 2), 6, np.float32), never)
+    drawn = ReplaySampler(8, 1, n_step=3).sample(buffer, 200, np.random.default_rng(0))
+    found = {int(p): (r.tolist(), int(k)) for p, r, k in zip(drawn.position, drawn.reward, drawn.steps, strict=True)}
+    assert found == {
+        0: ([0, 1, 2], 3),  # the reward of row 1 is passed on, though nothing is learned from it
+        2: ([2, 3, 0], 2),
+        3: ([3, 0, 0], 1),
+        4: ([4, 5, 0], 2),
+        5: ([5, 0, 0], 1),
+    }

@@ -7,14 +7,15 @@ import torch
 from gymnasium import spaces
 from gymnasium.wrappers import FrameStackObservation
 
-from hakisa_algos.data.collect import Rows
-from hakisa_algos.data.columns import FrameStack, StackedColumn
+from hakisa_algos.data.columns import FrameStack
+from hakisa_algos.data.needs import Rows
 from hakisa_algos.data.rollout import RolloutBuffer
 from hakisa_algos.data.vectorize import make_envs
 from hakisa_algos.errors import ConfigError
-from hakisa_algos.learners.ppo import PPO
+from hakisa_algos.learners.ppo import PPOLearner
 from hakisa_algos.policy.observations import ObservationLayout
 from hakisa_algos.training.trainer import Trainer
+from tests.helpers.rows import carry_over
 
 ENVS = 3
 
@@ -50,7 +51,8 @@ class Film:
 def add(buffer):
     n = buffer.num_envs
     nothing = np.zeros(n, bool)
-    buffer.add(np.zeros(n, np.int64), np.zeros(n), nothing, nothing, ~nothing, 0, {}, {})
+    row = {"terminated": nothing, "truncated": nothing, "transition": ~nothing, "learned": ~nothing}
+    buffer.add(row | {"action": np.zeros(n, np.int64), "reward": np.zeros(n), "policy_version": 0}, {})
 
 
 CASES = {
@@ -70,7 +72,7 @@ CASES = {
 def test_stacks_equal_naive_storage_across_episode_ends_and_the_seam(case, padding, capacity):
     space, (axis, size) = CASES[case]
     layout = ObservationLayout(space)
-    stack = FrameStack.of({"frame_stack": (axis, size, padding)}, space, layout.space)
+    stack = FrameStack.of((axis, size, padding), space, layout.space)
     assert stack is not None
     buffer = RolloutBuffer(capacity, ENVS, layout, stack)
     film = Film(np.random.default_rng(size), space, stack)
@@ -92,7 +94,7 @@ def test_stacks_equal_naive_storage_across_episode_ends_and_the_seam(case, paddi
 
 @pytest.mark.parametrize("rows", [0, 7])
 @pytest.mark.parametrize("at", [0, 1, 2, 5, 30])
-def test_a_loaded_buffer_rebuilds_the_stacks_of_the_saved_one(rows, at):
+def test_a_loaded_buffer_rebuilds_the_stacks_of_the_saved_one(rows, at, tmp_path):
     """Also with no rows kept: the stack at the head, where the next rollout begins, needs the frames before it."""
     space = spaces.Box(0, 255, (4, 5, 6), np.uint8)
     stack = FrameStack(0, 4, "zero")
@@ -103,7 +105,7 @@ def test_a_loaded_buffer_rebuilds_the_stacks_of_the_saved_one(rows, at):
         saved.observe(*film.next())
         add(saved)
     saved.observe(*film.next())
-    loaded.load_state(saved.state(rows))
+    carry_over(saved, loaded, tmp_path, rows)
     for _ in range(7):
         for buffer in (saved, loaded):
             add(buffer)
@@ -143,14 +145,14 @@ class Pixels(gym.Env):
 
 def stacked_pixels(padding="reset", declared="reset"):
     env = FrameStackObservation(Pixels(), 4, padding_type=padding)
-    env.metadata = {"frame_stack": (0, 4, declared)}
+    env.metadata = {"hakisa_contract": 1, "frame_stack": (0, 4, declared)}
     return env
 
 
 def trainer_on(make, n):
     envs = make_envs(make, n)
-    config = PPO.default_config(envs.single_observation_space)
-    learner = PPO(
+    config = PPOLearner.default_config(envs.single_observation_space)
+    learner = PPOLearner(
         envs.single_observation_space,
         envs.single_action_space,
         config,
@@ -162,7 +164,7 @@ def trainer_on(make, n):
 
 
 def test_a_transition_of_stacked_pixels_takes_at_most_7_5_kilobytes():
-    config = PPO.default_config(spaces.Box(0, 255, (4, 84, 84), np.uint8))
+    config = PPOLearner.default_config(spaces.Box(0, 255, (4, 84, 84), np.uint8))
     trainer = trainer_on(stacked_pixels, config.num_envs)
     trainer.collector.collect(Rows(3))
     assert trainer.buffer.capacity == config.n_steps
@@ -173,7 +175,7 @@ def test_a_transition_of_stacked_pixels_takes_at_most_7_5_kilobytes():
 def test_gymnasiums_own_stacks_are_taken_by_their_declaration(padding):
     trainer = trainer_on(lambda: stacked_pixels(padding, padding), 2)
     trainer.collector.collect(Rows(40))
-    assert isinstance(trainer.buffer._observations[""], StackedColumn)
+    assert trainer.buffer._observations[""].stack is not None
 
 
 @pytest.mark.parametrize("declared", ["zero", "reset"])
@@ -190,7 +192,7 @@ def test_a_stack_in_another_order_is_found_out():
 
     def make():
         env = Reversed(stacked_pixels())
-        env.metadata = {"frame_stack": (0, 4, "reset")}
+        env.metadata = {"hakisa_contract": 1, "frame_stack": (0, 4, "reset")}
         return env
 
     with pytest.raises(ConfigError, match="not stacks of the frames before them"):
@@ -215,14 +217,14 @@ def test_frames_that_are_skipped_are_found_out():
 def test_a_declaration_that_cannot_be_is_refused(declared):
     space = spaces.Box(0, 255, (4, 8, 8), np.uint8)
     with pytest.raises(ConfigError, match="does not fit observations of shape") as caught:
-        FrameStack.of({"frame_stack": declared}, space, space)
+        FrameStack.of(declared, space, space)
     assert repr(declared) in str(caught.value)
 
 
 def test_without_a_declaration_or_with_keys_observations_are_stored_whole():
     space = spaces.Box(0, 255, (4, 8, 8), np.uint8)
-    assert FrameStack.of({}, space, space) is None
+    assert FrameStack.of(None, space, space) is None
     keyed = spaces.Dict({"picture": space})
-    assert FrameStack.of({"frame_stack": (0, 4, "zero")}, keyed, keyed) is None
-    along_rows = FrameStack.of({"frame_stack": (1, 4, "zero")}, space, space)
+    assert FrameStack.of((0, 4, "zero"), keyed, keyed) is None
+    along_rows = FrameStack.of((1, 4, "zero"), space, space)
     assert along_rows is None

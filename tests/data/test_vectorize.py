@@ -8,7 +8,8 @@ import pytest
 import torch
 from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv, VectorWrapper
 
-from hakisa_algos.data.collect import Collector, Rows
+from hakisa_algos.data.collect import Collector
+from hakisa_algos.data.needs import Rows
 from hakisa_algos.data.rollout import RolloutBuffer
 from hakisa_algos.data.vectorize import ResetMode, is_deterministic, make_envs, reset_columns, reset_mode
 from hakisa_algos.errors import ConfigError
@@ -116,7 +117,7 @@ def test_a_mode_may_be_declared_by_its_name():
 
 
 def test_an_env_that_nobody_can_reset_is_refused():
-    with pytest.raises(ConfigError, match=r'DISABLED.*declare metadata\["masked_reset"\] = True'):
+    with pytest.raises(ConfigError, match=r'DISABLED.*declare .*metadata\["masked_reset"\] = True'):
         reset_mode(VectorWrapper(counting_envs("disabled")))
 
 
@@ -154,7 +155,7 @@ def test_ale_pys_vector_env_as_it_is():
     buffer, again = collected(), collected()
     rollout = buffer.rollout(60)
     done = rollout.column("terminated") | rollout.column("truncated")
-    assert rollout.column("valid").all()
+    assert rollout.column("transition").all()
     assert rollout.column("truncated").sum() >= 9
     assert torch.equal(rollout.column("age")[1:] == 0, done[:-1])
     assert all(episode.length < 20 for episode in buffer.episodes())

@@ -48,6 +48,7 @@ CONFIGS = {
         network="mlp",
         normalize_observation=True,
         epsilon_fraction=0.1,
+        learn_beside=True,
     ),
     "pqn": PQNConfig(total_steps=TOTAL, num_envs=4, n_steps=32, hidden_sizes=(16,)),
 }
@@ -87,8 +88,10 @@ def play(name, folder, stop):
         agent = cls("CartPole-v1", CONFIGS[name], seed=3)
     agent.learn(TOTAL, run=None if begun else folder, callbacks=[lambda trainer, _: trainer.step < stop])
     trainer = agent._trainer
-    assert (getattr(trainer.collector, "_actor", None) is not None) == beside
-    ring = trainer.buffer.state(agent.learner.remembered)
+    buffer = trainer.buffer
+    position = np.arange(buffer.oldest * buffer.num_envs, buffer.steps)
+    ring = {column: buffer.take(column, position) for column in ("action", "reward", "terminated", "truncated")}
+    ring["observation"] = buffer.observation(np.append(position, buffer.steps))
     state = {"learner": agent.learner.state(), "ring": ring, "statistics": trainer.statistics.state()}
     return trainer.step, hashlib.sha256(b"|".join(leaves(state))).hexdigest()
 

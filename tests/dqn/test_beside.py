@@ -48,14 +48,14 @@ def test_a_loss_that_is_not_finite_is_raised_and_learning_can_go_on():
     agent = agent_with()
     agent.learn(512, callbacks=[lambda trainer, metrics: trainer.step < 256])
     learner, trainer = agent.learner, agent._trainer
-    weights = learner._weights.vector.detach().clone()
+    weights = learner.descent.weights.vector.detach().clone()
     learner.config.__dict__["reward_scale"] = float("inf")
     rows = trainer.buffer.rows
     with torch_threads(2), pytest.raises(NonFiniteError):
         trainer.train()
-    assert torch.equal(learner._weights.vector, weights)
+    assert torch.equal(learner.descent.weights.vector, weights)
     assert trainer.buffer.rows == rows
     learner.config.__dict__["reward_scale"] = 1.0
     agent.learn(1024, callbacks=[])
     assert agent.steps == 1024
-    assert learner.updates > 16
+    assert learner.descent.updates > 16

@@ -3,18 +3,26 @@
 import pytest
 
 from hakisa_algos.errors import ConfigError
+from hakisa_algos.learners.config import EpsilonConfig
 from hakisa_algos.learners.dqn import DQNConfig
-from hakisa_algos.learners.epsilon import epsilon_at
 from hakisa_algos.learners.pqn import PQNConfig
 
 
 def test_linear_takes_equal_differences():
-    values = [epsilon_at(p, 1.0, 0.1, 0.5, "linear") for p in (-1, 0, 0.25, 0.5, 0.7, 2)]
+    values = [
+        EpsilonConfig(epsilon_start=1.0, epsilon_end=0.1, epsilon_fraction=0.5, epsilon_schedule="linear").epsilon(p)
+        for p in (-1, 0, 0.25, 0.5, 0.7, 2)
+    ]
     assert values == pytest.approx([1, 1, 0.55, 0.1, 0.1, 0.1])
 
 
 def test_exponential_takes_equal_ratios():
-    values = [epsilon_at(p, 1.0, 0.01, 0.5, "exponential") for p in (0, 0.25, 0.5, 1)]
+    values = [
+        EpsilonConfig(
+            epsilon_start=1.0, epsilon_end=0.01, epsilon_fraction=0.5, epsilon_schedule="exponential"
+        ).epsilon(p)
+        for p in (0, 0.25, 0.5, 1)
+    ]
     assert values == pytest.approx([1, 0.1, 0.01, 0.01])
 
 

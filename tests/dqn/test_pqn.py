@@ -10,10 +10,11 @@ from gymnasium import spaces
 from torch import nn
 
 from hakisa_algos import PQN, PQNConfig
-from hakisa_algos.data.collect import Collector, Rows
+from hakisa_algos.data.collect import Collector
+from hakisa_algos.data.needs import Rows
 from hakisa_algos.data.rollout import RolloutBuffer
 from hakisa_algos.errors import NonFiniteError
-from hakisa_algos.learners.pqn import PQN as Learner
+from hakisa_algos.learners.pqn import PQNLearner as Learner
 from hakisa_algos.policy.q_network import QNetwork
 from tests.helpers.counting import FORMS, columns_of, counting_envs
 
@@ -31,9 +32,9 @@ def made(form="disabled", **options):
         seed=0,
         device=torch.device("cpu"),
     )
-    buffer = RolloutBuffer(learner.capacity, 3, learner.policy.observation)
+    buffer = RolloutBuffer(learner.facts().capacity, 3, learner.policy.observation)
     collector = Collector(envs, learner.policy, buffer, seed=0)
-    collector.collect(Rows(learner.need.n))
+    collector.collect(Rows(learner.facts().need.n))
     return learner, buffer, collector, envs
 
 
@@ -42,7 +43,8 @@ def made(form="disabled", **options):
 def test_targets_are_the_papers_in_plain_python(form, q_lambda):
     learner, buffer, _, envs = made(form, q_lambda=q_lambda, gamma=0.9, reward_scale=0.1, reward_clip=5.0)
     rollout = buffer.rollout(20)
-    index, action, target = learner._batch(rollout)
+    batch = learner._batch(rollout)
+    index, action, target = batch.index, batch.action, batch.target
     expected = {}
     for env in columns_of(envs):
         running = None
@@ -92,7 +94,7 @@ def test_layers_are_normalised_in_named_networks_only():
 
 
 def test_normalisation_stands_between_a_layer_and_its_activation():
-    net = QNetwork(spaces.Box(-1, 1, (3,)), spaces.Discrete(2), hidden_sizes=(4, 4), layer_norm=True)
+    net = QNetwork(spaces.Box(-1, 1, (3,)), spaces.Discrete(2), hidden_sizes=(4, 4), activation="relu", layer_norm=True)
     kinds = [type(layer) for layer in net.trunk.layers]
     assert kinds == [nn.Linear, nn.LayerNorm, nn.ReLU] * 2
 
@@ -111,7 +113,7 @@ def test_a_nan_leaves_the_learner_as_it_was():
     assert all(torch.equal(v, after["policy"][k]) for k, v in before["policy"].items())
     for key, entry in before["optimizer"]["state"].items():
         assert all(torch.equal(v, after["optimizer"]["state"][key][name]) for name, v in entry.items())
-    assert torch.equal(before["generator"], after["generator"])
+    assert torch.equal(before["random"], after["random"])
     assert (after["version"], after["updates"]) == (1, 1)
     reward[:] = good
     assert np.isfinite(list(learner.update(buffer).values())).all()

@@ -11,6 +11,7 @@ from hakisa_algos.data.replay import ReplaySampler
 from hakisa_algos.data.rollout import RolloutBuffer
 from hakisa_algos.policy.observations import ObservationLayout
 from tests.helpers.counting import FORMS, CountingEnv, RandomPolicy, columns_of, counting_envs
+from tests.helpers.rows import carry_over
 
 
 def played(form, rows, capacity=16, n=3, **options):
@@ -59,7 +60,7 @@ def test_every_transition_is_what_the_env_did(form, n_step, prioritized):
         check_against_envs(envs, batch, n_step)
         # No transition in the ring is left out, the newest and the oldest included, and no reset row drawn.
         position = np.arange(buffer.oldest * buffer.num_envs, buffer.steps)
-        assert set(batch.position.tolist()) == set(position[buffer.take("valid", position)].tolist())
+        assert set(batch.position.tolist()) == set(position[buffer.take("learned", position)].tolist())
         collector.collect(Rows(more))
 
 
@@ -94,7 +95,9 @@ def test_stacked_frames_are_rebuilt_on_both_sides_of_a_transition():
     envs = counting_envs("disabled", 2, make=Stacking)
     policy = RandomPolicy(envs.single_observation_space)
     layout = policy.observation
-    buffer = RolloutBuffer(9, 2, layout, FrameStack.of(columns_of(envs)[0].metadata, layout.raw_space, layout.space))
+    buffer = RolloutBuffer(
+        9, 2, layout, FrameStack.of(columns_of(envs)[0].metadata["frame_stack"], layout.raw_space, layout.space)
+    )
     assert buffer._observations[""].history == 2
     collector = Collector(envs, policy, buffer, seed=3)
     sampler, rng = ReplaySampler(9, 2, 2), np.random.default_rng(0)
@@ -174,7 +177,7 @@ def test_tree_follows_the_ring_through_wrap_around():
     for _ in range(200):
         batch = sampler.sample(buffer, 5, rng)
         for p in range(max(seen, buffer.oldest * 3), buffer.steps):
-            priority[p] = highest * buffer.take("valid", np.array(p))
+            priority[p] = highest * buffer.take("learned", np.array(p))
         seen = buffer.steps
         error = rng.random(5) * 3
         sampler.update_priorities(batch.position.numpy(), error)
@@ -191,19 +194,19 @@ def test_tree_follows_the_ring_through_wrap_around():
 @pytest.mark.parametrize("exponent", [0.0, 0.7])
 def test_nothing_to_draw_is_an_error(exponent):
     buffer = RolloutBuffer(4, 1, ObservationLayout(CountingEnv().observation_space))
-    buffer._allocate("valid", np.zeros(1, bool))
+    buffer._allocate("learned", np.zeros(1, bool))
     with pytest.raises(ValueError, match="none of the 0 stored rows"):
         ReplaySampler(4, 1, 1, exponent).sample(buffer, 2, np.random.default_rng(0))
 
 
 @pytest.mark.parametrize("exponent", [0.0, 0.7])
-def test_a_restored_sampler_draws_the_same(exponent):
+def test_a_restored_sampler_draws_the_same(exponent, tmp_path):
     _, buffer, _ = played("disabled", 30)
     sampler = ReplaySampler(16, 3, 2, exponent)
     first = sampler.sample(buffer, 20, np.random.default_rng(0))
     sampler.update_priorities(first.position.numpy(), np.linspace(0, 5, 20))
     other_buffer, other = RolloutBuffer(16, 3, layout()), ReplaySampler(16, 3, 2, exponent)
-    other_buffer.load_state(buffer.state(16))
+    carry_over(buffer, other_buffer, tmp_path, 16)
     other.load_state(sampler.state())
     one, two = (s.sample(b, 50, np.random.default_rng(5)) for s, b in ((sampler, buffer), (other, other_buffer)))
     for name in one.__dataclass_fields__:
@@ -216,7 +219,7 @@ def test_rows_that_did_not_come_with_the_checkpoint_are_never_drawn(exponent):
     sampler = ReplaySampler(16, 3, 3, exponent)
     sampler.sample(buffer, 20, np.random.default_rng(0))
     without = RolloutBuffer(16, 3, layout())
-    without.load_state(buffer.state(0))
+    without.restore(buffer.state())
     collector.buffer = without
     collector.collect(Rows(4))
     batch = sampler.sample(without, 500, np.random.default_rng(0))

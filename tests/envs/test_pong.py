@@ -4,10 +4,11 @@ import gymnasium as gym
 import numpy as np
 import pytest
 from ale_py.vector_env import AtariVectorEnv
-from gymnasium.vector import AutoresetMode
+from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
 from hakisa_envs import UnknownOptionError
 from hakisa_envs.atari import PongEnv, make_pong_vec
+from hakisa_envs.atari.options import outcome
 
 SEEDS = [3, 0, 2**40 + 3]
 SMALL = {"frame_size": 24, "frame_stack": 2}
@@ -45,6 +46,7 @@ def test_equals_ale_py_frame_for_frame_over_whole_games():
         batch, rewards, terminations, _, infos = theirs.step(np.array([action]))
         np.testing.assert_array_equal(observation, batch[0])
         assert (reward, done, truncated) == (rewards[0], terminations[0], False)
+        assert info.pop("outcome") == ("win" if total + reward > 0 else "loss" if total + reward < 0 else "draw")
         assert info == {name: infos[name][0] for name in info}
         total += reward
         if done:
@@ -318,3 +320,68 @@ def test_closing_with_a_step_in_flight_ends_the_threads():
         group.send(np.zeros(1, dtype=np.int64))
     env.close()
     env.close()
+
+
+def by_score(score):
+    return "win" if score > 0 else "loss" if score < 0 else "draw"
+
+
+@pytest.mark.parametrize("num_threads", [1, 2])
+def test_outcomes_of_a_vector_env_stand_in_the_rows_that_end_episodes_and_nowhere_else(num_threads):
+    limits = 30  # at which some have lost a point and some have not
+    env = make_pong_vec(4, num_threads=num_threads, max_episode_steps=limits, frame_skip=8, **SMALL)
+    singles = SyncVectorEnv([lambda: gym.make("Hakisa/Pong-v0", max_episode_steps=limits, frame_skip=8, **SMALL)] * 4)
+    env.reset(seed=[1, 2, 3, 4])
+    singles.reset(seed=[1, 2, 3, 4])
+    score, said, cut = np.zeros(4), [], np.array([False, True, False, True])
+    for row, actions in enumerate(random_actions(130, 4)):
+        if row == 20:  # a masked reset forgets the score, too, and takes columns out of step with one another
+            for one in (env, singles):
+                one.reset(seed=[5, 6, 7, 8], options={"reset_mask": cut})
+            score[cut] = 0
+        _, rewards, terminated, truncated, infos = env.step(actions)
+        theirs = singles.step(actions)[4]
+        score += rewards
+        ended = terminated | truncated
+        if not ended.any():
+            assert "outcome" not in infos
+            continue
+        assert infos["_outcome"].tolist() == ended.tolist()
+        expected = [by_score(points) if end else None for points, end in zip(score, ended, strict=True)]
+        assert infos["outcome"].tolist() == expected
+        assert [theirs["outcome"][column] for column in np.flatnonzero(ended)] == [word for word in expected if word]
+        said += [word for word in expected if word]
+        score[ended] = 0
+    assert len(said) >= 8
+    assert len(set(said)) > 1
+
+
+def test_a_whole_game_is_lost_by_who_does_nothing_and_paddle_rewards_do_not_count():
+    env = make_pong_vec(2, num_threads=2, frame_skip=64, noop_max=0, **SMALL)
+    env.reset(seed=0)
+    infos = {}
+    while "outcome" not in infos:
+        _, _, done, _, infos = env.step(np.zeros(2, dtype=np.int64))
+    assert infos["outcome"][done].tolist() == ["loss"] * int(done.sum())
+    single = PongEnv(frame_skip=64, noop_max=0, paddle_reward=1000.0, **SMALL)
+    single.reset(seed=0)
+    done, info = False, {}
+    while not done:
+        _, _, done, _, info = single.step(0)
+    assert info["outcome"] == "loss"
+
+
+@pytest.mark.parametrize(("score", "word"), [(21, "win"), (1, "win"), (0, "draw"), (-1, "loss"), (-21.0, "loss")])
+def test_the_outcome_is_who_leads(score, word):
+    assert outcome(score) == word
+
+
+def test_who_leads_at_a_time_limit_has_won():
+    env = gym.make("Hakisa/Pong-v0", frame_skip=1, max_episode_steps=2200)
+    env.reset(seed=1)
+    total, truncated, info = 0.0, False, {}
+    while not truncated:
+        _, reward, _, truncated, info = env.step(follow_ball(env.unwrapped))
+        total += reward
+    assert total > 0
+    assert info["outcome"] == "win"

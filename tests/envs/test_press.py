@@ -1,5 +1,7 @@
 """Press: its rules, its optimum, and that the vector environment is the single one in columns."""
 
+import copy
+
 import gymnasium as gym
 import numpy as np
 import pytest
@@ -210,3 +212,64 @@ def test_seeds_may_be_given_for_reset_columns_only():
     by_column, _ = vector.reset(seed=[8, 1, 9], options={"reset_mask": mask})
     in_order, _ = vector.reset(seed=np.array([8, 9]), options={"reset_mask": mask})
     np.testing.assert_array_equal(by_column, in_order)
+
+
+def played(env, rows):
+    """So many rows of random answers, with what autoreset or a reset brings between episodes."""
+    env.action_space.seed(3)
+    found = []
+    for _ in range(rows):
+        *arrays, _ = env.step(env.action_space.sample())
+        found.append([np.asarray(array).tolist() for array in arrays])
+        if not isinstance(env, PressVectorEnv) and arrays[2]:
+            found.append(env.reset()[0].tolist())
+    return found
+
+
+@pytest.mark.parametrize("make", [PressEnv, lambda **options: PressVectorEnv(3, **options)])
+def test_a_state_goes_on_as_it_did_the_first_time_in_an_env_that_was_never_reset(make):
+    env, other = make(**SMALL), make(**SMALL)
+    env.reset(seed=5)
+    played(env, 8)  # into the second episode
+    state = env.get_state()
+    expected = played(env, 20)
+    other.set_state(state)
+    assert played(other, 20) == expected
+    env.set_state(state)
+    assert played(env, 20) == expected
+
+
+def test_states_of_columns_are_those_of_single_envs():
+    vector, single = PressVectorEnv(2, **SMALL), PressEnv(**SMALL)
+    vector.reset(seed=[8, 9])
+    vector.step(np.zeros((2, 3), dtype=np.int64))
+    single.set_state(vector.get_state()[1])
+    second = PressEnv(**SMALL)
+    second.reset(seed=9)
+    second.step(np.zeros(3, dtype=np.int64))
+    assert played(single, 20) == played(second, 20)
+    vector.set_state([second.get_state()] * 2)
+    assert [state["position"] for state in vector.get_state()] == [second.get_state()["position"]] * 2
+
+
+@pytest.mark.parametrize("make", [PressEnv, lambda **options: PressVectorEnv(1, **options)])
+def test_a_state_is_made_before_the_first_reset_and_is_not_changed_later(make):
+    env = make(**SMALL)
+    fresh = env.get_state()
+    env.reset(seed=1)
+    state = env.get_state()
+    kept = copy.deepcopy(state)
+    played(env, 20)
+    assert str(state) == str(kept)
+    env.set_state(fresh)
+    assert str(env.get_state()) == str(fresh)
+
+
+@pytest.mark.parametrize("options", [{"episode_length": 7}, {"num_keys": 6}, {"grid_size": 3}])
+def test_a_state_of_other_options_is_refused(options):
+    env, other = PressEnv(**SMALL), PressEnv(**{**SMALL, **options})
+    env.reset(seed=0)
+    with pytest.raises(ValueError, match="make it with the options that it had then"):
+        other.set_state(env.get_state())
+    with pytest.raises(ValueError, match="1 states for 2 columns"):
+        PressVectorEnv(2, **SMALL).set_state([env.get_state()])

@@ -18,9 +18,11 @@ from stable_baselines3.common.monitor import Monitor  # noqa: E402
 from stable_baselines3.common.vec_env import DummyVecEnv  # noqa: E402
 
 import hakisa_envs  # noqa: E402, F401 (registers the ids)
+from hakisa_envs.contract import CONTRACT, MASKED_RESET, VERSION  # noqa: E402
 from hakisa_envs.sb3 import PauseCallback, SB3VecEnv  # noqa: E402
 from hakisa_envs.vector import ProcessVectorEnv  # noqa: E402
 from tests.helpers.counting import CountingEnv  # noqa: E402
+from tests.helpers.processes import gone, wait_until  # noqa: E402
 
 DIE = 2
 
@@ -42,7 +44,7 @@ class Pausable(CountingEnv):
     """Shows in place of its column how often it was paused, and resumed as tens; ``events`` lists both."""
 
     def __init__(self, longest=6):
-        super().__init__(longest=longest)
+        super().__init__(longest=longest, metadata={CONTRACT: VERSION, "render_modes": []})
         self.events = []
 
     def pause(self):
@@ -148,6 +150,69 @@ def test_row_of_a_game_that_was_lost_ends_with_the_last_thing_it_showed(closing)
     assert envs.not_transitions.tolist() == [1, 0]
 
 
+def test_game_that_is_found_dead_when_it_is_paused_ends_an_episode_like_any_other(closing):
+    envs = vec(closing, Numbered)
+    envs.reset()
+    before = envs.step([0, 0])[0]
+    pid = envs.envs.pids[1]
+    os.kill(pid, signal.SIGKILL)
+    wait_until(lambda: gone(pid))
+    envs.env_method("pause")
+    envs.env_method("resume")
+    observations, rewards, dones, infos = envs.step([0, 0])
+    assert dones.tolist() == [False, True]
+    assert rewards[1] == 0
+    assert infos[1]["TimeLimit.truncated"] is True
+    assert "died" in infos[1]["failure"]
+    np.testing.assert_array_equal(infos[1]["terminal_observation"], before[1])
+    assert infos[1]["episode"]["l"] == 2
+    assert observations[:, 2].tolist() == [2, 0]
+    observations, _, dones, _ = envs.step([0, 1])
+    assert observations[0, 2] == 3
+    assert dones.tolist() == [False, True]
+    assert envs.not_transitions.tolist() == [0, 1]
+
+
+class Late(CountingEnv):
+    """Calls every row too late to be a transition, and ends with the second."""
+
+    def __init__(self):
+        super().__init__(longest=1, metadata={CONTRACT: VERSION, "render_modes": []})
+
+    def step(self, action):
+        observation, reward, *_ = super().step(action)
+        return observation, reward, self.count == 2, False, {"transition": False, "counted": True}
+
+
+def test_last_row_that_came_late_shows_what_it_showed(closing):
+    envs = vec(closing, Late, n=1)
+    envs.reset()
+    envs.step([1])
+    _, _, dones, infos = envs.step([1])
+    assert dones.tolist() == [True]
+    assert infos[0]["terminal_observation"][2:].tolist() == [2, 2]
+    assert envs.not_transitions.tolist() == [2]
+
+
+class OwnPause(CountingEnv):
+    """Has methods of these names that mean something else, and says nothing of a contract."""
+
+    calls = ()
+
+    def pause(self):
+        self.calls = (*self.calls, "pause")
+
+    def resume(self):
+        self.calls = (*self.calls, "resume")
+
+
+def test_a_strangers_own_pause_is_not_called():
+    env = OwnPause(metadata={"hakisa_contract": 0})
+    model = sb3.PPO("MlpPolicy", DummyVecEnv([lambda: env]), n_steps=8, batch_size=8, n_epochs=1, device="cpu")
+    model.learn(16, callback=PauseCallback())
+    assert env.calls == ()
+
+
 def test_attributes_and_methods_of_the_envs(closing):
     envs = vec(closing, Pausable, n=3)
     assert envs.get_attr("longest", [0, 2]) == [6, 6]
@@ -201,6 +266,10 @@ def test_games_are_paused_round_every_update_and_left_running():
 def test_what_cannot_reset_single_columns_is_refused():
     with pytest.raises(ValueError, match="SyncVectorEnv cannot reset single columns"):
         SB3VecEnv(SyncVectorEnv([CountingEnv]))
+    stranger = SyncVectorEnv([lambda: CountingEnv(metadata={"hakisa_contract": 0})])
+    stranger.metadata = {**stranger.metadata, MASKED_RESET: True}
+    with pytest.raises(ValueError, match="does not declare metadata"):
+        SB3VecEnv(stranger)
     envs = gym.make_vec("Hakisa/Press-v0", 2)
     envs.single_observation_space = gym.spaces.Dict({"a": envs.single_observation_space})
     with pytest.raises(ValueError, match="must be arrays"):

@@ -20,7 +20,7 @@ class CountingEnv(gym.Env):
     def __init__(self, column=0, longest=6, ends=("terminated", "truncated", "both"), metadata=None):
         self.observation_space = spaces.Box(-np.inf, np.inf, (4,), np.float32)
         self.action_space = spaces.Discrete(3)
-        self.metadata = metadata or {}
+        self.metadata = {"hakisa_contract": 1, **(metadata or {})}
         self.column, self.longest, self.ends = column, longest, ends
         self.real, self.seeds = [], []
 

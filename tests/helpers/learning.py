@@ -9,7 +9,7 @@ from hakisa_algos.data.collect import Collector
 from hakisa_algos.data.columns import FrameStack
 from hakisa_algos.data.rollout import RolloutBuffer
 from hakisa_algos.data.vectorize import make_envs
-from hakisa_algos.learners.ppo import PPO
+from hakisa_algos.learners.ppo import PPOLearner
 
 
 @dataclass
@@ -21,7 +21,7 @@ class Loop:
 
     def collect(self):
         """Collects what the next update needs."""
-        self.collector.collect(self.learner.need)
+        self.collector.collect(self.learner.facts().need)
         return self.buffer.rollout(self.learner.config.n_steps)
 
     def step(self):
@@ -30,7 +30,7 @@ class Loop:
         return self.learner.update(self.buffer)
 
 
-def make_loop(env, learner_class=PPO, config=None, *, num_envs=4, options=None, seed=0, factory=None, **changes):
+def make_loop(env, learner_class=PPOLearner, config=None, *, num_envs=4, options=None, seed=0, factory=None, **changes):
     """``changes`` go into the config, whose rollouts are short here."""
     envs = make_envs(env, None if hasattr(env, "num_envs") else num_envs, options)
     if config is None:
@@ -46,9 +46,9 @@ def make_loop(env, learner_class=PPO, config=None, *, num_envs=4, options=None, 
         network=factory,
     )
     layout = learner.policy.observation
-    stack = FrameStack.of(envs.metadata, layout.raw_space, layout.space)
-    buffer = RolloutBuffer(learner.capacity, envs.num_envs, layout, stack)
-    return Loop(envs, learner, buffer, Collector(envs, learner.policy, buffer, seed))
+    stack = FrameStack.of(envs.metadata.get("frame_stack"), layout.raw_space, layout.space)
+    buffer = RolloutBuffer(learner.facts().capacity, envs.num_envs, layout, stack)
+    return Loop(envs, learner, buffer, Collector(envs, learner.policy, buffer, seed=seed))
 
 
 def assert_same(a, b, path="state"):

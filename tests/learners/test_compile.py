@@ -55,10 +55,12 @@ def test_compiled_and_plain_agree(case, caplog):
         plain.collect()
         compiled.collect()
         for name in ("action", "reward", "terminated"):
-            assert torch.equal(plain.buffer._columns[name], compiled.buffer._columns[name])
-        for name in {"log_prob", "value"} & set(plain.buffer._columns):
+            assert (plain.buffer._arrays[name] == compiled.buffer._arrays[name]).all()
+        for name in {"log_prob", "value"} & set(plain.buffer._arrays):
             torch.testing.assert_close(
-                compiled.buffer._columns[name], plain.buffer._columns[name], rtol=0, atol=2e-2 if half else 2e-5
+                *(torch.from_numpy(each.buffer._arrays[name]) for each in (compiled, plain)),
+                rtol=0,
+                atol=2e-2 if half else 2e-5,
             )
         expected, found = plain.learner.update(plain.buffer), compiled.learner.update(compiled.buffer)
         for name, value in expected.items():

@@ -10,10 +10,11 @@ from gymnasium import spaces
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
 from hakisa_algos import GA, Agent, GAConfig
-from hakisa_algos.data.rollout import Episode, RolloutBuffer
+from hakisa_algos.data.episodes import Episode
+from hakisa_algos.data.rollout import RolloutBuffer
 from hakisa_algos.errors import ConfigError, NonFiniteError
-from hakisa_algos.learners.ga import GA as Learner
 from hakisa_algos.learners.ga import HAKISA, PRESETS, SMALL, UBER
+from hakisa_algos.learners.ga import GALearner as Learner
 from hakisa_algos.learners.generation import without_cut
 from tests.helpers.counting import CountingEnv, counting_envs
 
@@ -44,7 +45,7 @@ def make(config=TINY, seed=1):
 def buffer_of(learner, fitness):
     """One episode per game, of the given returns."""
     buffer = RolloutBuffer(1, 3, learner.policy.observation, keep_observations=False)
-    need = learner.need
+    need = learner.games()
     assert len(fitness) == len(need.lineages)
     buffer.finished.extend(Episode(0, i, value, 5, value) for i, value in enumerate(fitness) for _ in range(need.games))
     return buffer
@@ -56,19 +57,19 @@ def weights(learner):
 
 def test_a_generation_is_played_then_its_candidates_then_the_next():
     learner = make()
-    first = learner.need
+    first = learner.games()
     assert first.lineages == tuple(learner.population)
     assert first.games == 1
     metrics = learner.update(buffer_of(learner, [3, 9, 1, 7, 2, 0, 4, 5]))
     assert metrics["train/fitness_max"] == 9
     assert metrics["train/fitness_mean"] == pytest.approx(31 / 8)
-    validation = learner.need
+    validation = learner.games()
     assert validation.lineages == (first.lineages[1], first.lineages[3])  # nobody is the elite yet
     assert validation.games == 2
     assert validation.key != first.key
     assert learner.update(buffer_of(learner, [6, 8]))["train/elite_fitness"] == 8
     assert learner.elite == learner.population[0] == first.lineages[3]
-    assert learner.need.key not in (first.key, validation.key)
+    assert learner.games().key not in (first.key, validation.key)
 
 
 def test_children_come_from_the_best_each_about_as_often_and_the_elite_is_first_of_them():
@@ -91,13 +92,13 @@ def test_the_elite_stays_until_another_beats_it_on_the_same_fresh_games():
     for _ in range(4):
         # In the generation it is unlucky: last of all. It is a candidate nevertheless, and a draw keeps it.
         learner.update(buffer_of(learner, [0, 5, 6, 7, 8, 9, 9, 9]))
-        assert learner.need.lineages[0] == elite
-        assert len(learner.need.lineages) == 3
+        assert learner.games().lineages[0] == elite
+        assert len(learner.games().lineages) == 3
         metrics = learner.update(buffer_of(learner, [4, 4, 3]))
         assert learner.elite == learner.population[0] == elite
     assert metrics["train/elite_age"] == 4
     learner.update(buffer_of(learner, [0, 5, 6, 7, 8, 9, 9, 9]))
-    better = learner.need.lineages[2]
+    better = learner.games().lineages[2]
     learner.update(buffer_of(learner, [4, 3, 5]))
     assert learner.elite == learner.population[0] == better
 
@@ -254,7 +255,9 @@ def test_evaluation_and_prediction_are_the_elites():
 
 
 def test_presets():
-    assert Learner.presets is PRESETS
+    assert {name: Learner.default_config(VECTOR, name) for name in PRESETS} == PRESETS
+    with pytest.raises(ConfigError, match=r"there is no preset 'hakiso' here\. Did you mean 'hakisa'"):
+        Learner.default_config(VECTOR, "hakiso")
     assert GAConfig() == SMALL == Learner.default_config(VECTOR)
     assert Learner.default_config(spaces.Box(0, 255, (84, 84, 3), np.uint8)) == HAKISA
     assert (HAKISA.population, HAKISA.parents, HAKISA.survivors, HAKISA.steps_per_individual) == (20, 10, 10, 1000)

@@ -75,7 +75,7 @@ def test_uber_plays_whole_generations():
     """All 1000 individuals, and the ten best against the elite over 30 games."""
     # 16 tasks of 32 envs: 62 or 63 games take two rounds, then 300 and 330 games one round each.
     steps = [16 * 2 * 32 * LENGTH, 16 * 1 * 32 * LENGTH]
-    agent, metrics, populations = play(dataclasses.replace(UBER, total_steps=2 * sum(steps) + 2_000))
+    agent, metrics, populations = play(dataclasses.replace(UBER, total_steps=2 * sum(steps)))
     assert [found["step"] for found in metrics] == [steps[0], sum(steps), sum(steps) + steps[0], 2 * sum(steps)]
     assert agent.learner.generation == 2
     for before, after in pairwise(populations):
@@ -108,5 +108,5 @@ def test_the_command_line_runs_them_on_pictures(preset, tmp_path, monkeypatch):
     assert main(["train", "ga", *arguments, "--run", "run"]) == 0
     agent = GA.load("run")
     assert agent.learner.generation >= 2
-    assert agent.steps <= 500
+    assert agent.steps >= 500  # the last generation is finished
     assert agent.evaluate(2).lengths.tolist() == [4, 4]

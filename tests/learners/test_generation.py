@@ -92,5 +92,6 @@ def test_shares_hold_every_game_once_and_the_lineages_that_they_need(parts):
     played = [(share.first + i, k) for share in found for i, k in share.games]
     assert played == [(individual, k) for individual in range(5) for k in range(3)]
     for share in found:
-        assert {i for i, _ in share.games} == set(range(len(share.lineages)))
-        assert share.lineages == lineages[share.first : share.first + len(share.lineages)]
+        assert {i for i, _ in share.games} == set(range(len(share.generation.lineages)))
+        own = share.generation.lineages
+        assert own == lineages[share.first : share.first + len(own)]

@@ -11,7 +11,7 @@ from torch import nn
 
 from hakisa_algos import Agent
 from hakisa_algos.errors import NonFiniteError
-from hakisa_algos.learners.ppo import A2C, PPO
+from hakisa_algos.learners.ppo import A2CLearner, PPOLearner
 from tests.helpers.counting import CountingEnv
 from tests.helpers.learning import assert_same, make_loop
 
@@ -49,7 +49,7 @@ def state_of(learner):
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 @pytest.mark.parametrize("fault", ["observation", "reward"])
-@pytest.mark.parametrize("algorithm", [PPO, A2C])
+@pytest.mark.parametrize("algorithm", [PPOLearner, A2CLearner])
 @pytest.mark.parametrize(("update", "normalize"), [(1, False), (1, True), (4, False), (4, True)])
 def test_a_nan_from_the_env_takes_the_update_back(fault, value, algorithm, update, normalize):
     options = {"num_envs": 2, "normalize_observation": normalize, "learning_rate_schedule": "constant"}
@@ -108,12 +108,12 @@ def test_a_learner_goes_on_after_a_fault_as_if_there_had_been_none():
     for each in (loop, other):
         each.step()
         each.collect()
-    reward = loop.buffer._columns["reward"]
-    good = reward.clone()
+    reward = loop.buffer._arrays["reward"]
+    good = reward.copy()
     reward[0, 0] = torch.nan
     with pytest.raises(NonFiniteError):
         loop.learner.update(loop.buffer)
-    reward.copy_(good)
+    reward[:] = good
     assert_same(loop.learner.update(loop.buffer), other.learner.update(other.buffer))
     assert_same(loop.learner.state(), other.learner.state())
 
@@ -121,7 +121,7 @@ def test_a_learner_goes_on_after_a_fault_as_if_there_had_been_none():
 def test_pictures_are_not_copied_into_the_error():
     loop = make_loop("Hakisa/Press-v0", options={"observation": "pixels", "grid_size": 9}, network="small")
     loop.collect()
-    loop.buffer._columns["reward"][0, 0] = torch.nan
+    loop.buffer._arrays["reward"][0, 0] = torch.nan
     with pytest.raises(NonFiniteError) as caught:
         loop.learner.update(loop.buffer)
     assert "observation" not in caught.value.arrays

@@ -8,11 +8,11 @@ from gymnasium import spaces
 
 from hakisa_algos.errors import ConfigError
 from hakisa_algos.learners.ppo import (
-    A2C,
-    PPO,
-    REINFORCE,
+    A2CLearner,
     PPOConfig,
+    PPOLearner,
     REINFORCEConfig,
+    REINFORCELearner,
     clipped_policy_loss,
     explained_variance,
     normalized,
@@ -51,7 +51,7 @@ def test_truncation_bootstraps_and_termination_does_not(form, end, beyond):
     rollout = loop.collect()
     batch = loop.learner._batch(rollout)
     age = rollout.column("age").view(-1)[batch.index]
-    assert ((age < 4).all(), len(batch.index)) == (True, int(rollout.column("valid").sum()))
+    assert ((age < 4).all(), len(batch.index)) == (True, int(rollout.column("learned").sum()))
     period = 5 if form == "foreign_next_step" else 4
     for position, step, found in zip(batch.index.tolist(), age.tolist(), batch.returns.tolist(), strict=True):
         row = position // 3
@@ -71,7 +71,7 @@ def test_rows_that_are_no_transitions_teach_nothing(form):
     for _ in range(3):
         rollout = loop.collect()
         batch = loop.learner._batch(rollout)
-        assert batch.index.tolist() == rollout.column("valid").view(-1).nonzero().squeeze(-1).tolist()
+        assert batch.index.tolist() == rollout.column("learned").view(-1).nonzero().squeeze(-1).tolist()
         metrics = loop.learner.update(loop.buffer)
         assert np.isfinite([metrics[f"train/{name}"] for name in ("loss", "approx_kl", "explained_variance")]).all()
     assert all(np.isfinite(episode.total) for episode in loop.buffer.episodes())
@@ -94,18 +94,18 @@ def policy_gradient(loop, rollout, batch, weight):
     policy = loop.learner.policy
     distribution, value = policy(rollout.observation(batch.index))
     policy_loss = -(weight * distribution.log_prob(batch.action)).mean()
-    coefficient = 0.5 if isinstance(loop.learner, A2C | REINFORCE) else 0.25  # SB3's A2C, CleanRL's PPO
+    coefficient = 0.5 if isinstance(loop.learner, A2CLearner | REINFORCELearner) else 0.25  # SB3's A2C, CleanRL's PPO
     loss = policy_loss + coefficient * (value - batch.returns).square().mean()
     return torch.autograd.grad(loss, list(policy.parameters()))
 
 
-@pytest.mark.parametrize("algorithm", [A2C, PPO, REINFORCE])
+@pytest.mark.parametrize("algorithm", [A2CLearner, PPOLearner, REINFORCELearner])
 def test_one_epoch_in_one_minibatch_is_the_policy_gradient(algorithm):
     config = {"epochs": 1, "minibatch_size": 10**9, "normalize_advantage": False, "max_grad_norm": 1e9}
     loop = make_loop("CartPole-v1", algorithm, **config, n_steps=32)
     rollout = loop.collect()
     batch = loop.learner._batch(rollout)
-    baseline = batch.value if algorithm is not REINFORCE else 0.0
+    baseline = batch.value if algorithm is not REINFORCELearner else 0.0
     expected = policy_gradient(loop, rollout, batch, batch.returns - baseline)
     loop.learner.update(loop.buffer)
     for parameter, wanted in zip(loop.learner.policy.parameters(), expected, strict=True):
@@ -113,7 +113,7 @@ def test_one_epoch_in_one_minibatch_is_the_policy_gradient(algorithm):
 
 
 def test_a2c_is_ppo_with_one_epoch_and_one_minibatch():
-    a2c = make_loop("CartPole-v1", A2C, A2C.config_class(num_envs=4), num_envs=4)
+    a2c = make_loop("CartPole-v1", A2CLearner, A2CLearner.config_class(num_envs=4), num_envs=4)
     same = PPOConfig(
         num_envs=4,
         n_steps=5,
@@ -126,7 +126,7 @@ def test_a2c_is_ppo_with_one_epoch_and_one_minibatch():
         normalize_advantage=False,
         optimizer="rmsprop",
     )
-    ppo = make_loop("CartPole-v1", PPO, same, num_envs=4)
+    ppo = make_loop("CartPole-v1", PPOLearner, same, num_envs=4)
     for _ in range(10):
         a2c.step()
         ppo.step()
@@ -137,7 +137,7 @@ def test_a2c_is_ppo_with_one_epoch_and_one_minibatch():
 def test_reinforce_looks_at_whole_returns_without_a_baseline():
     config = REINFORCEConfig()
     assert (config.gae_lambda, config.baseline, config.epochs) == (1.0, False, 1)
-    loop = make_loop("CartPole-v1", REINFORCE)
+    loop = make_loop("CartPole-v1", REINFORCELearner)
     batch = loop.learner._batch(loop.collect())
     assert torch.equal(batch.advantage, batch.returns)
 

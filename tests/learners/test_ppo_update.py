@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from hakisa_algos.learners import ppo
-from hakisa_algos.learners.ppo import PPO, PPOConfig
+from hakisa_algos.learners.ppo import PPOConfig, PPOLearner
 from tests.helpers.counting import counting_envs
 from tests.helpers.learning import make_loop
 
@@ -60,7 +60,7 @@ def test_bf16_starts_at_ratio_1_too(ratios):
 def watch(loop):
     """Records the KL of every minibatch that is looked at, and counts the steps that are taken."""
     kls, steps = [], []
-    real_loss, real_step = loop.learner._loss, loop.learner.optimizer.step
+    real_loss, real_step = loop.learner._loss, loop.learner.descent.optimizer.step
 
     def loss(*arguments):
         result, terms = real_loss(*arguments)
@@ -71,7 +71,7 @@ def watch(loop):
         steps.append(len(kls))
         return real_step(*arguments, **keywords)
 
-    loop.learner._loss, loop.learner.optimizer.step = loss, step
+    loop.learner._loss, loop.learner.descent.optimizer.step = loss, step
     return kls, steps
 
 
@@ -121,15 +121,12 @@ def test_an_update_that_stops_before_its_first_step_changes_nothing():
 def test_what_is_judged_later_is_what_was_thought_when_acting(env):
     """The same actions, and the same update, as when the critic is asked at every step."""
     later, at_once = (make_loop(env, n_steps=64, minibatch_size=32, normalize_observation=True) for _ in range(2))
-    policy = at_once.learner.policy
-    assert policy.values_later
-    policy._small = None
-    assert not policy.values_later
+    at_once.learner.policy._small = None
     for _ in range(3):
         later.collect()
         at_once.collect()
-        assert "value" not in later.buffer._columns
-        assert torch.equal(later.buffer._columns["action"], at_once.buffer._columns["action"])
+        assert [{"log_prob", "value"} <= set(loop.buffer._arrays) for loop in (later, at_once)] == [False, True]
+        assert (later.buffer._arrays["action"] == at_once.buffer._arrays["action"]).all()
         expected, found = (loop.learner.update(loop.buffer) for loop in (at_once, later))
         for name, value in expected.items():
             assert found[name] == pytest.approx(value, rel=1e-4, abs=1e-6), name
@@ -162,14 +159,14 @@ def test_schedules_follow_the_steps_of_the_run():
     assert [m["train/learning_rate"] for m in metrics] == pytest.approx([1e-2, 0.75e-2, 0.5e-2, 0.25e-2, 0])
     half = 0.2 * 2**-0.5
     assert [m["train/clip"] for m in metrics] == pytest.approx([0.4, 0.2 + half, 0.2, 0.2 - half, 0])
-    assert loop.learner.optimizer.param_groups[0]["lr"] == 0
-    loop.learner.learning_rate_scale = 100
+    assert loop.learner.descent.optimizer.param_groups[0]["lr"] == 0
+    loop.learner.descent.learning_rate_scale = 100
     assert make_loop("CartPole-v1", learning_rate=1e-2).step()["train/learning_rate"] == pytest.approx(1e-2)
 
 
 def test_the_scale_of_the_learning_rate_counts():
     loop = make_loop("CartPole-v1", learning_rate=1e-3, learning_rate_schedule="constant")
-    loop.learner.learning_rate_scale = 0.5
+    loop.learner.descent.learning_rate_scale = 0.5
     assert loop.step()["train/learning_rate"] == pytest.approx(5e-4)
 
 
@@ -183,7 +180,7 @@ def test_gradients_are_clipped_to_their_norm():
 
 def test_metrics_are_means_over_the_minibatches(monkeypatch):
     norms, kls = [], []
-    real = PPO._gradient
+    real = PPOLearner._gradient
 
     def gradient(*arguments):
         terms = real(*arguments)
@@ -191,7 +188,7 @@ def test_metrics_are_means_over_the_minibatches(monkeypatch):
         kls.append(terms["approx_kl"])
         return terms
 
-    monkeypatch.setattr(PPO, "_gradient", gradient)
+    monkeypatch.setattr(PPOLearner, "_gradient", gradient)
     metrics = make_loop("CartPole-v1", epochs=3, minibatch_size=24, learning_rate=1e-2).step()
     assert len(norms) == len(kls) == 9
     assert metrics["train/grad_norm"] == pytest.approx(float(sum(norms) / 9), rel=1e-5)
@@ -207,8 +204,8 @@ def test_versions_and_updates_count_up():
 def test_defaults_for_pictures_and_vectors():
     from gymnasium import spaces
 
-    picture = PPO.default_config(spaces.Box(0, 255, (4, 84, 84), "uint8"))
-    vector = PPO.default_config(spaces.Box(-1, 1, (4,)))
+    picture = PPOLearner.default_config(spaces.Box(0, 255, (4, 84, 84), "uint8"))
+    vector = PPOLearner.default_config(spaces.Box(-1, 1, (4,)))
     assert vector == PPOConfig()
     assert picture.num_envs == 16
     assert picture.entropy_coefficient > 0

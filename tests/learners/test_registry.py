@@ -8,17 +8,17 @@ import torch
 
 from hakisa_algos import register
 from hakisa_algos.agent import Agent
-from hakisa_algos.data.collect import Rows
+from hakisa_algos.data.needs import Rows
 from hakisa_algos.errors import ConfigError
 from hakisa_algos.learners import registry
-from hakisa_algos.learners.learner import Learner
-from hakisa_algos.learners.ppo import A2C, PPO
+from hakisa_algos.learners.learner import Facts, Learner
+from hakisa_algos.learners.ppo import A2CLearner, PPOLearner
 from hakisa_algos.learners.registry import algorithms, find_algorithm
 
 PLUGIN = '''
-from hakisa_algos.learners.ppo import PPO
+from hakisa_algos.learners.ppo import PPOLearner
 
-class Improved(PPO):
+class Improved(PPOLearner):
     """A third party's."""
 
 class Stub:
@@ -50,12 +50,12 @@ def forget(monkeypatch):
 
 def test_ours_are_there():
     assert {"ppo", "a2c", "reinforce"} <= set(algorithms())
-    assert find_algorithm("ppo") is PPO
-    assert find_algorithm("a2c") is A2C
-    assert isinstance(PPO.__dict__["config_class"], type)
+    assert find_algorithm("ppo") is PPOLearner
+    assert find_algorithm("a2c") is A2CLearner
+    assert isinstance(PPOLearner.__dict__["config_class"], type)
 
 
-@pytest.mark.parametrize("name", ["ppo", "a2c", "reinforce"])
+@pytest.mark.parametrize("name", ["ppo", "a2c", "reinforce", "dqn", "pqn", "ga"])
 def test_ours_have_what_a_learner_needs(name):
     members = {member for member in dir(Learner) if not member.startswith("_")} | set(Learner.__annotations__)
     instance_only = {"config", "policy"}
@@ -77,13 +77,15 @@ def test_an_installed_package_offers_one(installed):
 
 def test_an_installed_package_cannot_take_our_names(installed):
     installed(ppo="third_party:Improved")
-    assert find_algorithm("ppo") is PPO
+    assert find_algorithm("ppo") is PPOLearner
     assert algorithms().count("ppo") == 1
 
 
 def test_an_entry_point_that_holds_no_learner_is_refused(installed):
     installed(stub="third_party:Stub")
-    with pytest.raises(ConfigError, match=r"cannot be algorithm 'stub': it lacks default_config, need, capacity"):
+    with pytest.raises(
+        ConfigError, match=r"cannot be algorithm 'stub': it lacks default_config, facts, update, state, load_state;"
+    ):
         find_algorithm("stub")
 
 
@@ -93,7 +95,7 @@ def test_an_unknown_name_is_refused_with_the_nearest():
 
 
 def test_a_program_registers_its_own():
-    class Mine(PPO):
+    class Mine(PPOLearner):
         pass
 
     register("mine", Mine)
@@ -101,7 +103,7 @@ def test_a_program_registers_its_own():
     assert find_algorithm("mine") is Mine
     assert "mine" in algorithms()
     with pytest.raises(ConfigError, match="algorithm name 'mine' is taken; choose another"):
-        register("mine", PPO)
+        register("mine", PPOLearner)
     with pytest.raises(ConfigError, match="algorithm name 'ppo' is taken"):
         register("ppo", Mine)
 
@@ -124,8 +126,6 @@ class Idle:
     """The least that a learner is: written from the protocol alone, with nothing of ours inside."""
 
     config_class = NoConfig
-    capacity, remembered, keep_observations = 8, 0, False
-    need = Rows(4)
 
     def __init__(self, observation_space, action_space, config, *, num_envs, seed, device, network):
         from hakisa_algos.policy.observations import ObservationLayout
@@ -134,8 +134,11 @@ class Idle:
         self.observation, self.version = ObservationLayout(observation_space), 0
 
     @classmethod
-    def default_config(cls, observation_space):
+    def default_config(cls, observation_space, preset=None):
         return NoConfig()
+
+    def facts(self):
+        return Facts(Rows(4), self.config.total_steps, keep_observations=False)
 
     def act(self, observation, state, explore, generator):
         from hakisa_algos.policy.policy import Decision

@@ -3,7 +3,7 @@
 import pytest
 
 from hakisa_algos.errors import ConfigError
-from hakisa_algos.learners.schedules import SHAPES, anneal
+from hakisa_algos.learners.config import SHAPES, anneal
 
 
 @pytest.mark.parametrize(

@@ -112,7 +112,8 @@ def test_samples_come_as_often_as_their_probability(space):
     logits = random_logits(heads.layout, seed=2)[:1]
     joint = enumerated(space, logits[0].tolist())
     draws = 40_000
-    drawn = heads.distribution(logits.expand(draws, -1)).sample(torch.Generator().manual_seed(0))
+    noise = heads.noise(draws, torch.Generator().manual_seed(0))
+    drawn, _ = heads.distribution(logits.expand(draws, -1)).draw(noise)
     assert drawn.shape == (draws, *(space.shape or ()))
     counts = Counter(map(tuple, drawn.reshape(draws, -1).tolist()))
     assert set(counts) <= set(joint)
@@ -123,8 +124,8 @@ def test_samples_come_as_often_as_their_probability(space):
 
 @every_space
 def test_sampling_is_reproducible(space):
-    _, distribution, _ = setting(space)
-    first, again = (distribution.sample(torch.Generator().manual_seed(3)) for _ in range(2))
+    heads, distribution, _ = setting(space)
+    first, again = (distribution.draw(heads.noise(BATCH, torch.Generator().manual_seed(3)))[0] for _ in range(2))
     assert torch.equal(first, again)
 
 

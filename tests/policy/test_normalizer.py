@@ -7,7 +7,7 @@ from gymnasium import spaces
 
 from hakisa_algos.data.collect import Collector
 from hakisa_algos.data.rollout import RolloutBuffer
-from hakisa_algos.learners.ppo import PPO, PPOConfig
+from hakisa_algos.learners.ppo import PPOConfig, PPOLearner
 from hakisa_algos.policy.networks import MLP
 from hakisa_algos.policy.normalizer import RunningNormalizer
 from hakisa_algos.policy.policy import ActorCritic
@@ -96,7 +96,7 @@ def test_a_byte_vector_is_scaled_once():
 def test_the_statistics_move_after_the_update_only_and_by_real_rows_only(form):
     envs = counting_envs(form)
     config = PPOConfig(n_steps=16, minibatch_size=16, epochs=2, normalize_observation=True, num_envs=3)
-    learner = PPO(
+    learner = PPOLearner(
         envs.single_observation_space,
         envs.single_action_space,
         config,
@@ -111,7 +111,7 @@ def test_the_statistics_move_after_the_update_only_and_by_real_rows_only(form):
     everything = []
     for _ in range(4):
         before = normalizer.mean.clone()
-        collector.collect(learner.need)
+        collector.collect(learner.facts().need)
         assert torch.equal(normalizer.mean, before)
         rollout = buffer.rollout(16)
         log_prob = rollout.column("log_prob").view(-1)
@@ -119,7 +119,7 @@ def test_the_statistics_move_after_the_update_only_and_by_real_rows_only(form):
         again = learner.policy(seen)[0].log_prob(rollout.column("action").view(-1))
         torch.testing.assert_close(log_prob, again, atol=1e-6, rtol=0)
         learner.update(buffer)
-        everything.append(seen[rollout.column("valid").view(-1)])
+        everything.append(seen[rollout.column("learned").view(-1)])
     data = torch.cat(everything).numpy().astype(np.float64)
     assert normalizer.count == len(data)
     assert (len(data) < 4 * 48) == (form == "foreign_next_step")

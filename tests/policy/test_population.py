@@ -5,7 +5,8 @@ import pytest
 import torch
 from gymnasium import spaces
 
-from hakisa_algos.data.collect import Collector, Games
+from hakisa_algos.data.collect import Collector
+from hakisa_algos.data.needs import Games
 from hakisa_algos.data.rollout import RolloutBuffer
 from hakisa_algos.policy.greedy import GreedyPolicy
 from hakisa_algos.policy.policy import Seated
@@ -29,8 +30,8 @@ def played(players, *, n=3, steps=None, ends=("terminated", "truncated"), longes
     population = Population(network, players, weights, lambda game, episode: 100 * game + episode, steps)
     assert isinstance(population, Seated)
     envs = counting_envs(n=n, ends=ends, longest=longest)
-    buffer = RolloutBuffer(1, n, population.observation, keep_observations=False, discount=0.5)
-    Collector(envs, population, buffer).collect(Games())
+    buffer = RolloutBuffer(1, n, population.observation, keep_observations=False)
+    Collector(envs, population, buffer, discount=0.5).collect(Games())
     return buffer.episodes(), buffer.rows, columns_of(envs)
 
 

@@ -49,7 +49,6 @@ def drawn_by_torch(policy, observation, seed):
 
 
 def drawn(policy, observation, seed):
-    assert policy.values_later
     decision = policy.act(observation, {}, True, torch.Generator().manual_seed(seed))
     assert not decision.extras
     return decision.action
@@ -106,5 +105,4 @@ def test_changed_weights_count_at_once_also_in_copies():
 
 def test_in_half_precision_the_whole_network_acts():
     policy = actor(bf16=True)
-    assert not policy.values_later
     assert set(policy.act(batch_of(VECTOR), {}, True, None).extras) == {"log_prob", "value"}

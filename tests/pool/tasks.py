@@ -123,3 +123,14 @@ def wants_no_interrupt(folder):
     """Sends itself what Ctrl+C sends."""
     os.kill(os.getpid(), signal.SIGINT)
     return "still here"
+
+
+def dies_beside(folder, task):
+    """Task 0 ends every process it gets; task 1 is under way all the while, and says how often it was begun."""
+    if task == 0:
+        (folder / f"died-{os.getpid()}").touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    (folder / f"began-{os.getpid()}").touch()
+    while len(list(folder.glob("died-*"))) < 3:
+        time.sleep(0.01)
+    return len(list(folder.glob("began-*")))

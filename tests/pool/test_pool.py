@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from hakisa_algos import pool as pool_module
 from hakisa_algos.errors import PoolError
+from hakisa_algos.pool.pool import Pool
 from hakisa_algos.pool.process import ProcessPool
-from hakisa_algos.pool.serial import SerialPool
 from tests.pool import tasks
 from tests.pool.tasks import Counter, DiesOnce
 
@@ -42,7 +43,7 @@ def pool():
 
 def test_results_come_in_the_order_of_the_tasks(pool):
     expected = [n * n for n in range(20)]
-    assert SerialPool().map(tasks.square, range(20)) == expected
+    assert Pool().map(tasks.square, range(20)) == expected
     assert pool.map(tasks.square, range(20)) == expected
     assert pool.map(tasks.square, []) == []
 
@@ -135,7 +136,7 @@ def test_what_a_task_raises_is_raised_here(pool):
     with pytest.raises(RuntimeError, match="Odd: odd"):  # which cannot be pickled itself
         pool.map(tasks.fails, [3])
     with pytest.raises(ValueError, match="no 2"):
-        SerialPool().map(tasks.fails, range(3))
+        Pool().map(tasks.fails, range(3))
     assert pool.map(tasks.square, [3]) == [9]
 
 
@@ -170,6 +171,17 @@ def test_the_rest_goes_on_where_a_lost_task_is_taken(tmp_path):
         assert pool.map(tasks.square, [6]) == [36]
     (found,) = told
     assert found == (1, "3 workers were lost with one task, the last with exit code -11, SIGSEGV")
+
+
+def test_a_deadly_task_takes_no_other_with_it(tmp_path):
+    with ProcessPool(2) as pool:
+        function = functools.partial(tasks.dies_beside, tmp_path)
+        assert pool.map(function, range(2), lambda task, error: "lost") == ["lost", 1]
+
+
+def test_it_needs_no_envs():
+    sources = Path(pool_module.__file__).parent.glob("*.py")
+    assert not [path.name for path in sources if "hakisa_envs" in path.read_text()]
 
 
 def test_workers_come_up_side_by_side(tmp_path):

@@ -1,36 +1,15 @@
 """What the tests of live games share: waiting for a condition, windows of our own, a look at what is held."""
 
 import contextlib
-import os
 import struct
-import time
 
 from Xlib import X
 from Xlib.display import Display
 from Xlib.ext import xinput
 
+from tests.helpers.processes import gone, open_fds, wait_until
 
-def wait_until(condition, timeout=5.0, message="the condition never held"):
-    """Poll ``condition`` until it is true and return its value; fail after ``timeout`` seconds."""
-    deadline = time.monotonic() + timeout
-    while not (value := condition()):
-        assert time.monotonic() < deadline, f"{message} within {timeout:g} s"
-        time.sleep(0.002)
-    return value
-
-
-def gone(pid):
-    """True if there is no such process, or only its zombie."""
-    try:
-        with open(f"/proc/{pid}/stat", encoding="utf-8") as file:
-            return file.read().rpartition(")")[2].split()[0] in "ZX"
-    except OSError:
-        return True
-
-
-def open_fds():
-    """How many file descriptors this process has."""
-    return len(os.listdir("/proc/self/fd"))
+__all__ = ["RawEvents", "Screen", "game_window", "gone", "open_fds", "wait_until"]
 
 
 def game_window(screen):

@@ -15,6 +15,7 @@ from Xlib import XK
 from hakisa_envs.errors import UnknownOptionError
 from hakisa_envs.screen.env import ScreenGameEnv
 from hakisa_envs.screen.errors import ProfileError
+from hakisa_envs.screen.game import Launch
 from hakisa_envs.screen.profile import load_profile
 
 from .helpers import RawEvents, Screen, game_window, open_fds, wait_until
@@ -93,6 +94,16 @@ def test_stack_is_oldest_first_and_zero_before_the_episode():
     env.close()
 
 
+@pytest.mark.parametrize(
+    ("display", "launch", "exclusive"),
+    [("xvfb", True, False), (":1", True, False), ("xvfb", False, True), ("current", True, True)],
+)
+def test_a_game_that_a_second_env_would_find_too_is_declared_exclusive(display, launch, exclusive):
+    profile = load_profile("flash")
+    profile = profile if launch else replace(profile, launch=Launch())
+    assert ScreenGameEnv(profile, display=display).metadata["exclusive"] is exclusive
+
+
 @pytest.mark.parametrize("cell", [(0, 0), (31, 23), (7, 3)])
 def test_click_hits_the_pixel_that_describe_names(env, cell):
     env.step([4, *cell])
@@ -119,6 +130,7 @@ def test_keys_go_up_when_nobody_steps_and_the_next_info_says_so(env, person):
     assert "lease expired" in info["released"]
     assert info["missed"] > 0
     assert not info["transition"]
+    assert info["counted"]  # it was played all the same, and what it paid belongs to the result
 
 
 def test_reset_and_pause_let_go(env, person):

@@ -57,6 +57,7 @@ def test_what_breaks_ends_the_episode_in_time_and_reset_repairs_it(own, fault):
     assert (reward, terminated, truncated) == (0.0, False, True)
     assert "reset" in info["failure"]
     assert not info["transition"]
+    assert not info["counted"]
     if eye is not None:
         wait_until(lambda: not eye.held(), 1.0)
         eye.close()

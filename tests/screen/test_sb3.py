@@ -26,8 +26,8 @@ def state(pid):
 def games(envs):
     """The process of each game and the name of its display."""
     found = {}
-    for worker in envs.unwrapped._workers:
-        for pid in descendants({worker.process.pid}):
+    for worker in envs.unwrapped.pids:
+        for pid in descendants({worker}):
             if b"flash.py" in read(pid, "cmdline"):
                 variables = dict(entry.split(b"=", 1) for entry in read(pid, "environ").split(b"\0") if b"=" in entry)
                 found[pid] = variables[b"DISPLAY"].decode()

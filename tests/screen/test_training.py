@@ -42,7 +42,7 @@ def test_kill_chord_stops_and_saves_the_run_of_an_agent_that_taps_control_itself
     hand.join()
     assert agent._trainer.stopped_by == "Killed"
     assert 16 <= agent._trainer.step < 16 * 60
-    assert load_checkpoint(tmp_path / "run" / "checkpoints")["step"] == agent._trainer.step
+    assert load_checkpoint(tmp_path / "run" / "checkpoints").state["step"] == agent._trainer.step
     assert person.held() <= {person.keycode(keysym) for keysym in CHORD}  # what is still down is the person's
     person.close()
     env.close()

@@ -8,9 +8,9 @@ from hakisa_algos.training.aggregate import (
     band,
     estimate,
     improvement,
-    improvement_probability,
     interquartile_mean,
     on_grid,
+    wilson,
 )
 
 # [runs, tasks], with ties within and between the two.
@@ -41,6 +41,10 @@ def test_interquartile_means_are_rliables_and_scipys():
     assert estimate(X, replicates=1).value == pytest.approx(IQM_X, rel=1e-14)
     assert estimate(Y, replicates=1).value == pytest.approx(IQM_Y, rel=1e-14)
     assert interquartile_mean(X) == pytest.approx(TRIMMED_X, rel=1e-14)
+
+
+def improvement_probability(x, y):
+    return improvement(x, y, replicates=1).value
 
 
 def test_the_probability_of_improvement_is_rliables_and_scipys():
@@ -81,13 +85,6 @@ def test_the_same_input_gives_the_same_interval():
     assert estimate(X, seed=1) != estimate(X)
 
 
-def test_a_narrower_confidence_is_a_narrower_interval():
-    wide, narrow = estimate(X), estimate(X, confidence=0.5)
-    assert wide.low < narrow.low < narrow.value < narrow.high < wide.high
-    with pytest.raises(ConfigError, match="confidence=95 must lie between 0 and 1"):
-        estimate(X, confidence=95)
-
-
 def test_one_run_is_its_own_interval():
     found = estimate(np.array([3.5]))
     assert (found.low, found.value, found.high) == (3.5, 3.5, 3.5)
@@ -119,3 +116,27 @@ def test_what_cannot_be_summed_up_is_refused(scores, shape):
 def test_different_tasks_are_not_compared():
     with pytest.raises(ConfigError, match="scores on 3 and on 2 tasks"):
         improvement(X, Y[:, :2])
+
+
+# Computed once with scipy 1.17.1: stats.binomtest(k, n).proportion_ci(method="wilson").
+WILSON = {
+    (97, 100): (0.9154806357094724, 0.9897454759759611),
+    (0, 10): (0.0, 0.27753279986288926),
+    (10, 10): (0.7224672001371109, 1.0),
+    (1, 2): (0.09453120573423074, 0.9054687942657693),
+    (5, 50): (0.04347576493189041, 0.21360231437479654),
+}
+
+
+@pytest.mark.parametrize(("trials", "ends"), WILSON.items())
+def test_the_interval_of_a_share_is_wilsons(trials, ends):
+    found = wilson(*trials)
+    assert found.value == trials[0] / trials[1]
+    assert (found.low, found.high) == pytest.approx(ends, abs=1e-14)
+    assert found.low <= found.value <= found.high
+
+
+def test_a_share_of_nothing_is_none():
+    for successes, n in ((0, 0), (3, 2), (-1, 2)):
+        with pytest.raises(ConfigError, match=f"{successes} successes in {n} trials"):
+            wilson(successes, n)

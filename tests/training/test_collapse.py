@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from hakisa_algos.training.checkpoint import load_checkpoint, save_checkpoint
+from hakisa_algos.training.checkpoint import Checkpoints, load_checkpoint
 from hakisa_algos.training.collapse import CollapseConfig, CollapseDetector
 
 HEALTHY = {"kl": 0.01, "entropy_fraction": 0.5, "explained_variance": 0.8}
@@ -160,7 +160,9 @@ def test_rearm_waits_for_a_new_window_and_keeps_the_standard():
 def test_it_continues_from_its_state_through_a_checkpoint(tmp_path):
     detector, other = trained(), CollapseDetector(CollapseConfig())
     feed(detector, np.full(40, 9.4), **BROKEN)
-    save_checkpoint(tmp_path, {"step": 1, "collapse": detector.state()})
-    other.load_state(load_checkpoint(tmp_path)["collapse"])
+    checkpoints = Checkpoints(tmp_path)
+    checkpoints.save({"step": 1, "collapse": detector.state()})
+    checkpoints.wait()
+    other.load_state(load_checkpoint(tmp_path).state["collapse"])
     assert other.state() == detector.state()
     assert feed(detector, np.full(300, 9.4)) == feed(other, np.full(300, 9.4)) != []

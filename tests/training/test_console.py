@@ -9,9 +9,8 @@ import sys
 
 import pytest
 
-from hakisa_algos.training import console as module
 from hakisa_algos.training.console import ConsoleView
-from hakisa_algos.training.progress import Progress, duration, number, plain_line
+from hakisa_algos.training.progress import Progress, duration, number
 
 METRICS = {
     "rollout/ep_rew_mean": 12.4,
@@ -25,7 +24,7 @@ METRICS = {
     "time/env_share": 0.32,
     "time/act_share": 0.21,
     "time/update_share": 0.45,
-    "time/bound_share": 0.93,
+    "time/elapsed": 42.0,
     "eval/mean_reward": 14.0,
 }
 
@@ -115,8 +114,8 @@ def test_any_width_is_drawn_within_it(clock, monkeypatch, width):
 
     from hakisa_algos.training.console_panel import panel
 
-    progress = Progress("PPO on a game with a long name", 10**9, step=10**8, metrics=dict(METRICS), rate=1000.0)
-    progress.returns, progress.notices = [1.0, 2.0], [("a long notice " * 5, 3)]
+    progress = Progress("PPO on a game with a long name", 10**9, step=10**8, metrics=dict(METRICS))
+    progress.returns, progress.notices = {0: 1.0, 1: 2.0}, [("a long notice " * 5, 3)]
     output = io.StringIO()
     Console(file=output, width=width).print(panel(progress, width))
     assert max(map(len, output.getvalue().splitlines())) <= width
@@ -214,7 +213,7 @@ def test_nonsense_never_reaches_the_training(clock):
 def test_an_interrupt_gets_through(clock, monkeypatch):
     with ConsoleView(io.StringIO(), clock) as view:
         view.start("x", 1000)
-        monkeypatch.setattr(module, "plain_line", lambda progress: (_ for _ in ()).throw(KeyboardInterrupt))
+        monkeypatch.setattr(Progress, "line", lambda progress: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             view.update(1, {})
         monkeypatch.undo()
@@ -270,27 +269,25 @@ def test_a_real_terminal_gets_its_cursor_back_however_the_run_ends(how):
     assert output.rindex(b"\x1b[?25h") > output.rindex(b"\x1b[?25l")
 
 
-def test_a_resumed_run_has_the_rate_of_this_process(clock):
-    stream = io.StringIO()
-    with ConsoleView(stream, clock) as view:
-        view.start("x", 2_000_000)
-        view.update(1_000_000, {})
-        clock.now += 100
-        view.update(1_010_000, {})
-    assert "100 steps/s" in stream.getvalue()
-
-
 def test_history_is_thinned_not_cut(clock):
-    view = ConsoleView(io.StringIO(), clock)
-    view.start("x", 10**6)
-    for step in range(10_000):
-        view.update(step, {"rollout/ep_rew_mean": float(step)})
-    returns = view._progress.returns
-    view.stop()
-    assert len(returns) <= 256
+    progress = Progress("x", 10_000)
+    for step in range(12_000):  # a run may go on for longer than it was to
+        progress.take(step, {"rollout/ep_rew_mean": float(step)})
+    returns = list(progress.returns.values())
+    assert 200 < len(returns) <= 257
     assert returns == sorted(returns)
     assert returns[0] < 200
-    assert returns[-1] > 9_000
+    assert returns[-1] == 11_999
+
+
+def test_what_is_not_given_keeps_its_value_and_what_is_unknown_is_left_out(clock):
+    stream = io.StringIO()
+    with ConsoleView(stream, clock) as view:
+        view.start("x", 1000)
+        view.update(1, {"eval/mean_reward": 5.0, "rollout/win_rate": 0.25, "rollout/ep_rew_mean": math.nan})
+        view.notice("")  # an empty one, too
+        view.update(2, {"train/entropy": 1.5})
+    assert stream.getvalue().splitlines()[-1] == "2/1,000 0%  won 25%  evaluated 5  entropy 1.5"
 
 
 def test_sparklines():
@@ -304,8 +301,8 @@ def test_sparklines():
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(0, "0"), (14.0, "14"), (-20.4, "-20.4"), (1204, "1,204"), (0.00812, "0.00812"), (2.5e-4, "2.5e-04"),
-     (math.nan, "-"), (123456.7, "123,457"), (1e300, "1.0e+300")],
+    [(0, "0"), (14.0, "14"), (-20.4, "-20.4"), (1204, "1,204"), (0.00812, "0.00812"), (2.5e-4, "0.00025"),
+     (1e-7, "1e-07"), (123456.7, "123,457"), (1e300, "1e+300")],
 )  # fmt: skip
 def test_numbers(value, text):
     assert number(value) == text
@@ -313,11 +310,13 @@ def test_numbers(value, text):
 
 @pytest.mark.parametrize(
     ("seconds", "text"),
-    [(0, "0:00"), (42, "0:42"), (980, "16:20"), (11100, "3:05:00"), (4 * 86400, "4 d 0 h"), (math.inf, "-")],
-)
+    [(0, "00:00"), (42, "00:42"), (980, "16:20"), (11100, "3:05:00"), (4 * 86400, "4 days, 0:00:00"), (math.inf, "-"),
+     (math.nan, "-")],
+)  # fmt: skip
 def test_durations(seconds, text):
     assert duration(seconds) == text
+    assert duration(1e300)  # at a pace that is no pace
 
 
 def test_a_plain_line_of_a_run_that_knows_nothing_yet():
-    assert plain_line(Progress("x", 100)) == "0/100 0%"
+    assert Progress("x", 100).line() == "0/100 0%"

@@ -6,12 +6,13 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
 import torch
 
-from hakisa_algos.errors import MissingExtraError, RunFolderError
+from hakisa_algos.errors import ConfigError, MissingExtraError, RunFolderError
 from hakisa_algos.training.metrics import JsonlSink, TensorBoardSink, WandbSink, read_metrics
 
 
@@ -42,6 +43,33 @@ def test_a_line_per_write_in_strict_json_and_at_once(tmp_path):
     (back,) = read_metrics(path)
     assert math.isnan(back["a"])
     assert back["e"] == 3
+
+
+@pytest.mark.parametrize("value", [True, 3, 2.5, np.bool_(True), np.int64(3), np.float32(2.5), np.array(2.5)])
+def test_every_kind_of_number_is_taken(tmp_path, value):
+    sink = JsonlSink(tmp_path / "m")
+    sink.write(1, {"mine/score": value})
+    sink.close()
+    assert strict((tmp_path / "m").read_text())["mine/score"] == value
+
+
+@pytest.mark.parametrize("value", ["high", "3", None, [1.0], np.zeros(2), torch.zeros(2), 1j])
+@pytest.mark.parametrize("kind", ["jsonl", "tensorboard"])
+def test_what_is_no_number_is_named_and_nothing_is_written(tmp_path, kind, value):
+    if kind == "tensorboard":
+        pytest.importorskip("tensorboard")
+    sink = JsonlSink(tmp_path / "m") if kind == "jsonl" else TensorBoardSink(tmp_path / "t")
+    with pytest.raises(ConfigError, match=r"metric 'mine/score' is .*; a metric is one number"):
+        sink.write(1, {"train/loss": 1.0, "mine/score": value})
+    sink.close()
+    assert kind == "tensorboard" or (tmp_path / "m").read_text() == ""
+
+
+def test_a_metric_does_not_take_the_name_of_the_steps(tmp_path):
+    sink = JsonlSink(tmp_path / "m")
+    with pytest.raises(ConfigError, match="'step' is the name of the env steps"):
+        sink.write(1, {"step": 5.0})
+    sink.close()
 
 
 def test_appending_keeps_what_is_there(tmp_path):
@@ -86,6 +114,9 @@ def test_tensorboard_reads_what_was_written_and_forgets_after_a_resume(tmp_path)
     for step in (1, 2, 3):
         sink.write(step, {"rollout/ep_rew_mean": step * 1.5})
     sink.close()
+    written = int(time.time())
+    while int(time.time()) == written:  # TensorBoard reads files by name, which begins with the second
+        time.sleep(0.01)
     sink = TensorBoardSink(tmp_path, resume_step=2)
     sink.write(4, {"rollout/ep_rew_mean": 9.0})
     sink.close()

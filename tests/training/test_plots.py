@@ -6,7 +6,7 @@ import pytest
 
 from hakisa_algos.errors import MissingExtraError, RunFolderError
 from hakisa_algos.training.metrics import JsonlSink
-from hakisa_algos.training.plots import learning_curve
+from hakisa_algos.training.plots import Chart, curves, learning_curve
 
 
 def run(tmp_path, rows):
@@ -45,3 +45,17 @@ def test_without_matplotlib_it_is_an_install_line(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     with pytest.raises(MissingExtraError, match=r'^pip install "hakisa\[report\]"$'):
         learning_curve(tmp_path / "m", tmp_path / "x.png")
+
+
+def test_several_charts_with_bands_levels_and_dots_are_one_picture(tmp_path, monkeypatch):
+    pytest.importorskip("matplotlib")
+    from matplotlib.image import imread
+
+    monkeypatch.delenv("DISPLAY", raising=False)
+    x, y = [1, 2, 4], [0.0, 5.0, 3.0]
+    first = Chart({"a": (x, y, [-1, 4, 2], [1, 6, 4]), "b": (x, y)}, "one", levels={"random": 1.0}, dots=["b"])
+    curves(tmp_path / "some" / "three.png", first, Chart({"b": (x, y)}, doubling=True), Chart({}), colours={"b": 9})
+    picture = imread(tmp_path / "some" / "three.png")
+    assert picture.shape[:2] == (1360, 2000)
+    for corner in (picture[:680, :1000], picture[:680, 1000:]):
+        assert corner[..., :3].std() > 0.02

@@ -9,7 +9,7 @@ import pytest
 
 from hakisa_algos.errors import ConfigError, RunFolderError
 from hakisa_algos.training import run_folder
-from hakisa_algos.training.run_folder import RunFolder, default_run_path, system_info
+from hakisa_algos.training.run_folder import RunFolder, default_run_path, free_path, system_info
 
 
 @dataclass(frozen=True)
@@ -21,13 +21,16 @@ class Inner:
 def test_a_new_run_records_its_config_and_system(tmp_path):
     run = RunFolder.create(tmp_path / "runs" / "a", {"env": "CartPole-v1", "ppo": Inner(), "path": Path("x/y")})
     config = json.loads((run.path / "config.json").read_text())
+    assert len(config.pop("run_id")) == 32
+    assert config.pop("changes") == []
     assert config == {"env": "CartPole-v1", "ppo": {"clip": 0.2, "sizes": [64, 64]}, "path": "x/y"}
     system = json.loads((run.path / "system.json").read_text())
     assert {"python", "torch", "numpy", "gymnasium", "ale-py", "hakisa", "platform", "cpu", "cores"} <= set(system)
     assert system["threads"] >= 1
     assert run.checkpoints.is_dir()
     assert (run.metrics.parent, run.videos.parent) == (run.path, run.path)
-    assert RunFolder.open(run.path).config == config
+    assert RunFolder.open(run.path).config == run.config
+    assert RunFolder.create(tmp_path / "b", {}).config["run_id"] != run.config["run_id"]
 
 
 def test_a_folder_with_something_in_it_is_an_error_with_two_ways_out(tmp_path):
@@ -43,7 +46,7 @@ def test_a_folder_with_something_in_it_is_an_error_with_two_ways_out(tmp_path):
 
 def test_an_empty_folder_is_taken_and_numbers_are_counted_up(tmp_path):
     (tmp_path / "a").mkdir()
-    paths = [RunFolder.create(tmp_path / "a", {}, exist="number").path.name for _ in range(3)]
+    paths = [RunFolder.create(free_path(tmp_path / "a"), {}).path.name for _ in range(3)]
     assert paths == ["a", "a-2", "a-3"]
 
 

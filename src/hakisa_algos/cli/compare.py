@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import shlex
-import signal
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,16 +11,18 @@ from typing import Literal
 
 from hakisa_algos.cli.options import key_values, parse
 from hakisa_algos.cli.text import bold, dim, red
-from hakisa_algos.comparison.contestant import Interrupted
 from hakisa_algos.comparison.folder import ComparisonFolder
+from hakisa_algos.comparison.grid import as_markdown, as_text
 from hakisa_algos.comparison.job import write_json
-from hakisa_algos.comparison.plan import PEERS, PRESETS, RANDOM, Plan, check_algorithms, known_algorithms
+from hakisa_algos.comparison.plan import PEERS, PRESETS, RANDOM, Plan
+from hakisa_algos.comparison.players import Interrupted, check_plan
 from hakisa_algos.comparison.report import write_report
 from hakisa_algos.comparison.run import run_missing
-from hakisa_algos.comparison.summary import RULE, plain_summary, videos_missing
-from hakisa_algos.comparison.table import markdown_table, pace_table, score_tables
+from hakisa_algos.comparison.summary import RULE, notes, plain_summary, rankings
+from hakisa_algos.comparison.table import outcome_grids, pace_grid, readme_grid, score_grids
 from hakisa_algos.cores import available_cores
 from hakisa_algos.errors import ConfigError, did_you_mean, require
+from hakisa_algos.training.signals import interrupting
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,8 @@ class CompareArguments:
     """Keyword arguments of every env, as key=value."""
     final_episodes: int | None = None
     """Episodes of each final evaluation."""
+    evaluate_steps: int | None = None
+    """Longest episode of an evaluation, cut there and counted as it is. None: the env's own limit, or 30,000."""
     film_steps: int | None = None
     """Longest video in steps; 0 films nothing."""
     out: Path = Path("runs/compare")
@@ -61,6 +64,7 @@ class CompareArguments:
     """Runs at a time, each in a process with one torch thread; None: one for each core; 0: in this process."""
 
 
+@interrupting()
 def run(arguments: Sequence[str]) -> int:
     """Runs what is missing, prints the table and writes the report; 1 if a run failed."""
     chosen = parse(
@@ -73,39 +77,39 @@ def run(arguments: Sequence[str]) -> int:
     if workers < 0:
         raise ConfigError(f"--workers {workers} is not allowed: it must be at least 1, or 0 for this process alone")
     plan = _plan(chosen)
+    check_plan(plan)
     command = shlex.join(["hakisa", "compare", *arguments])
     folder = ComparisonFolder(chosen.out, plan, command)
     missing = len(folder.missing())
     print(f"{bold('compare')}: {len(plan.jobs)} runs, {missing} to do, {max(workers, 1)} at a time, in {chosen.out}")
-    # SIGTERM as Ctrl+C: workers are ended, and what is done stays done.
-    before = signal.signal(signal.SIGTERM, _interrupt)
     try:
         run_missing(folder, workers)
-    except (Interrupted, KeyboardInterrupt):
+    except (Interrupted, KeyboardInterrupt):  # workers are ended, and what is done stays done
         print(f"\nStopped. To go on:\n  {bold(command)}")
         return 130
-    finally:
-        signal.signal(signal.SIGTERM, before)
     return _show(folder, plan, workers)
 
 
 def _show(folder: ComparisonFolder, plan: Plan, workers: int) -> int:
     results, errors = folder.results(), folder.errors()
-    table = score_tables(plan, results, errors)
+    scores = score_grids(plan, rankings(plan, results)) + outcome_grids(plan, results)
+    told = [as_text(grid) for grid in scores]
+    told += ["\n".join(lines) for lines in [notes(plan, results)] if lines]
+    if errors:
+        told.append(
+            "\n".join(["Failed, and left out", *(f"  {job}: {error.splitlines()[0]}" for job, error in errors)])
+        )
+    table = "\n\n".join(told)
     (folder.path / "table.txt").write_text(table + "\n", encoding="utf-8")
-    (folder.path / "table.md").write_text(markdown_table(plan, results) + "\n", encoding="utf-8")
+    (folder.path / "table.md").write_text(as_markdown(readme_grid(plan, results)) + "\n", encoding="utf-8")
     failed = [{"job": str(job), "error": error} for job, error in errors]
     write_json(folder.path / "scores.json", plain_summary(plan, results) | {"failed": failed})
     print(f"\n{table}\n")
     print(dim("Interquartile mean over runs of the mean return of the final evaluation, on fresh seeds, with its 95 %"))
-    print(dim(f"stratified bootstrap interval. P(above next): > where the two are told apart, ~ where not: {RULE}."))
-    print(f"\n{pace_table(plan, results)}\n")
-    for reason, count in videos_missing(results).items():
-        print(f"{count} runs have no video: {reason}")
-    for job, error in errors:
-        print(red(f"{job} failed: {error.splitlines()[0]}"))
+    print(dim(f"stratified bootstrap interval. P(above next) tells two apart where {RULE}."))
+    print(f"\n{as_text(pace_grid(plan, results))}\n")
     if errors:
-        print("  The same command tries again what failed, and nothing else.")
+        print(red("  The same command tries again what failed, and nothing else."))
     print(f"  report        {bold(str(write_report(folder, results, errors, max(workers, 1))))}")
     return 1 if errors else 0
 
@@ -113,14 +117,9 @@ def _show(folder: ComparisonFolder, plan: Plan, workers: int) -> int:
 def _plan(chosen: CompareArguments) -> Plan:
     preset = PRESETS[chosen.preset]
     names = preset.algorithms if chosen.algorithms is None else chosen.algorithms
-    if chosen.algorithms is None:
-        for name in [name for name in names if name not in known_algorithms()]:
-            print(dim(f"{name} is not registered, and left out"))
-        names = tuple(name for name in names if name in known_algorithms())
+    names = tuple(dict.fromkeys(name for name in names if name != RANDOM))
     if chosen.sb3 != "off":
         names = (*names, *(peer for peer in PEERS if peer not in names))
-    names = tuple(name for name in names if name != RANDOM)
-    check_algorithms(names)
     if any(name in PEERS for name in names):
         require("stable_baselines3", "sb3")
     changes = key_values(chosen.set, "--set")
@@ -131,7 +130,9 @@ def _plan(chosen: CompareArguments) -> Plan:
     envs = preset.envs if chosen.envs is None else chosen.envs
     if seeds < 1 or not names or not envs:
         raise ConfigError(f"{len(names)} algorithms, {len(envs)} envs, {seeds} seeds: at least 1 of each is needed")
-    given = {name: getattr(chosen, name) for name in ("steps", "minutes", "final_episodes", "film_steps")}
+    given = {
+        name: getattr(chosen, name) for name in ("steps", "minutes", "final_episodes", "evaluate_steps", "film_steps")
+    }
     steps_on = key_values(chosen.steps_on, "--steps-on")
     for env in steps_on:
         if env not in envs:
@@ -147,7 +148,3 @@ def _plan(chosen: CompareArguments) -> Plan:
         env_options=key_values(chosen.env_options),
     )
     return Plan((*names, RANDOM), tuple(dict.fromkeys(envs)), tuple(range(1, seeds + 1)), protocol)
-
-
-def _interrupt(number: int, frame: object) -> None:
-    raise KeyboardInterrupt

@@ -5,14 +5,14 @@ from __future__ import annotations
 import dataclasses
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from hakisa_algos.agent import PPO
-from hakisa_algos.cli.options import RunOptions, parse
-from hakisa_algos.cli.session import Ending, run_config, train
+from hakisa_algos.cli.options import parse
+from hakisa_algos.cli.session import train
 from hakisa_algos.cli.text import bold, dim, green, red
 from hakisa_algos.data.vectorize import make_envs
 from hakisa_algos.errors import ConfigError, require
@@ -21,9 +21,10 @@ from hakisa_algos.learners.ppo import FOR_PICTURES
 from hakisa_algos.policy.precision import resolve_threads
 from hakisa_algos.policy.random_policy import RandomPolicy
 from hakisa_algos.training.evaluate import Evaluation, evaluate
+from hakisa_algos.training.options import RunOptions
 from hakisa_algos.training.plots import learning_curve
-from hakisa_algos.training.run_folder import RunFolder
-from hakisa_algos.training.trainer import Callback, Trainer
+from hakisa_algos.training.run_folder import RunFolder, free_path
+from hakisa_algos.training.trainer import Trainer
 
 ENV = "Hakisa/Pong-v0"
 ENV_OPTIONS: dict[str, Any] = {}
@@ -55,7 +56,9 @@ def run(arguments: Sequence[str]) -> int:
     chosen = parse(DemoArguments, arguments, "hakisa demo", "Watch PPO learn Atari Pong from pixels.")
     if not chosen.minutes > 0 or chosen.games < 1:
         raise ConfigError(f"--minutes {chosen.minutes:g} --games {chosen.games}: both must be more than 0")
-    _require_extras()
+    # Before anything is trained, since a missing package should not be found at the end.
+    for module, extra in (("ale_py", "atari"), ("cv2", "atari"), ("matplotlib", "report"), ("imageio_ffmpeg", "video")):
+        require(module, extra)
     seconds = 60 * chosen.minutes * (1 - _AFTERWARDS)
     began = time.perf_counter()
     print(f"{bold('Pong')}: an agent that sees nothing but the screen learns to play against the console's own player.")
@@ -69,19 +72,19 @@ def run(arguments: Sequence[str]) -> int:
     print(f"This machine plays and learns {rate:,.0f} steps a second, so {total_steps:,} fit into the time.\n")
     agent = _agent(total_steps, chosen.seed, threads)
     options = RunOptions(threads=threads, checkpoint_every=max(total_steps // 4, 1))
-    folder = RunFolder.create(chosen.run, run_config(agent, options), exist="number", threads=agent.threads)
-    ending = train(agent, folder, options, callbacks=[_until(time.perf_counter() + left * 1.1)])
-    if ending.stopped_by and ending.stopped_by != "callback":
-        print(f"\nStopped by {ending.stopped_by}, and saved. Continue: {bold(f'hakisa resume {folder.path}')}")
+    deadline = time.perf_counter() + left * 1.1
+    folder = train(agent, free_path(chosen.run), options, [lambda trainer, metrics: time.perf_counter() < deadline])
+    if agent.stopped_by not in (None, "callback"):
+        print(f"\nStopped by {agent.stopped_by}, and saved. Continue: {bold(f'hakisa resume {folder.path}')}")
         return 0
     score = agent.evaluate(chosen.games, deterministic=False)
     agent.close()
-    return _show(agent, folder, chance, score, ending, time.perf_counter() - began)
+    return _show(agent, folder, chance, score, time.perf_counter() - began)
 
 
-def _show(agent: PPO, folder: RunFolder, chance: Evaluation, score: Evaluation, ending: Ending, seconds: float) -> int:
+def _show(agent: PPO, folder: RunFolder, chance: Evaluation, score: Evaluation, seconds: float) -> int:
     picture: Path | str = folder.path / "learning_curve.png"
-    if math.isnan(ending.mean_return):
+    if math.isnan(agent.mean_return):
         picture = "none, since no game ended"
     else:
         learning_curve(folder.metrics, Path(picture), baseline=chance.mean, title="PPO on Pong")
@@ -93,7 +96,7 @@ def _show(agent: PPO, folder: RunFolder, chance: Evaluation, score: Evaluation, 
         if good
         else red(f"{gain:+.1f} points: not the {MARGIN:g} that it should gain. Give it more time: --minutes 10")
     )
-    longer = 4 * ending.step
+    longer = 4 * agent.steps
     print(
         f"""
 After {seconds / 60:.1f} minutes, over {len(score.returns)} games each:
@@ -110,14 +113,6 @@ To train one that wins with 20 points:
   {bold(f"hakisa train ppo --env {ENV} --seed 1")}"""
     )
     return 0 if good else 1
-
-
-def _require_extras() -> None:
-    """Before anything is trained, since a missing package should not be found at the end."""
-    require("ale_py", "atari")
-    require("cv2", "atari")
-    require("matplotlib", "report")
-    require("imageio_ffmpeg", "video")
 
 
 def _agent(total_steps: int, seed: int, threads: int, n_steps: int = FOR_PICTURES.n_steps) -> PPO:
@@ -140,40 +135,24 @@ def _measure(seconds: float) -> tuple[int, float]:
 
     More threads are not always faster: on cores that others use too, they wait for each other.
     """
-    found: dict[int, float] = {}
-    for threads in sorted({1, resolve_threads(None, _agent_space())}):
-        watch = _Stopwatch(seconds)
-        agent = _agent(10**9, 0, threads, n_steps=_MEASURING_ROWS)
-        agent.learn(callbacks=[watch], collapse="off")
-        agent.close()
-        found[threads] = watch.rate
+    envs = make_envs(ENV, 1, ENV_OPTIONS)
+    envs.close()
+    candidates = {1, resolve_threads(None, envs.single_observation_space)}
+    found = {threads: _rate(threads, seconds) for threads in sorted(candidates)}
     best = max(found, key=lambda threads: found[threads])
     return best, found[best]
 
 
-def _agent_space() -> Any:
-    envs = make_envs(ENV, 1, ENV_OPTIONS)
-    envs.close()
-    return envs.single_observation_space
+def _rate(threads: int, seconds: float) -> float:
+    """Env steps per second, without the first rollout, which starts everything."""
+    marks: list[tuple[float, int]] = []
 
+    def watch(trainer: Trainer, metrics: dict[str, float]) -> bool:
+        marks.append((time.perf_counter(), trainer.step))
+        return len(marks) == 1 or marks[-1][0] - marks[0][0] < seconds
 
-class _Stopwatch:
-    """Measures env steps per second, without the first rollout, which starts everything; then stops the run."""
-
-    def __init__(self, seconds: float) -> None:
-        self._seconds = seconds
-        self._began: float | None = None
-        self._first = 0
-        self.rate = 0.0
-
-    def __call__(self, trainer: Trainer, metrics: Mapping[str, float]) -> bool:
-        now = time.perf_counter()
-        if self._began is None:
-            self._began, self._first = now, trainer.step
-            return True
-        self.rate = (trainer.step - self._first) / (now - self._began)
-        return now - self._began < self._seconds
-
-
-def _until(deadline: float) -> Callback:
-    return lambda trainer, metrics: time.perf_counter() < deadline
+    agent = _agent(10**9, 0, threads, n_steps=_MEASURING_ROWS)
+    agent.learn(callbacks=[watch], collapse="off")
+    agent.close()
+    (began, first), (ended, last) = marks[0], marks[-1]
+    return (last - first) / max(ended - began, 1e-9)

@@ -1,4 +1,4 @@
-"""``hakisa doctor``: what is installed, what is missing, and how fast this machine is. Needs no extra itself."""
+"""``hakisa doctor``: what is installed, and what is missing. Needs no extra itself."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import platform
 import re
 import shutil
 import sys
-import time
 from collections.abc import Iterator, Sequence
 from importlib import metadata
 
@@ -17,15 +16,12 @@ from hakisa_algos.cli.text import bold, dim, green, red
 from hakisa_algos.cores import available_cores
 from hakisa_algos.errors import MissingExtraError, require
 
-_PROBE_SECONDS = 2.0
-_PROBE_ENVS = 8
-
 
 def run(arguments: Sequence[str]) -> int:
     """Prints what one would ask for first when something does not work."""
-    parser = argparse.ArgumentParser("hakisa doctor", description="Show what is installed and how fast it runs.")
-    parser.add_argument("--seconds", type=float, default=_PROBE_SECONDS, help="length of the speed probe (default 2)")
-    seconds = parser.parse_args(list(arguments)).seconds
+    argparse.ArgumentParser("hakisa doctor", description="Show what is installed, and what is missing.").parse_args(
+        list(arguments)
+    )
     for title, lines in (
         ("machine", _machine()),
         ("packages", _packages()),
@@ -33,7 +29,6 @@ def run(arguments: Sequence[str]) -> int:
         ("torch", _torch()),
         ("tools", _tools()),
         ("live games", screen()),
-        ("speed", _speed(seconds)),
     ):
         print(bold(title))
         for name, text in lines:
@@ -115,58 +110,3 @@ def _tools() -> Iterator[tuple[str, str]]:
             yield "ffmpeg", red(str(error))
     line = bold('pip install "hakisa[video]"')
     yield "ffmpeg", shutil.which("ffmpeg") or f"{red('missing')}, for videos: {line}"
-
-
-def _speed(seconds: float) -> Iterator[tuple[str, str]]:
-    import gymnasium as gym
-
-    import hakisa_envs  # noqa: F401 (registers the ids)
-
-    name = "Hakisa/Pong-v0" if _version("ale-py") and _version("opencv-python-headless") else "CartPole-v1"
-    envs = gym.make_vec(name, _PROBE_ENVS)
-    label = f"{name} x {_PROBE_ENVS}"
-    envs.reset(seed=0)
-    envs.action_space.seed(0)
-    steps, began = 0, time.perf_counter()
-    while time.perf_counter() - began < seconds / 2:
-        envs.step(envs.action_space.sample())
-        steps += envs.num_envs
-    yield label, f"{_rate(steps, began)} with random actions"
-    envs.close()
-    if _has_torch():
-        yield label, f"{_policy_rate(name, seconds / 2)} with the default network acting"
-
-
-def _has_torch() -> bool:
-    try:
-        require("torch", "algos")
-    except MissingExtraError:
-        return False
-    return True
-
-
-def _policy_rate(name: str, seconds: float) -> str:
-    import torch
-
-    from hakisa_algos.data.collect import Collector, Rows
-    from hakisa_algos.data.rollout import RolloutBuffer
-    from hakisa_algos.data.vectorize import make_envs
-    from hakisa_algos.policy.policy import ActorCritic
-    from hakisa_algos.policy.precision import resolve_bf16
-
-    envs = make_envs(name, _PROBE_ENVS)
-    space = envs.single_observation_space
-    bf16 = resolve_bf16("auto", torch.device("cpu"), space)
-    policy = ActorCritic(space, envs.single_action_space, bf16=bf16)
-    collector = Collector(envs, policy, RolloutBuffer(1, envs.num_envs, policy.observation, keep_observations=False))
-    collector.collect(Rows(1))
-    steps, began = 0, time.perf_counter()
-    while time.perf_counter() - began < seconds:
-        collector.collect(Rows(1))
-        steps += envs.num_envs
-    envs.close()
-    return _rate(steps, began)
-
-
-def _rate(steps: int, began: float) -> str:
-    return f"{steps / (time.perf_counter() - began):,.0f} steps/s"

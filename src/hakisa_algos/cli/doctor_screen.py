@@ -28,8 +28,8 @@ def screen() -> Iterator[tuple[str, str]]:
         return
     yield "session", _session()
     yield from _servers()
-    if os.environ.get("DISPLAY") and not _wayland():
-        yield f"capture of {os.environ['DISPLAY']}", _guarded(_current_capture)
+    if (display := os.environ.get("DISPLAY")) and not _wayland():
+        yield f"capture of {display}", _guarded(lambda: _capture(display))
     if shutil.which("Xvfb"):
         yield "capture of an Xvfb", _guarded(_hidden_capture)
     yield "input, dry run", _guarded(_dry_run)
@@ -75,10 +75,6 @@ def _hidden_capture() -> str:
         return _capture(open_display("xvfb", SIZE, keeper).name)
     finally:
         keeper.close()
-
-
-def _current_capture() -> str:
-    return _capture(os.environ["DISPLAY"])
 
 
 def _capture(display: str) -> str:

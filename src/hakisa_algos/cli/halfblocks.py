@@ -16,16 +16,9 @@ _CUBE, _GREYS = 16, 232
 
 
 def half_blocks(picture: NDArray[np.uint8], columns: int, rows: int, *, true_colour: bool) -> list[str]:
-    """Draw a picture as large as fits, without cutting or stretching it.
+    """Lines that draw uint8 RGB ``[height, width, 3]`` as large as fits, without cutting or stretching it.
 
-    Args:
-        picture: uint8 RGB ``[height, width, 3]``.
-        columns: Characters per line at most.
-        rows: Lines at most.
-        true_colour: 24-bit colours; else the nearest of xterm's 256.
-
-    Returns:
-        The lines, each of which ends with the colours reset.
+    Without ``true_colour`` they have the nearest of xterm's 256 colours.
     """
     picture = _fitted(picture, max(columns, 1), 2 * max(rows, 1))
     if len(picture) % 2:

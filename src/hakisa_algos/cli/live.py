@@ -35,11 +35,7 @@ def parser(verb: str, about: str) -> argparse.ArgumentParser:
 
 
 def open_game(chosen: argparse.Namespace, **options: Any) -> ScreenGameEnv:
-    """The env that the options ask for; nothing is started before its reset.
-
-    Raises:
-        ConfigError: an option or the game's profile breaks a rule.
-    """
+    """The env that the options ask for; nothing is started before its reset."""
     try:
         return ScreenGameEnv(chosen.game, display=chosen.display, armed=True if chosen.arm else None, **options)
     except ValueError as error:  # a ProfileError is one
@@ -47,11 +43,7 @@ def open_game(chosen: argparse.Namespace, **options: Any) -> ScreenGameEnv:
 
 
 def player(policy: str, env: ScreenGameEnv) -> Choose:
-    """What chooses the actions.
-
-    Raises:
-        ConfigError: nobody is to play, but every action of the game presses something.
-    """
+    """What chooses the actions."""
     if policy == "random":
         env.action_space.seed(0)
         return env.action_space.sample

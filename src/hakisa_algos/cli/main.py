@@ -29,7 +29,7 @@ VERBS = {
     "eval": ("evaluate", "measure a trained agent, film it"),
     "compare": ("compare", "compare algorithms over seeds, write a report"),
     "resume": ("resume", "continue a run where it stopped"),
-    "doctor": ("doctor", "show what is installed and how fast this machine is"),
+    "doctor": ("doctor", "show what is installed, and what is missing"),
     "demo": ("demo", "watch PPO learn Pong in about five minutes"),
     "watch": ("watch", "show what an agent would see of a live game"),
     "probe": ("probe", "measure the latencies of a live game"),
@@ -47,14 +47,7 @@ USER_ERROR = 2
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs one command.
-
-    Args:
-        arguments: as typed, without the program's name; default: the process's.
-
-    Returns:
-        The exit status: 0, or 2 for something that the user can put right, or what the verb says.
-    """
+    """Runs one command; the exit status is 0, or 2 for what the user can put right, or what the verb says."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     logging.basicConfig(format="%(message)s", level=logging.WARNING)
     try:
@@ -62,24 +55,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("\ninterrupted", file=sys.stderr)
         return 130
-    except (ConfigError, CheckpointError, RunFolderError, VideoError) as error:
-        return _refuse(str(error))
-    except (NonFiniteError, PoolError) as error:
-        _refuse(str(error))
-        return 1
-    except ImportError as error:
-        wording = _missing_extra(error)
-        if wording is None:
+    except Exception as error:
+        status, text = _worded(error, arguments)
+        if not status:
             raise
-        return _refuse(wording)
-    except (RuntimeError, ValueError) as error:
-        if _of_a_live_game(error):
-            return _refuse(str(error))
-        if not _of_a_process(error):
-            raise
-        kept = " If the run has saved a checkpoint, hakisa resume goes on from it."
-        _refuse(f"{error}{kept if arguments[0] in ('train', 'resume') else ''}")
-        return 1
+        print(red(f"hakisa: {text}", sys.stderr), file=sys.stderr)
+        return status
 
 
 def _run(arguments: list[str]) -> int:
@@ -108,29 +89,19 @@ def _help() -> str:
     return f"{bold('hakisa')}: train agents on games\n\n{verbs}\n\n{examples}\n\nhakisa VERB --help tells more."
 
 
-def _missing_extra(error: ImportError) -> str | None:
-    """What to say about a package that is not installed; None for an import that failed otherwise."""
+def _worded(error: Exception, arguments: Sequence[str]) -> tuple[int, str]:
+    """The exit status, and what to say about an error that a person can do something about; 0 for any other."""
     if isinstance(error, MissingExtraError):
-        return f"this needs {error.name}, which is not installed. Install it with: {error}"
+        return USER_ERROR, f"this needs {error.name}, which is not installed. Install it with: {error}"
+    if isinstance(error, ConfigError | CheckpointError | RunFolderError | VideoError):
+        return USER_ERROR, str(error)
+    if isinstance(error, NonFiniteError | PoolError):
+        return 1, str(error)
     from hakisa_envs.errors import MissingExtraError as MissingEnvExtraError
-
-    return str(error) if isinstance(error, MissingEnvExtraError) else None
-
-
-def _of_a_live_game(error: Exception) -> bool:
-    """Whether ``error`` says what was wrong with a game, its profile or its display, and what to do."""
     from hakisa_envs.screen.errors import ProfileError, ScreenError
-
-    return isinstance(error, ScreenError | ProfileError)
-
-
-def _of_a_process(error: Exception) -> bool:
-    """Whether ``error`` says that the processes of the envs died or hung too often."""
     from hakisa_envs.vector import WorkerError
 
-    return isinstance(error, WorkerError)
-
-
-def _refuse(message: str) -> int:
-    print(red(f"hakisa: {message}", sys.stderr), file=sys.stderr)
-    return USER_ERROR
+    if isinstance(error, WorkerError):
+        kept = " If the run has saved a checkpoint, hakisa resume goes on from it."
+        return 1, f"{error}{kept if arguments[0] in ('train', 'resume') else ''}"
+    return USER_ERROR if isinstance(error, MissingEnvExtraError | ScreenError | ProfileError) else 0, str(error)

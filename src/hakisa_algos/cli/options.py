@@ -1,87 +1,80 @@
-"""What the command line reads: key=value pairs, the options of a run, and typed arguments."""
+"""What the command line reads: typed arguments with an algorithm's hyperparameters, and key=value pairs."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
-from typing import Any, Literal, TypeVar
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, Generic, TypeVar
 
 import tyro
 
-from hakisa_algos.errors import ConfigError, did_you_mean
+from hakisa_algos.errors import ConfigError
+from hakisa_algos.training.options import FORMER_NAMES
 
 Arguments = TypeVar("Arguments")
+Config = TypeVar("Config")
 
 
 @dataclass(frozen=True)
-class RunOptions:
-    """How a run is run. config.json keeps these under "options", so that ``hakisa resume`` uses them again.
+class Configured(Generic[Arguments, Config]):
+    """Arguments of a command, and hyperparameters."""
 
-    All but where it logs to: no file decides that something is sent over the network.
-    """
-
-    eval_every: int = 0
-    """Env steps between evaluations in envs of their own; the best one marks the checkpoint "best". 0: never."""
-    eval_episodes: int = 20
-    """Episodes of each evaluation, deterministic and stochastic."""
-    checkpoint_every: int = 100_000
-    """Env steps between checkpoints; one more is written at the end."""
-    checkpoint_replay: Literal["latest", "never"] = "latest"
-    """Whether checkpoints hold what later updates still read."""
-    collapse: Literal["warn", "restore", "off"] = "warn"
-    """When the policy collapses: warn, restore the best weights at half the learning rate, or do not look."""
-    tensorboard: bool = False
-    """Write TensorBoard files into the run folder as well."""
-    wandb: Literal["off", "offline", "online"] = "off"
-    """Log to Weights & Biases as well; offline needs no network."""
-    wandb_project: str = "hakisa"
-    """The project there."""
-    device: str = "auto"
-    """auto, cpu, cuda, ...; auto takes a GPU for pictures."""
-    threads: int | None = None
-    """Threads of torch. None: all cores for pictures, else one."""
-
-    def __post_init__(self) -> None:
-        """Checks ranges.
-
-        Raises:
-            ConfigError: names the option, its value and the rule.
-        """
-        for name, least in (("eval_every", 0), ("eval_episodes", 1), ("checkpoint_every", 1), ("threads", 1)):
-            value = getattr(self, name)
-            if (name, value) != ("threads", None) and (type(value) is not int or value < least):
-                option = "--" + name.replace("_", "-")
-                raise ConfigError(f"{option} {value!r} is not allowed: it must be a whole number of at least {least}")
-
-    @classmethod
-    def stored(cls, values: Any) -> RunOptions:
-        """Those that a config.json holds.
-
-        Raises:
-            ConfigError: not a dict, an option that does not exist, or a value out of range.
-        """
-        known = [field.name for field in fields(cls)]
-        if not isinstance(values, Mapping):
-            raise ConfigError(f'"options" in config.json is {values!r}; it must be an object')
-        for name in values:
-            if name not in known:
-                raise ConfigError(f'"options" in config.json has {name!r}.{did_you_mean(name, known)}')
-        return cls(**values)
+    arguments: Annotated[Arguments, tyro.conf.arg(name="")]
+    config: Config
+    """Hyperparameters."""
 
 
 def parse(kind: type[Arguments], arguments: Sequence[str], command: str, about: str, **more: Any) -> Arguments:
-    """``arguments`` as an instance of the dataclass ``kind``; ``--help`` and mistakes end the process.
+    """``arguments`` as an instance of the dataclass ``kind``, whose field docstrings are the help.
 
-    Args:
-        kind: a dataclass whose field docstrings are the help.
-        arguments: as typed.
-        command: such as ``"hakisa train ppo"``.
-        about: what the help begins with.
-        more: for :func:`tyro.cli`.
+    ``--help`` and mistakes end the process; ``more`` is for :func:`tyro.cli`.
     """
-    parsed: Arguments = tyro.cli(kind, args=list(arguments), prog=command, description=about, **more)
+    current = [_current(argument) for argument in arguments]
+    parsed: Arguments = tyro.cli(kind, args=current, prog=command, description=about, **more)
     return parsed
+
+
+def parse_configured(
+    default: Arguments,
+    arguments: Sequence[str],
+    command: str,
+    config_of: Callable[[Arguments], tuple[Any, str]],
+) -> tuple[Arguments, Any]:
+    """The same for a command that takes ``--config.NAME`` as well, whose defaults depend on its other arguments.
+
+    Options that begin with ``--config.`` are read by a parser of their own, and by no other. ``config_of`` gives the
+    defaults of the hyperparameters, a dataclass, and what the help begins with.
+    """
+    own, config = _apart(arguments)
+    asked_for_help = [argument for argument in own if argument in ("-h", "--help")]
+    own = [argument for argument in own if argument not in asked_for_help]
+    first = parse(type(default), own, command, "", default=default)
+    defaults, about = config_of(first)
+    kind: Any = Configured[type(first), type(defaults)]  # type: ignore[misc]
+    parsed = parse(kind, [*config, *asked_for_help], command, about, default=Configured(first, defaults))
+    return first, parsed.config
+
+
+def _apart(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
+    """All but the options that begin with ``--config.``, and those; an option's values stay with it."""
+    own: list[str] = []
+    config: list[str] = []
+    target = own
+    for argument in arguments:
+        if argument.startswith("--"):
+            target = config if argument.startswith("--config.") else own
+        target.append(argument)
+    return own, config
+
+
+def _current(argument: str) -> str:
+    """An option by the name that it has now."""
+    option, equals, value = argument.partition("=")
+    former = option.removeprefix("--").replace("-", "_")
+    if not option.startswith("--") or former not in FORMER_NAMES:
+        return argument
+    return f"--{FORMER_NAMES[former].replace('_', '-')}{equals}{value}"
 
 
 def key_values(pairs: Sequence[str], option: str = "--env-options") -> dict[str, Any]:

@@ -11,17 +11,9 @@ from hakisa_envs.screen.env import ScreenGameEnv
 from hakisa_envs.screen.probe import LatencyProbe, percentiles
 
 PRESSES = 50
-LABELS = {
-    "grab": "grab",
-    "shrink": "shrink",
-    "readers": "readers",
-    "input round trip": "input round trip",
-    "overhead": "env overhead per step",
-    "frame age": "frame age",
-    "step period error": "step period error",
-    "action to picture": "action to picture",
-}
 PARTS = ("grab", "shrink", "readers", "input round trip")
+LABELS = {name: name for name in (*PARTS, "overhead", "frame age", "step period error", "action to picture")}
+LABELS["overhead"] = "env overhead per step"
 TOLERABLE_MISSES = 0.01
 
 Found = Mapping[str, Mapping[str, float]]
@@ -57,14 +49,7 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def limits(found: Found, steps: int, missed: int, rate: float) -> Iterator[str]:
-    """What keeps the game from being played faster, in sentences.
-
-    Args:
-        found: Percentiles in ms, by the names of :attr:`LatencyProbe.times`.
-        steps: How many were made.
-        missed: How many deadlines they missed.
-        rate: Steps per second.
-    """
+    """What keeps the game from being played faster, in sentences; ``found`` are percentiles in ms, ``rate`` in Hz."""
     period, cost = 1e3 / rate, found["overhead"]["p99"]
     parts = {name: found[name]["p50"] for name in PARTS if name in found}
     largest = max(parts, key=lambda name: parts[name])

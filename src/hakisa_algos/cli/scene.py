@@ -18,12 +18,7 @@ LEAST_WIDTH = 640
 
 
 class Scene:
-    """Composes frames of one size: that of the first.
-
-    Args:
-        observation: uint8 RGB ``[height, width, 3]``, as all that follow.
-        window: The same, of the whole window.
-    """
+    """Composes frames of one size, that of the first, from uint8 RGB ``[height, width, 3]``."""
 
     def __init__(self, observation: Picture, window: Picture) -> None:
         zoom = max(1, HEIGHT // len(observation))

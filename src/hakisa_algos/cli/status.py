@@ -12,17 +12,7 @@ FROZEN_S = 1.0
 
 @dataclass(frozen=True)
 class Status:
-    """What is known after a step.
-
-    Attributes:
-        step: Steps so far.
-        episode: Episodes so far, this one too.
-        action: In words.
-        reward: Of this step.
-        episode_return: Of the episode so far.
-        missed: Deadlines missed so far.
-        info: The env's.
-    """
+    """What is known after a step: of the step, its episode so far, and the run so far (``missed`` deadlines)."""
 
     step: int
     episode: int
@@ -39,13 +29,11 @@ class Status:
 
     def lines(self, width: int) -> list[str]:
         """The same in several lines of at most ``width`` characters; always as many for one game."""
-        cells = [f"{cell:<{len(name) + 1 + CELL}}" for name, cell in zip(self._names(), self._readings(), strict=True)]
+        names = self.info["readings"]
+        cells = [f"{cell:<{len(name) + 1 + CELL}}" for name, cell in zip(names, self._readings(), strict=True)]
         head = f"step {self.step}, episode {self.episode}: {self.action}"
         lines = [head, *_rows(cells, width), self._reward(), self._input(), self._time(), self._flags()]
         return [line[:width] for line in lines]
-
-    def _names(self) -> list[str]:
-        return list(self.info["readings"])
 
     def _readings(self) -> list[str]:
         return [f"{name} {_number(value)}" for name, value in self.info["readings"].items()]

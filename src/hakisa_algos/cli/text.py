@@ -2,33 +2,23 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
 from typing import TextIO
 
 
-def bold(text: str, stream: TextIO | None = None) -> str:
-    """``text`` in bold, if ``stream`` (default stdout) shows it."""
-    return _styled("1", text, stream)
+def colourful(stream: TextIO) -> bool:
+    """Whether it is a terminal that shows colours (https://no-color.org)."""
+    return stream.isatty() and "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb"
 
 
-def dim(text: str, stream: TextIO | None = None) -> str:
-    """``text`` in the background."""
-    return _styled("2", text, stream)
+def _styled(code: str, text: str, stream: TextIO | None = None) -> str:
+    return f"\033[{code}m{text}\033[0m" if colourful(stream or sys.stdout) else text
 
 
-def green(text: str, stream: TextIO | None = None) -> str:
-    """``text`` as good news."""
-    return _styled("32", text, stream)
-
-
-def red(text: str, stream: TextIO | None = None) -> str:
-    """``text`` as bad news."""
-    return _styled("31", text, stream)
-
-
-def _styled(code: str, text: str, stream: TextIO | None) -> str:
-    stream = stream or sys.stdout
-    # https://no-color.org
-    colourful = stream.isatty() and "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb"
-    return f"\033[{code}m{text}\033[0m" if colourful else text
+# Each takes a text, and the stream that is to show it (default: standard output).
+bold = functools.partial(_styled, "1")
+dim = functools.partial(_styled, "2")
+green = functools.partial(_styled, "32")  # good news
+red = functools.partial(_styled, "31")  # bad news

@@ -2,36 +2,34 @@
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Generic, TypeVar
+from typing import Annotated, Any
 
 import tyro
 from gymnasium import spaces
 
 from hakisa_algos.agent import Agent
-from hakisa_algos.cli.options import RunOptions, key_values, parse
-from hakisa_algos.cli.session import report, run_config, train
+from hakisa_algos.cli.options import key_values, parse_configured
+from hakisa_algos.cli.session import report, train
 from hakisa_algos.cli.text import bold
 from hakisa_algos.data.vectorize import Vectorization, make_envs
-from hakisa_algos.errors import ConfigError, did_you_mean
+from hakisa_algos.errors import ConfigError
 from hakisa_algos.learners.registry import algorithms, find_algorithm
-from hakisa_algos.training.run_folder import RunFolder, default_run_path
+from hakisa_algos.training.options import RunOptions
+from hakisa_algos.training.run_folder import default_run_path
 
-Config = TypeVar("Config")
+_VECTORS: spaces.Space[Any] = spaces.Box(-1.0, 1.0, (1,))
 
 
 @dataclass(frozen=True)
-class TrainArguments(Generic[Config]):
+class TrainArguments:
     """See :func:`run`."""
 
-    env: str
+    env: str = ""
     """Env id: CartPole-v1, Hakisa/Pong-v0, or package:Id to import the package that registers it."""
-    config: Config
-    """Hyperparameters; what is not given is what the algorithm recommends for the env's observations."""
     preset: str | None = None
     """Named hyperparameters to start from, where the algorithm has some; ga has small, hakisa and uber."""
     env_options: tuple[str, ...] = ()
@@ -57,74 +55,42 @@ def run(arguments: Sequence[str]) -> int:
     name = arguments[0]
     if name.startswith("-"):
         raise ConfigError(f"the algorithm comes first, before {name}: hakisa train ppo --env CartPole-v1")
-    chosen = _parse(name, arguments[1:])
-    config = chosen.config
+    chosen, config = parse_configured(
+        TrainArguments(), arguments[1:], f"hakisa train {name}", lambda chosen: _defaults(name, chosen)
+    )
+    if not chosen.env:
+        raise ConfigError(f"--env is missing: hakisa train {name} --env CartPole-v1")
     if chosen.total_steps is not None:
         config = dataclasses.replace(config, total_steps=chosen.total_steps)
-    options = chosen.options
     agent = Agent(
         chosen.env,
         config,
         algorithm=name,
         seed=chosen.seed,
-        device=options.device,
-        threads=options.threads,
+        device=chosen.options.device,
+        threads=chosen.options.threads,
         env_options=key_values(chosen.env_options),
         vectorization=chosen.vectorization,
     )
     try:
-        path = chosen.run or default_run_path(name, chosen.env, chosen.seed)
-        folder = RunFolder.create(path, run_config(agent, options), threads=agent.threads)
-        report(folder, train(agent, folder, options), config.total_steps, options)
+        train(agent, chosen.run or default_run_path(name, chosen.env, chosen.seed), chosen.options)
+        report(agent)
     finally:
         agent.close()
     return 0
 
 
-def _parse(name: str, arguments: list[str]) -> TrainArguments[Any]:
-    learner = find_algorithm(name)
-    env, pairs, vectorization, preset = _first_of(arguments)
-    if preset is not None:
-        default, whose = _preset(name, learner, preset), f"the preset {preset}"
-    elif env is None:
-        default, whose = learner.config_class(), "vectors; name an --env to see those for it"
-    else:
-        default, whose = learner.default_config(_space(env, key_values(pairs), vectorization)), env
-    return parse(
-        TrainArguments[learner.config_class],  # type: ignore[name-defined]
-        arguments,
-        f"hakisa train {name}",
-        f"Train {name} on an env. The defaults of --config shown here are those for {whose}.",
-        default=TrainArguments(env=tyro.MISSING, config=default),
-    )
-
-
-def _preset(name: str, learner: Any, preset: str) -> Any:
-    presets = getattr(learner, "presets", {})
-    if preset not in presets:
-        raise ConfigError(f"{name} has no preset {preset!r}.{did_you_mean(preset, presets)}")
-    return presets[preset]
-
-
-def _first_of(arguments: list[str]) -> tuple[str | None, list[str], Any, str | None]:
-    """What must be known before the rest is read: the defaults depend on the preset, or on what the env shows."""
-    early = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
-    early.add_argument("--env")
-    early.add_argument("--env-options", "--env_options", nargs="*", default=[])
-    early.add_argument("--vectorization", default="auto")
-    early.add_argument("--preset")
-    try:
-        found, _ = early.parse_known_args(arguments)
-    except argparse.ArgumentError:  # the full parser words it
-        return None, [], "auto", None
-    return found.env, found.env_options, found.vectorization, found.preset
-
-
-def _space(env: str, options: dict[str, Any], vectorization: Vectorization) -> spaces.Space[Any]:
-    probe = make_envs(env, 1, options, vectorization)
-    space = probe.single_observation_space
-    probe.close()
-    return space
+def _defaults(name: str, chosen: TrainArguments) -> tuple[Any, str]:
+    learner, space = find_algorithm(name), _VECTORS
+    if chosen.env:
+        envs = make_envs(chosen.env, 1, key_values(chosen.env_options), chosen.vectorization)
+        envs.close()
+        space = envs.single_observation_space
+    config = learner.default_config(space, chosen.preset)
+    whose = chosen.env or "vectors; name an --env to see those for it"
+    if chosen.preset is not None:
+        whose = f"the preset {chosen.preset}"
+    return config, f"Train {name} on an env. The defaults of --config shown here are those for {whose}."
 
 
 def _help() -> str:

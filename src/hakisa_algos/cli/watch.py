@@ -7,10 +7,10 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +19,7 @@ from hakisa_algos.cli.halfblocks import half_blocks
 from hakisa_algos.cli.live import Choose, open_game, parser, player, where
 from hakisa_algos.cli.scene import Scene
 from hakisa_algos.cli.status import Status
-from hakisa_algos.cli.text import bold
+from hakisa_algos.cli.text import bold, colourful
 from hakisa_algos.errors import ConfigError
 from hakisa_algos.training.video import VideoWriter
 from hakisa_envs.screen.env import ScreenGameEnv
@@ -29,14 +29,8 @@ HIDE_CURSOR, SHOW_CURSOR = "\033[?25l", "\033[?25h"
 TO_END_OF_LINE, TO_END_OF_SCREEN = "\033[K", "\033[J"
 
 Picture = NDArray[np.uint8]
-
-
-class View(Protocol):
-    """Shows steps; ``observation`` is the newest frame that the agent sees, uint8 RGB ``[height, width, 3]``."""
-
-    def show(self, observation: Picture, status: Status) -> None:
-        """Show one step."""
-        ...
+# Shows a step: the newest frame that the agent sees, uint8 RGB ``[height, width, 3]``, and what is to be said of it.
+Show = Callable[[Picture, Status], None]
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -49,10 +43,10 @@ def run(arguments: Sequence[str]) -> int:
     env = open_game(chosen, render_mode="rgb_array")
     try:
         choose = player(chosen.policy, env)
-        with _view(chosen.out, env) as view:
+        with _shown(chosen.out, env) as show:
             env.reset()
             print(bold(where(env)), flush=True)
-            watch(env, choose, view, max(1, round(chosen.seconds * env.rate)))
+            watch(env, choose, show, max(1, round(chosen.seconds * env.rate)))
     finally:
         env.close()
     if chosen.out:
@@ -60,7 +54,7 @@ def run(arguments: Sequence[str]) -> int:
     return 0
 
 
-def watch(env: ScreenGameEnv, choose: Choose, view: View, steps: int) -> None:
+def watch(env: ScreenGameEnv, choose: Choose, show: Show, steps: int) -> None:
     """Plays ``steps`` steps of an env that was reset, over the ends of episodes, and shows each of them."""
     episode, total, missed = 1, 0.0, 0
     for step in range(1, steps + 1):
@@ -69,7 +63,7 @@ def watch(env: ScreenGameEnv, choose: Choose, view: View, steps: int) -> None:
         observation, reward, terminated, truncated, info = env.step(action)
         total += reward
         missed += info.get("missed", 0)
-        view.show(newest_frame(env, observation), Status(step, episode, words, reward, total, missed, info))
+        show(newest_frame(env, observation), Status(step, episode, words, reward, total, missed, info))
         if (terminated or truncated) and step < steps:
             env.reset()
             episode, total = episode + 1, 0.0
@@ -82,15 +76,7 @@ def newest_frame(env: ScreenGameEnv, observation: Picture) -> Picture:
     return np.ascontiguousarray(np.broadcast_to(frame, (*frame.shape[:2], 3)))
 
 
-class Lines:
-    """A line of text per step."""
-
-    def show(self, observation: Picture, status: Status) -> None:
-        """See :class:`View`."""
-        print(status.line(), flush=True)
-
-
-class TerminalView:
+class Drawing:
     """Draws in place, on a terminal that has colours."""
 
     def __init__(self, terminal: Any) -> None:
@@ -100,7 +86,7 @@ class TerminalView:
         self._next = 0.0
 
     def show(self, observation: Picture, status: Status) -> None:
-        """See :class:`View`; steps that come too fast are left out."""
+        """See :data:`Show`; steps that come too fast are left out."""
         now = time.monotonic()
         if now < self._next:
             return
@@ -116,37 +102,29 @@ class TerminalView:
         self._drawn = len(lines)
 
 
-class Film:
-    """Frames of an mp4."""
-
-    def __init__(self, video: VideoWriter, env: ScreenGameEnv) -> None:
-        self._video = video
-        self._env = env
-        self._scene: Scene | None = None
-
-    def show(self, observation: Picture, status: Status) -> None:
-        """See :class:`View`."""
-        window = self._env.render()
-        assert window is not None
-        if self._scene is None:
-            self._scene = Scene(observation, window)
-        self._video.add(self._scene.draw(observation, window, status.lines(self._scene.columns)))
-
-
 @contextmanager
-def _view(out: Path | None, env: ScreenGameEnv) -> Iterator[View]:
+def _shown(out: Path | None, env: ScreenGameEnv) -> Iterator[Show]:
     if out is not None:
+        scene: Scene | None = None
+
+        def film(observation: Picture, status: Status) -> None:
+            nonlocal scene
+            window = env.render()
+            assert window is not None
+            scene = scene or Scene(observation, window)
+            video.add(scene.draw(observation, window, status.lines(scene.columns)))
+
         with VideoWriter(out, env.rate) as video:
-            yield Film(video, env)
-    elif sys.stdout.isatty() and "NO_COLOR" not in os.environ and os.environ.get("TERM", "dumb") != "dumb":
+            yield film
+    elif colourful(sys.stdout) and "TERM" in os.environ:
         sys.stdout.write(HIDE_CURSOR)
         try:
-            yield TerminalView(sys.stdout)
+            yield Drawing(sys.stdout).show
         finally:
             sys.stdout.write(SHOW_CURSOR)
             sys.stdout.flush()
     else:
-        yield Lines()
+        yield lambda observation, status: print(status.line(), flush=True)
 
 
 def _check(chosen: argparse.Namespace) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 from hakisa_algos.comparison.job import load_error, load_result, write_json
 from hakisa_algos.comparison.plan import Job, Plan
 from hakisa_algos.comparison.summary import Result
+from hakisa_algos.data.files import TEMPORARY
 from hakisa_algos.errors import RunFolderError
 
 SETTINGS = "comparison.json"
@@ -21,7 +22,7 @@ class ComparisonFolder:
 
     comparison.json    protocol and command
     jobs/ppo-CartPole-v1-1/    result.json, video.mp4, log.txt
-    report.html    curves.png    curves-CartPole-v1-steps.png    scores.json    table.txt    table.md
+    report.html    curves.png    curves-seconds.png    scores.json    table.txt    table.md
 
     Args:
         path: the folder; made if it is not there. If it holds a comparison with the same protocol, that one goes on:
@@ -39,7 +40,7 @@ class ComparisonFolder:
         settings = path / SETTINGS
         if settings.is_file():
             _check_same(settings, protocol)
-        elif path.exists() and (not path.is_dir() or any(child.suffix != ".part" for child in path.iterdir())):
+        elif path.exists() and (not path.is_dir() or set(path.iterdir()) - set(path.glob(f"{TEMPORARY}*"))):
             raise RunFolderError(f"{path} exists and is no comparison; choose another --out")
         path.mkdir(parents=True, exist_ok=True)
         write_json(settings, {"protocol": protocol, "command": command})
@@ -69,7 +70,8 @@ def _check_same(settings: Path, protocol: dict[str, Any]) -> None:
         before = json.loads(settings.read_text(encoding="utf-8"))["protocol"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise RunFolderError(f"{settings} cannot be read ({error}); restore it, or choose another --out") from error
-    changed = [f"{key} {before.get(key)!r} -> {value!r}" for key, value in protocol.items() if before.get(key) != value]
+    before = dict.fromkeys(protocol, "not there") | before
+    changed = [f"{key} {before[key]!r} -> {value!r}" for key, value in protocol.items() if before[key] != value]
     if changed:
         raise RunFolderError(
             f"{settings.parent} holds a comparison with other settings ({', '.join(changed)}); runs under different "

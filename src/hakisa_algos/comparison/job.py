@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import time
 import traceback
@@ -13,13 +12,17 @@ from typing import Any
 
 import numpy as np
 
-from hakisa_algos.comparison.contestant import Contestant, Interrupted
 from hakisa_algos.comparison.plan import Job
-from hakisa_algos.comparison.players import make_contestant
-from hakisa_algos.comparison.summary import NOT_FILMED
+from hakisa_algos.comparison.players import Interrupted, Player, make_player
+from hakisa_algos.comparison.summary import NOT_FILMED, WAYS
+from hakisa_algos.data.files import write_text
+from hakisa_algos.data.vectorize import make_envs
 from hakisa_algos.errors import MissingExtraError
 from hakisa_algos.film import film
+from hakisa_algos.policy.precision import torch_threads
+from hakisa_algos.training.evaluate import Evaluation, Stopped, evaluate
 from hakisa_algos.training.run_folder import system_info
+from hakisa_algos.training.signals import StopSignals
 
 RESULT, ERROR, VIDEO, LOG = "result.json", "error.json", "video.mp4", "log.txt"
 # Episodes that an evaluation plays side by side. A fixed number, because the seeds of episodes depend on it.
@@ -32,13 +35,8 @@ def run_job(job: Job, folder: Path) -> dict[str, Any] | None:
     """Trains, evaluates and films; what was in ``folder`` from an earlier attempt, but for its log, is thrown away.
 
     What depends on the job alone (all but times and the machine) is the same at every attempt, unless
-    ``protocol.minutes`` cut it off.
-
-    Returns:
-        The result, as result.json holds it; None if it failed, which error.json then tells.
-
-    Raises:
-        Interrupted: a signal ended it; nothing is written.
+    ``protocol.minutes`` cut it off. None if it failed, which error.json then tells; nothing is written where a signal
+    ends it (:class:`Interrupted`).
     """
     folder.mkdir(parents=True, exist_ok=True)
     try:
@@ -72,13 +70,7 @@ def load_error(folder: Path) -> str | None:
 
 def write_json(path: Path, value: Mapping[str, Any]) -> None:
     """Writes a file that is whole or not there, whatever happens meanwhile."""
-    beside = path.with_name(path.name + ".part")
-    with beside.open("w", encoding="utf-8") as file:
-        json.dump(value, file, indent=1)
-        file.write("\n")
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(beside, path)
+    write_text(path, json.dumps(value, indent=1) + "\n")
 
 
 def _clear(folder: Path) -> None:
@@ -92,91 +84,97 @@ def _clear(folder: Path) -> None:
 class _Recorder:
     """Evaluates along the way, counts training time without evaluations, and ends a run whose minutes are over."""
 
-    def __init__(self, contestant: Contestant, job: Job) -> None:
-        self._contestant, self._job = contestant, job
+    def __init__(self, player: Player, job: Job) -> None:
+        self._player, self._job = player, job
         self.curve: list[dict[str, Any]] = []
-        self.seconds = 0.0
+        self.steps, self.seconds = 0, 0.0
         self.ended_by = "steps"
         self._since = time.perf_counter()
 
-    def __call__(self, step: int) -> bool:
-        """See :data:`hakisa_algos.comparison.contestant.Watch`."""
+    def train(self) -> None:
+        """Trains, with a point before it, several along the way and one at the end."""
+        self._add_point(0)
+        self._since = time.perf_counter()
+        self.steps = self._player.train(self._watch)
+        self.seconds += time.perf_counter() - self._since
+        if self.steps > self.curve[-1]["step"]:
+            self._add_point(self.steps)
+
+    def _watch(self, step: int) -> bool:
+        """See :data:`hakisa_algos.comparison.players.Watch`."""
         protocol = self._job.protocol
-        self._stop()
-        # The point before training is at 0; an update that is larger than a stretch makes one point, not two.
-        if step * protocol.points >= (self._last_stretch + 1) * protocol.steps:
-            self.evaluate(step)
+        self.seconds += time.perf_counter() - self._since
+        # An update that is larger than a stretch makes one point, not two.
+        last_stretch = self.curve[-1]["step"] * protocol.points // protocol.steps
+        if step * protocol.points >= (last_stretch + 1) * protocol.steps:
+            self._add_point(step)
         self._since = time.perf_counter()
         over = protocol.minutes is not None and self.seconds >= 60 * protocol.minutes
         if over and step < protocol.steps:
             self.ended_by = "minutes"
         return not over
 
-    @property
-    def _last_stretch(self) -> int:
-        last: int = self.curve[-1]["step"]
-        return last * self._job.protocol.points // self._job.protocol.steps
-
-    def _stop(self) -> None:
-        self.seconds += time.perf_counter() - self._since
-
-    def start(self) -> None:
-        """Training begins now."""
-        self._since = time.perf_counter()
-
-    def finish(self) -> None:
-        """Training has ended."""
-        self._stop()
-        if self._contestant.steps > self.curve[-1]["step"]:
-            self.evaluate(self._contestant.steps)
-
-    def evaluate(self, step: int) -> None:
-        """Adds a point to the curve."""
-        episodes = self._job.protocol.curve_episodes
+    def _add_point(self, step: int) -> None:
         seed = _seed(self._job, _CURVE, len(self.curve))
-        found = self._contestant.evaluate(episodes, seed=seed, deterministic=True, num_envs=min(episodes, _TOGETHER))
+        found = _evaluate(self._player, self._job, self._job.protocol.curve_episodes, seed)
         self.curve.append({"step": step, "seconds": self.seconds, "returns": found.returns.tolist()})
 
 
 def _run(job: Job, folder: Path) -> dict[str, Any]:
-    contestant = make_contestant(job)
+    player = make_player(job)
     try:
-        recorder = _Recorder(contestant, job)
-        recorder.evaluate(0)
-        recorder.start()
-        contestant.train(recorder)
-        recorder.finish()
+        recorder = _Recorder(player, job)
+        recorder.train()
+        episodes = job.protocol.final_episodes
+        final = {
+            way: _evaluate(player, job, episodes, _seed(job, purpose), way == "deterministic").plain()
+            for way, purpose in zip(WAYS, (_DETERMINISTIC, _STOCHASTIC), strict=True)
+        }
         return {
             "job": job.plain(),
-            "config": contestant.identity()["config"],
-            "source": contestant.source,
-            "steps": contestant.steps,
+            "config": player.identity()["config"],
+            "source": player.source,
+            "steps": recorder.steps,
             "seconds": recorder.seconds,
             "ended_by": recorder.ended_by,
             "curve": recorder.curve,
-            "final": {
-                "deterministic": _final(contestant, job, True, _DETERMINISTIC),
-                "stochastic": _final(contestant, job, False, _STOCHASTIC),
-            },
-            "video": _film(contestant, job, folder),
+            "final": final,
+            "video": _film(player, job, folder),
             "system": system_info(job.protocol.threads),
         }
     finally:
-        contestant.close()
+        player.close()
 
 
-def _final(contestant: Contestant, job: Job, deterministic: bool, purpose: int) -> dict[str, Any]:
-    found = contestant.evaluate(
-        job.protocol.final_episodes, seed=_seed(job, purpose), deterministic=deterministic, num_envs=_TOGETHER
-    )
-    return {"returns": found.returns.tolist(), "lengths": found.lengths.tolist()}
+def _evaluate(player: Player, job: Job, episodes: int, seed: int, deterministic: bool = True) -> Evaluation:
+    protocol = job.protocol
+    if not deterministic:
+        player.seed(seed)
+    envs = make_envs(job.env, min(episodes, _TOGETHER), protocol.env_options)
+    try:
+        # In training, too, where the trainer would hear a signal only after the evaluation.
+        with StopSignals() as signals, torch_threads(protocol.threads):
+            return evaluate(
+                player.policy,
+                envs,
+                episodes=episodes,
+                seed=seed,
+                deterministic=deterministic,
+                device=player.device,
+                max_steps=protocol.evaluate_steps,
+                stop=lambda: signals.name is not None,
+            )
+    except Stopped as error:
+        raise Interrupted(f"{signals.name}: {error}") from error
+    finally:
+        envs.close()
 
 
-def _film(contestant: Contestant, job: Job, folder: Path) -> dict[str, Any]:
+def _film(player: Player, job: Job, folder: Path) -> dict[str, Any]:
     if not job.protocol.film_steps:
         return {"missing": NOT_FILMED}
     try:
-        made = film(contestant, folder / VIDEO, seed=_seed(job, _FILM), longest=job.protocol.film_steps)
+        made = film(player, folder / VIDEO, seed=_seed(job, _FILM), longest=job.protocol.film_steps)
     except MissingExtraError as error:
         return {"missing": f"{error.name} is not installed ({error})"}
     except Exception as error:  # whatever a renderer raises: the training is done, and must not be lost with the film

@@ -3,24 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
-
-
-@dataclass(frozen=True)
-class PeerSetting:
-    """Keyword arguments of an SB3 algorithm, and where they come from."""
-
-    arguments: Mapping[str, Any]
-    source: str
 
 
 def _zoo(file: str, entry: str) -> str:
     return f"RL Baselines3 Zoo, hyperparams/{file}.yml, {entry}"
 
 
-ZOO: Mapping[tuple[str, str], PeerSetting] = {
-    ("sb3-ppo", "CartPole-v1"): PeerSetting(
+# By algorithm and env: keyword arguments, and where they come from.
+ZOO: Mapping[tuple[str, str], tuple[Mapping[str, Any], str]] = {
+    ("sb3-ppo", "CartPole-v1"): (
         {
             "num_envs": 8,
             "n_steps": 32,
@@ -34,7 +26,7 @@ ZOO: Mapping[tuple[str, str], PeerSetting] = {
         },
         _zoo("ppo", "CartPole-v1"),
     ),
-    ("sb3-dqn", "CartPole-v1"): PeerSetting(
+    ("sb3-dqn", "CartPole-v1"): (
         {
             "learning_rate": 2.3e-3,
             "batch_size": 64,
@@ -50,8 +42,8 @@ ZOO: Mapping[tuple[str, str], PeerSetting] = {
         },
         _zoo("dqn", "CartPole-v1"),
     ),
-    ("sb3-a2c", "CartPole-v1"): PeerSetting({"num_envs": 8, "ent_coef": 0.0}, _zoo("a2c", "CartPole-v1")),
-    ("sb3-ppo", "Hakisa/Pong-v0"): PeerSetting(
+    ("sb3-a2c", "CartPole-v1"): ({"num_envs": 8, "ent_coef": 0.0}, _zoo("a2c", "CartPole-v1")),
+    ("sb3-ppo", "Hakisa/Pong-v0"): (
         {
             "num_envs": 8,
             "n_steps": 128,
@@ -64,7 +56,7 @@ ZOO: Mapping[tuple[str, str], PeerSetting] = {
         },
         _zoo("ppo", "atari"),
     ),
-    ("sb3-dqn", "Hakisa/Pong-v0"): PeerSetting(
+    ("sb3-dqn", "Hakisa/Pong-v0"): (
         {
             "buffer_size": 100_000,
             "learning_rate": 1e-4,

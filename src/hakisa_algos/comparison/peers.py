@@ -2,105 +2,73 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import functools
+import operator
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from hakisa_algos.comparison.contestant import Watch
-from hakisa_algos.comparison.peer_settings import ZOO, PeerSetting
+from hakisa_algos.comparison.peer_settings import ZOO
 from hakisa_algos.comparison.plan import PEER_PREFIX, Job
-from hakisa_algos.data.vectorize import make_envs
+from hakisa_algos.comparison.players import Player, Watch, spaces_of
 from hakisa_algos.errors import ConfigError, require
-from hakisa_algos.policy.observations import Observation, ObservationLayout, is_picture
+from hakisa_algos.policy.observations import Observation, ObservationLayout, is_picture, map_observation
 from hakisa_algos.policy.policy import Decision, State
 from hakisa_algos.policy.precision import resolve_device, torch_threads
-from hakisa_algos.training.evaluate import Evaluation, evaluate
 
 
-class Peer:
-    """See :class:`hakisa_algos.comparison.contestant.Contestant`.
+def peer(job: Job) -> Player:
+    """A player of SB3; ``changes`` of its job are SB3's own keyword arguments, and ``num_envs`` (default 1)."""
+    library = require("stable_baselines3", "sb3")
+    options = dict(job.protocol.env_options)
+    layout = ObservationLayout(spaces_of(job)[0])
+    zoo = ZOO.get((job.algorithm, job.env)) if job.protocol.peer_settings == "zoo" else None
+    tuned, source = zoo or ({}, "SB3's own defaults")
+    arguments = dict(tuned) | job.protocol.changes_of(job.algorithm)
+    num_envs = arguments.pop("num_envs", 1)
+    config = {"num_envs": num_envs, **arguments}
+    name = job.algorithm.removeprefix(PEER_PREFIX).upper()
+    make_vec_env = require("stable_baselines3.common.env_util", "sb3").make_vec_env
+    envs = make_vec_env(job.env, num_envs, seed=job.seed, env_kwargs=options)
+    try:
+        model = getattr(library, name)(
+            "CnnPolicy" if is_picture(layout.raw_space) else "MlpPolicy",
+            envs,
+            seed=job.seed,
+            device=resolve_device("auto", layout.raw_space),
+            **{key: _value(value) for key, value in arguments.items()},
+        )
+    except (AssertionError, TypeError, ValueError) as error:
+        envs.close()
+        raise ConfigError(f"SB3's {name} does not take {job.env} with {arguments}: {error}") from error
 
-    Args:
-        job: ``algorithm`` is ``"sb3-ppo"``, ``"sb3-dqn"`` or ``"sb3-a2c"``. Its ``changes`` are SB3's own keyword
-            arguments, and ``num_envs`` (default 1).
+    def train(watch: Watch) -> int:
+        with torch_threads(job.protocol.threads):
+            callbacks = require("stable_baselines3.common.callbacks", "sb3")
+            each = callbacks.ConvertCallback(lambda local, everything: watch(model.num_timesteps))
+            model.learn(job.protocol.steps, callback=each)
+        return int(model.num_timesteps)
 
-    Raises:
-        MissingExtraError: stable_baselines3 is not installed.
-        ConfigError: it does not take the env or the hyperparameters.
-    """
-
-    def __init__(self, job: Job) -> None:
-        library = require("stable_baselines3", "sb3")
-        self._job, self._options = job, dict(job.protocol.env_options)
-        probe = make_envs(job.env, 1, self._options)
-        self._layout = ObservationLayout(probe.single_observation_space)
-        probe.close()
-        setting = _setting(job)
-        self.source = setting.source
-        arguments = dict(setting.arguments) | job.protocol.changes_of(job.algorithm)
-        num_envs = arguments.pop("num_envs", 1)
-        self._config = {"num_envs": num_envs, **arguments}
-        space = self._layout.raw_space
-        policy = "CnnPolicy" if is_picture(space) else "MlpPolicy"
-        name = job.algorithm.removeprefix(PEER_PREFIX).upper()
-        make_vec_env = require("stable_baselines3.common.env_util", "sb3").make_vec_env
-        self._envs = make_vec_env(job.env, num_envs, seed=job.seed, env_kwargs=self._options)
-        try:
-            self._model = getattr(library, name)(
-                policy,
-                self._envs,
-                seed=job.seed,
-                device=resolve_device("auto", space),
-                **{key: _value(value) for key, value in arguments.items()},
-            )
-        except (AssertionError, TypeError, ValueError) as error:
-            self._envs.close()
-            raise ConfigError(f"SB3's {name} does not take {job.env} with {arguments}: {error}") from error
-        self._policy = _ModelPolicy(self._model, self._layout)
-
-    @property
-    def steps(self) -> int:
-        """See :class:`hakisa_algos.comparison.contestant.Contestant`."""
-        return int(self._model.num_timesteps)
-
-    def train(self, watch: Watch) -> None:
-        """See :class:`hakisa_algos.comparison.contestant.Contestant`."""
-        callbacks = require("stable_baselines3.common.callbacks", "sb3")
-
-        class Watching(callbacks.BaseCallback):  # type: ignore[misc, name-defined]
-            def _on_step(self) -> bool:
-                return watch(self.num_timesteps)
-
-        with torch_threads(self._job.protocol.threads):
-            self._model.learn(self._job.protocol.steps, callback=Watching())
-
-    def evaluate(self, episodes: int, *, seed: int, deterministic: bool, num_envs: int) -> Evaluation:
-        """See :class:`hakisa_algos.comparison.contestant.Contestant`."""
-        if not deterministic:  # SB3 draws from the global generators; deterministic play draws nothing
-            self._model.set_random_seed(seed % 2**32)
-            self._model.action_space.seed(seed % 2**32)
-        envs = make_envs(self._job.env, min(episodes, num_envs), self._options)
-        try:
-            with torch_threads(self._job.protocol.threads):
-                return evaluate(self._policy, envs, episodes=episodes, seed=seed, deterministic=deterministic)
-        finally:
-            envs.close()
-
-    def predict(self, observation: Any, state: Any = None, *, deterministic: bool = True) -> tuple[Any, Any]:
-        """See :class:`hakisa_algos.comparison.contestant.Contestant`."""
-        action, _ = self._model.predict(observation, deterministic=deterministic)
+    def predict(observation: Any, state: Any = None, *, deterministic: bool = True) -> tuple[Any, Any]:
+        action, _ = model.predict(observation, deterministic=deterministic)
         return (action.item() if np.ndim(action) == 0 else action), None
 
-    def identity(self) -> Mapping[str, Any]:
-        """See :class:`hakisa_algos.comparison.contestant.Contestant`."""
-        return {"env": self._job.env, "env_options": self._options, "config": self._config}
+    def seed(seed: int) -> None:
+        model.set_random_seed(seed % 2**32)  # of the global generators, from which SB3 draws
+        model.action_space.seed(seed % 2**32)
 
-    def close(self) -> None:
-        """See :class:`hakisa_algos.comparison.contestant.Contestant`."""
-        self._envs.close()
+    return Player(
+        source=source,
+        identity=lambda: {"env": job.env, "env_options": options, "config": config},
+        policy=_ModelPolicy(model, layout),
+        device=torch.device("cpu"),
+        predict=predict,
+        train=train,
+        seed=seed,
+        close=envs.close,
+    )
 
 
 class _ModelPolicy:
@@ -112,7 +80,7 @@ class _ModelPolicy:
         self.version = 0
 
     def act(self, observation: Observation, state: State, explore: bool, generator: torch.Generator | None) -> Decision:
-        raw: Any = _arrays(observation)
+        raw = map_observation(lambda tensor: tensor.numpy(), observation)
         action, _ = self._model.predict(raw, deterministic=not explore)
         return Decision(torch.as_tensor(action))
 
@@ -123,22 +91,8 @@ class _ModelPolicy:
         return state
 
 
-def _arrays(observation: Observation) -> Any:
-    if isinstance(observation, dict):
-        return {key: value.numpy() for key, value in observation.items()}
-    return observation.numpy()
-
-
-def _setting(job: Job) -> PeerSetting:
-    if job.protocol.peer_settings == "zoo" and (job.algorithm, job.env) in ZOO:
-        return ZOO[job.algorithm, job.env]
-    return PeerSetting({}, "SB3's own defaults")
-
-
 def _value(value: Any) -> Any:
     """A hyperparameter as SB3 wants it: ``"lin_0.001"`` is the zoo's word for a value that falls to 0."""
     if not isinstance(value, str) or not value.startswith("lin_"):
         return value
-    start = float(value.removeprefix("lin_"))
-    schedule: Callable[[float], float] = lambda remaining: start * remaining  # noqa: E731
-    return schedule
+    return functools.partial(operator.mul, float(value.removeprefix("lin_")))  # by what remains of the run, 1 to 0

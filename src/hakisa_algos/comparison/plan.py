@@ -7,8 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from hakisa_algos.errors import ConfigError, did_you_mean
-from hakisa_algos.learners.registry import algorithms
+from hakisa_algos.learners.validation import check_config
 
 RANDOM = "random"
 PEER_PREFIX = "sb3-"
@@ -27,6 +26,8 @@ class Protocol:
         points: evaluations along the curve, evenly spread, besides the one before training.
         curve_episodes: episodes of each of those, deterministic.
         final_episodes: episodes of the two final evaluations, deterministic and stochastic.
+        evaluate_steps: longest episode of an evaluation; None: the env's own limit, else see
+            :data:`hakisa_algos.data.vectorize.LONGEST_EPISODE`.
         film_steps: longest video; 0 films nothing.
         threads: of torch, in each run.
         peer_settings: hyperparameters of SB3: its own, or those of its zoo where it has some for the env.
@@ -40,6 +41,7 @@ class Protocol:
     points: int = 10
     curve_episodes: int = 10
     final_episodes: int = 100
+    evaluate_steps: int | None = None
     film_steps: int = 500
     threads: int = 1
     peer_settings: PeerSettings = "defaults"
@@ -52,13 +54,10 @@ class Protocol:
         Raises:
             ConfigError: names the option, its value and the rule.
         """
-        names = ("steps", "points", "curve_episodes", "final_episodes", "threads")
-        steps_on = {f"steps on {env}": steps for env, steps in self.steps_on.items()}
-        for name, value in ({name: getattr(self, name) for name in names} | steps_on).items():
-            if type(value) is not int or value < 1:
-                raise ConfigError(f"{name}={value!r} must be a whole number of at least 1")
-        if self.minutes is not None and not self.minutes > 0:
-            raise ConfigError(f"minutes={self.minutes!r} must be more than 0, or left out for no limit")
+        counts = ("steps", "points", "curve_episodes", "final_episodes", "evaluate_steps", "threads")
+        check_config(self, positive=(*counts, "minutes"), not_negative=("film_steps",))
+        for env in self.steps_on:
+            self.on(env)
 
     def on(self, env: str) -> Protocol:
         """The same for one env alone."""
@@ -90,14 +89,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Plan:
-    """A whole comparison.
-
-    Attributes:
-        algorithms: names from the registry, ``"sb3-..."``, and :data:`RANDOM`, in the order of tables.
-        envs: ids.
-        seeds: of the runs.
-        protocol: of each run.
-    """
+    """A whole comparison; algorithms (of the registry, ``"sb3-..."``, :data:`RANDOM`) stand in the order of tables."""
 
     algorithms: tuple[str, ...]
     envs: tuple[str, ...]
@@ -148,21 +140,3 @@ PRESETS = {
     ),
     "pong": Preset(("ppo", "dqn", "pqn", "ga"), ("Hakisa/Pong-v0",), 3, Protocol(steps=500_000, final_episodes=40)),
 }
-
-
-def known_algorithms() -> list[str]:
-    """All names that can be compared."""
-    return [*algorithms(), *PEERS]
-
-
-def check_algorithms(names: tuple[str, ...]) -> None:
-    """Refuses a name that is none of :func:`known_algorithms`, and one that stands there twice.
-
-    Raises:
-        ConfigError: it names it, and what is close.
-    """
-    for name in names:
-        if name not in known_algorithms():
-            raise ConfigError(f"algorithm {name!r} is unknown.{did_you_mean(name, known_algorithms())}")
-        if names.count(name) > 1:
-            raise ConfigError(f"algorithm {name!r} stands there twice; name each once")

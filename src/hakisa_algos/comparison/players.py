@@ -3,61 +3,136 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from gymnasium import spaces
 
 from hakisa_algos.agent import Agent, config_from
-from hakisa_algos.comparison.chance import RandomPlayer
-from hakisa_algos.comparison.contestant import Contestant, Interrupted, Watch
-from hakisa_algos.comparison.peers import Peer
-from hakisa_algos.comparison.plan import PEER_PREFIX, RANDOM, Job
+from hakisa_algos.comparison.plan import PEER_PREFIX, PEERS, RANDOM, Job, Plan
 from hakisa_algos.data.vectorize import make_envs
-from hakisa_algos.learners.registry import find_algorithm
+from hakisa_algos.errors import ConfigError, did_you_mean
+from hakisa_algos.learners.registry import algorithms, find_algorithm
+from hakisa_algos.policy.policy import Policy
+from hakisa_algos.policy.random_policy import RandomPolicy
+
+# Called with the env steps so far, between updates; False ends the training.
+Watch = Callable[[int], bool]
 
 
-def make_contestant(job: Job) -> Contestant:
-    """Who plays ``job``, not trained yet.
+class Interrupted(Exception):
+    """A signal ended a job, whose result would not be what its protocol says."""
 
-    Raises:
-        ConfigError: algorithm, env and options do not fit together.
-        MissingExtraError: SB3 is asked for and not installed.
+
+@dataclass(frozen=True)
+class Player:
+    """Trains, plays and says what it is.
+
+    Attributes:
+        source: where its hyperparameters come from, in words.
+        identity: ``env``, ``env_options``, and the hyperparameters as ``config``.
+        policy: what plays in evaluations.
+        device: where that lives.
+        predict: an action and the next state; see :meth:`hakisa_algos.agent.Agent.predict`.
+        train: trains for the whole budget, or until its :data:`Watch` says False, and returns the env steps it took;
+            raises :class:`Interrupted`.
+        seed: what the policy draws from now on depends on its argument, where it has generators of its own.
+        close: closes its envs.
     """
+
+    source: str
+    identity: Callable[[], Mapping[str, Any]]
+    policy: Policy
+    device: torch.device
+    predict: Callable[..., tuple[Any, Any]]
+    train: Callable[[Watch], int]
+    seed: Callable[[int], None]
+    close: Callable[[], None]
+
+
+def make_player(job: Job) -> Player:
+    """Who plays ``job``, not trained yet."""
     if job.algorithm == RANDOM:
-        return RandomPlayer(job)
+        return _chance(job)
     if job.algorithm.startswith(PEER_PREFIX):
-        return Peer(job)
-    return Ours(job)
+        from hakisa_algos.comparison.peers import peer
+
+        return peer(job)
+    return _ours(job)
 
 
-class Ours:
-    """See :class:`hakisa_algos.comparison.contestant.Contestant`; a registered algorithm.
+def check_plan(plan: Plan) -> None:
+    """Finds before the first run what would end every run of an algorithm or in an env: a ConfigError."""
+    known = [*algorithms(), *PEERS, RANDOM]
+    for name in plan.algorithms:
+        if name not in known:
+            raise ConfigError(f"algorithm {name!r} is unknown.{did_you_mean(name, known)}")
+    for env in plan.envs:
+        observation_space, _ = spaces_of(Job(RANDOM, env, 0, plan.protocol))
+        for name in plan.algorithms:
+            if name != RANDOM and not name.startswith(PEER_PREFIX):
+                _config(Job(name, env, 0, plan.protocol.on(env)), observation_space)
 
-    Its hyperparameters are those that it recommends for the env.
-    """
 
-    source = "this package's defaults for the env"
+def spaces_of(job: Job) -> tuple[spaces.Space[Any], spaces.Space[Any]]:
+    """Observations and actions of the job's env."""
+    envs = make_envs(job.env, 1, job.protocol.env_options)
+    try:
+        return envs.single_observation_space, envs.single_action_space
+    finally:
+        envs.close()
 
-    def __init__(self, job: Job) -> None:
-        learner = find_algorithm(job.algorithm)
-        protocol = job.protocol
-        options = dict(protocol.env_options)
-        probe = make_envs(job.env, 1, options)
-        recommended = learner.default_config(probe.single_observation_space)
-        probe.close()
-        changed = protocol.changes_of(job.algorithm) | {"total_steps": protocol.steps}
-        config = config_from(learner.config_class, dataclasses.asdict(recommended) | changed)
-        agent = Agent(
-            job.env, config, algorithm=job.algorithm, seed=job.seed, threads=protocol.threads, env_options=options
-        )
-        self._agent = agent
-        self.predict, self.evaluate = agent.predict, agent.evaluate
-        self.identity, self.close = agent.identity, agent.close
 
-    @property
-    def steps(self) -> int:
-        """See :class:`hakisa_algos.comparison.contestant.Contestant`."""
-        return self._agent.steps
+def _ours(job: Job) -> Player:
+    """A registered algorithm, with the hyperparameters that it recommends for the env."""
+    protocol = job.protocol
+    agent = Agent(
+        job.env,
+        _config(job, spaces_of(job)[0]),
+        algorithm=job.algorithm,
+        seed=job.seed,
+        threads=protocol.threads,
+        env_options=dict(protocol.env_options),
+    )
 
-    def train(self, watch: Watch) -> None:
-        """See :class:`hakisa_algos.comparison.contestant.Contestant`."""
-        self._agent.learn(callbacks=[lambda trainer, metrics: watch(trainer.step)])
-        if self._agent.stopped_by not in (None, "callback") and not self._agent.budget_spent:
-            raise Interrupted(f"{self._agent.stopped_by} ended the training at step {self.steps}")
+    def train(watch: Watch) -> int:
+        agent.learn(callbacks=[lambda trainer, metrics: watch(trainer.step)])
+        if agent.stopped_by not in (None, "callback"):
+            raise Interrupted(f"{agent.stopped_by} ended the training at step {agent.steps}")
+        return agent.steps
+
+    return Player(
+        source="this package's defaults for the env",
+        identity=agent.identity,
+        policy=agent.policy,
+        device=agent.device,
+        predict=agent.predict,
+        train=train,
+        seed=lambda seed: None,  # it draws from the generator that it is given
+        close=agent.close,
+    )
+
+
+def _config(job: Job, observation_space: spaces.Space[Any]) -> Any:
+    learner = find_algorithm(job.algorithm)
+    recommended = dataclasses.asdict(learner.default_config(observation_space))
+    changed = job.protocol.changes_of(job.algorithm) | {"total_steps": job.protocol.steps}
+    return config_from(learner.config_class, recommended | changed)
+
+
+def _chance(job: Job) -> Player:
+    """What draws its actions evenly, and every algorithm must beat."""
+    policy = RandomPolicy(*spaces_of(job))
+    policy.seed(job.seed)  # "deterministic", too, it draws
+    return Player(
+        source="draws every action evenly; not trained",
+        identity=lambda: {"env": job.env, "env_options": dict(job.protocol.env_options), "config": {}},
+        policy=policy,
+        device=torch.device("cpu"),
+        predict=lambda observation, state=None, deterministic=True: (policy.sample(), state),
+        train=lambda watch: 0,
+        seed=policy.seed,
+        close=lambda: None,
+    )

@@ -3,92 +3,114 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import importlib.resources
 import json
-import os
-import re
 import string
 from collections.abc import Mapping, Sequence
 from html import escape
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from hakisa_algos.comparison.charts import LEFT, RIGHT, WIDTH, limits, png, png_of_all, svg
 from hakisa_algos.comparison.folder import ComparisonFolder
-from hakisa_algos.comparison.plan import PEERS, RANDOM, Job, Plan
-from hakisa_algos.comparison.report_table import lead, pair_table, score_table
+from hakisa_algos.comparison.grid import Figure, as_html
+from hakisa_algos.comparison.plan import PEER_PREFIX, RANDOM, Job, Plan
 from hakisa_algos.comparison.summary import (
     RULE,
-    Curves,
+    Curve,
+    Ranking,
     Results,
+    chance,
     curves,
-    episodes_played,
     median_seed,
-    pairwise,
-    scores,
-    tables,
-    videos_missing,
+    notes,
+    rankings,
+    seeds_of,
 )
+from hakisa_algos.comparison.table import outcome_grids, pace_grid, pair_grid, score_grids
+from hakisa_algos.data.files import write_text
 from hakisa_algos.errors import MissingExtraError
+from hakisa_algos.training import plots
 
 REPORT = "report.html"
-_COLOURS = 8
-_UNITS = {"steps": "env steps", "seconds": "s of training"}
+UNITS = {"step": "env steps", "seconds": "seconds of training"}
+
+
+class _Chart(NamedTuple):
+    """The curves of an env over one axis, and the random player's return."""
+
+    env: str
+    by: str
+    curves: dict[str, Curve]
+    chance: float | None
 
 
 def write_report(folder: ComparisonFolder, results: Results, errors: Sequence[tuple[Job, str]], workers: int) -> Path:
-    """Writes report.html, and where matplotlib is installed PNGs of the curves: of each env, and of all in one.
+    """Writes report.html, and where matplotlib is installed the curves as curves.png and curves-seconds.png.
 
-    Args:
-        folder: of the comparison.
-        results: of its runs, as many as there are.
-        errors: of those that failed.
-        workers: how many runs were trained at a time, which their times depend on.
-
-    Returns:
-        Where the report lies.
+    ``workers`` is how many runs were trained at a time, which their times depend on.
     """
     plan = folder.plan
     # A colour belongs to its algorithm in every chart, table and caption.
-    colours = {name: i % _COLOURS for i, name in enumerate(name for name in plan.algorithms if name != RANDOM)}
-    found = [(env, curves(plan, results, env, by), _chance(plan, results, env)) for env in plan.envs for by in _UNITS]
-    found = [chart for chart in found if chart[1].bands]
-    ranked = tables(plan, results)
+    trained = [name for name in plan.algorithms if name != RANDOM]
+    colours = {name: f"c{number % len(plots.COLOURS)}" for number, name in enumerate(trained)} | {RANDOM: "cr"}
+    charts = [
+        _Chart(env, by, curves(plan, results, env, by), chance(plan, results, env)) for env in plan.envs for by in UNITS
+    ]
+    charts = [chart for chart in charts if chart.curves]
+    ranked, pairs = rankings(plan, results), pair_grid(plan, results)
+    grids = [*score_grids(plan, ranked), *outcome_grids(plan, results), *([pairs] if pairs else [])]
     text = string.Template(
         importlib.resources.files("hakisa_algos.comparison").joinpath(REPORT).read_text(encoding="utf-8")
     ).substitute(
         title=escape(_title(plan)),
-        lead=escape(lead(plan, ranked)),
-        facts=_items(_facts(plan, results, workers)),
-        legend="".join(f'<li><i class="c{number}"></i>{escape(name)}</li>' for name, number in colours.items()),
-        charts="".join(_chart(i, *chart, colours) for i, chart in enumerate(found)),
-        data=_json([_chart_data(chart, chance, colours) for _, chart, chance in found]),
-        table=score_table(plan, results, ranked, colours),
+        lead=escape(_lead(plan, ranked)),
+        facts="".join(f"<li>{escape(fact)}</li>" for fact in _facts(plan, results, workers)),
+        legend="".join(f'<li><i class="{colours[name]}"></i>{escape(name)}</li>' for name in trained),
+        data=_json([_chart_data(chart, colours) for chart in charts]),
+        tables="".join(as_html(grid, colours) for grid in (*grids, pace_grid(plan, results))),
         reading=escape(_reading(plan)),
-        matrix=pair_table(plan, results, pairwise(plan, results, plan.algorithms)),
         videos="".join(_videos(folder, results, colours)),
-        failures="".join(_failure(job, error) for job, error in errors),
-        configs="".join(_configs(plan, results)),
-        machine=_machine(results),
+        failures="".join(
+            f'<p class="card failed"><b>{escape(str(job))}</b> failed: {escape(error)}</p>' for job, error in errors
+        ),
+        configs="".join(_configs(results)),
         command=escape(folder.command),
         version=f"hakisa {version('hakisa')}",
     )
     path = folder.path / REPORT
-    beside = path.with_suffix(".html.part")
-    beside.write_text(text, encoding="utf-8")
-    os.replace(beside, path)
-    _write_pictures(folder.path, plan, found, colours)
+    write_text(path, text)
+    _write_pictures(folder.path, charts, {name: number for number, name in enumerate(trained)})
     return path
 
 
 def _title(plan: Plan) -> str:
-    names = [name.upper() if name not in PEERS else f"SB3 {name[4:].upper()}" for name in plan.algorithms]
-    return f"{_listed([name for name in names if name != RANDOM.upper()])} on {_listed(plan.envs)}"
+    names = [name.upper().replace(PEER_PREFIX.upper(), "SB3 ") for name in plan.algorithms if name != RANDOM]
+    return f"{_listed(names)} on {_listed(plan.envs)}"
 
 
 def _listed(names: Sequence[str]) -> str:
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def _lead(plan: Plan, ranked: Sequence[Ranking]) -> str:
+    """One sentence on who is ahead, no stronger than the intervals allow."""
+    if not ranked:
+        return "No run is done yet."
+    env, (first, *rest) = ranked[0].env, ranked[0].rows
+    where = f"on {env}" if env else "over all envs"
+    protocol = plan.protocol.on(env) if env else plan.protocol
+    same = not env and protocol.steps_on
+    budget = "After the same env steps on each env" if same else f"After {protocol.steps:,} env steps"
+    if protocol.minutes is not None:
+        budget += f" or {protocol.minutes:g} minutes of training"
+    if first.above_next is None:
+        return f"{budget}, {first.algorithm} scores {Figure(first.deterministic)} {where}."
+    above = f"a run of it scores above one of {rest[0].algorithm} with probability {Figure(first.above_next, 2)}"
+    if first.told_apart:
+        return f"{budget}, {first.algorithm} is ahead {where}: {above}."
+    return f"{budget}, {first.algorithm} and {rest[0].algorithm} cannot be told apart {where}: {above}."
 
 
 def _facts(plan: Plan, results: Results, workers: int) -> list[str]:
@@ -96,67 +118,36 @@ def _facts(plan: Plan, results: Results, workers: int) -> list[str]:
     steps = (
         [f"{protocol.on(env).steps:,} on {env}" for env in plan.envs] if protocol.steps_on else [f"{protocol.steps:,}"]
     )
-    # More than was asked for where they are no multiple of those that are played side by side.
-    episodes = [str(count) for count in episodes_played(results)] or [str(protocol.final_episodes)]
     facts = [
         f"{_listed(steps)} env steps per run; the table says what was used",
         f"{len(plan.seeds)} seeds",
-        f"{_listed(episodes)} episodes per final evaluation, on fresh seeds",
+        f"{protocol.final_episodes} episodes per final evaluation, on fresh seeds",
         f"{len(results)} of {len(plan.jobs)} runs done",
         f"{workers} at a time, {protocol.threads} torch thread each",
     ]
     if protocol.minutes is not None:
         facts.append(f"training ends with the first update after {protocol.minutes:g} minutes")
-    return facts + [f"{count} runs have no video: {reason}" for reason, count in videos_missing(results).items()]
-
-
-def _items(texts: Sequence[str]) -> str:
-    return "".join(f"<li>{escape(text)}</li>" for text in texts)
+    return facts + notes(plan, results)
 
 
 def _reading(plan: Plan) -> str:
     many = " Over all envs, 0 is the random player and 1 the best run of each env." if len(plan.envs) > 1 else ""
     return (
-        "Interquartile mean over runs of the mean return, with its 95 % stratified bootstrap interval. “Above the next "
-        "row” is the probability that a run of this algorithm scores higher than one of the next; two algorithms are "
+        "Interquartile mean over runs of the mean return, with its 95 % stratified bootstrap interval. “P(above next)” "
+        " is the probability that a run of this algorithm scores higher than one of the next; two algorithms are "
         f"told apart where {RULE}.{many} Curves: evaluations of {plan.protocol.curve_episodes} "
         "episodes on fresh seeds, deterministic; their time is not counted as training."
     )
 
 
-def _chance(plan: Plan, results: Results, env: str) -> float | None:
-    found = scores(plan, results, RANDOM, (env,), "deterministic")
-    return float(found.mean()) if found.size else None
-
-
-def _chart(number: int, env: str, chart: Curves, chance: float | None, colours: Mapping[str, int]) -> str:
-    picture = svg(chart, colours, chance, f"Return on {env} by {chart.by}")
-    return (
-        f'<figure class="chart card by-{chart.by}" data-chart="{number}"><figcaption>{escape(env)}'
-        f' <span class="quiet">return</span></figcaption>{picture}</figure>'
-    )
-
-
-def _chart_data(chart: Curves, chance: float | None, colours: Mapping[str, int]) -> dict[str, Any]:
-    lines = [
-        {
-            "name": name,
-            "colour": f"c{colours[name]}",
-            "x": chart.grids[name].round(3).tolist(),
-            "y": band.value.round(4).tolist(),
-            "low": band.low.round(4).tolist(),
-            "high": band.high.round(4).tolist(),
-        }
-        for name, band in chart.bands.items()
-    ]
-    return {
-        "right": limits(chart, chance)[0],
-        "width": WIDTH,
-        "left": LEFT,
-        "rightMargin": RIGHT,
-        "unit": _UNITS[chart.by],
-        "lines": lines,
-    }
+def _chart_data(chart: _Chart, colours: Mapping[str, str]) -> dict[str, Any]:
+    """What the page draws a chart from."""
+    lines = []
+    for name, (grid, band) in chart.curves.items():
+        ends = {"y": band.value, "low": band.low, "high": band.high}
+        line = {"x": grid.round(3).tolist()} | {end: values.round(4).tolist() for end, values in ends.items()}
+        lines.append({"name": name, "colour": colours[name], **line})
+    return {"env": chart.env, "by": chart.by, "unit": UNITS[chart.by], "chance": chart.chance, "lines": lines}
 
 
 def _json(value: Any) -> str:
@@ -164,7 +155,7 @@ def _json(value: Any) -> str:
     return json.dumps(value, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
 
 
-def _videos(folder: ComparisonFolder, results: Results, colours: Mapping[str, int]) -> list[str]:
+def _videos(folder: ComparisonFolder, results: Results, colours: Mapping[str, str]) -> list[str]:
     cards = []
     plan = folder.plan
     for env in plan.envs:
@@ -174,8 +165,8 @@ def _videos(folder: ComparisonFolder, results: Results, colours: Mapping[str, in
                 continue
             video = results[name, env, seed]["video"]
             path = folder.of(Job(name, env, seed, plan.protocol.on(env))) / str(video.get("file"))
-            runs = sum(key[:2] == (name, env) for key in results)
-            who = f'<i class="{_colour(name, colours)}"></i><b>{escape(name)}</b> on {escape(env)}'
+            runs = len(seeds_of(plan, results, name, (env,)))
+            who = f'<i class="{colours[name]}"></i><b>{escape(name)}</b> on {escape(env)}'
             which = f"seed {seed}, the middle one of {runs}" if runs > 1 else f"seed {seed}"
             if "missing" in video or not path.is_file():
                 why = escape(str(video.get("missing", "its file is gone")))
@@ -192,60 +183,39 @@ def _videos(folder: ComparisonFolder, results: Results, colours: Mapping[str, in
     return cards
 
 
-def _colour(name: str, colours: Mapping[str, int]) -> str:
-    """The class of an algorithm's colour."""
-    return f"c{colours[name]}" if name in colours else "cr"
-
-
-def _failure(job: Job, error: str) -> str:
-    return f'<p class="card failed"><b>{escape(str(job))}</b> failed: {escape(error)}</p>'
-
-
-def _configs(plan: Plan, results: Results) -> list[str]:
-    """One fold per algorithm and set of hyperparameters: they may differ between envs."""
+def _configs(results: Results) -> list[str]:
+    """One fold per algorithm and set of hyperparameters, which may differ between envs; then the machines."""
     folds: dict[tuple[str, str, str], list[str]] = {}
-    for env in plan.envs:
-        for name in plan.algorithms:
-            for seed in plan.seeds:
-                if (result := results.get((name, env, seed))) is not None:
-                    key = (name, json.dumps(result["config"]), result["source"])
-                    folds.setdefault(key, [])
-                    if env not in folds[key]:
-                        folds[key].append(env)
+    for (name, env, _), result in results.items():
+        envs = folds.setdefault((name, _indented(result["config"]), result["source"]), [])
+        envs += [] if env in envs else [env]
+    for system in dict.fromkeys(_indented(result["system"]) for result in results.values()):
+        folds["Machine and versions", system, "what runs were made with"] = ["all envs"]
     return [
-        f"<details><summary>{escape(name)} <span class='quiet'>on {escape(_listed(envs))}: {escape(source)}</span>"
-        f"</summary>{_definitions(json.loads(config))}</details>"
-        for (name, config, source), envs in folds.items()
+        f"<details><summary>{escape(name)} <span class='quiet'>{escape(_listed(envs))}: {escape(source)}</span>"
+        f"</summary><pre>{escape(values)}</pre></details>"
+        for (name, values, source), envs in folds.items()
     ]
 
 
-def _machine(results: Results) -> str:
-    """Every machine and set of versions that runs were made on: usually one."""
-    systems = {json.dumps(result["system"], sort_keys=True): result["system"] for result in results.values()}
-    return "".join(
-        f"<details><summary>Machine and versions</summary>{_definitions(system)}</details>"
-        for system in systems.values()
-    )
+def _indented(values: Any) -> str:
+    return json.dumps(values, indent=1, ensure_ascii=False)
 
 
-def _definitions(values: Mapping[str, Any]) -> str:
-    terms = "".join(f"<dt>{escape(str(key))}</dt><dd>{escape(_plain(value))}</dd>" for key, value in values.items())
-    return f"<dl>{terms or '<dt>none</dt>'}</dl>"
-
-
-def _plain(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value)
-
-
-def _write_pictures(
-    path: Path, plan: Plan, found: Sequence[tuple[str, Curves, float | None]], colours: Mapping[str, int]
-) -> None:
-    for env, chart, chance in found:
-        name = re.sub(r"[^A-Za-z0-9._-]+", "-", env)
-        try:
-            png(path / f"curves-{name}-{chart.by}.png", chart, colours, chance, f"{env}, {len(plan.seeds)} seeds")
-        except MissingExtraError:  # the report has them all the same
-            return
-    by_steps = [chart for chart in found if chart[1].by == "steps"]
-    if len(by_steps) > 1:
-        png_of_all(path / "curves.png", by_steps, colours)
+def _write_pictures(path: Path, charts: Sequence[_Chart], colours: Mapping[str, int]) -> None:
+    """All envs in one picture for each axis, where matplotlib is installed: the report has them all the same."""
+    for by, name in (("step", "curves.png"), ("seconds", "curves-seconds.png")):
+        drawn = [
+            plots.Chart(
+                {name: (grid, band.value, band.low, band.high) for name, (grid, band) in chart.curves.items()},
+                chart.env,
+                UNITS[by],
+                "return, interquartile mean and 95 % band",
+                {} if chart.chance is None else {"random player": chart.chance},
+            )
+            for chart in charts
+            if chart.by == by
+        ]
+        with contextlib.suppress(MissingExtraError):
+            if drawn:
+                plots.curves(path / name, *drawn, colours=colours)

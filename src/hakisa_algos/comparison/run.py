@@ -17,29 +17,22 @@ from hakisa_algos.comparison.folder import ComparisonFolder
 from hakisa_algos.comparison.job import LOG, load_error, run_job, write_error
 from hakisa_algos.comparison.plan import Job
 from hakisa_algos.errors import PoolError
+from hakisa_algos.pool.pool import Pool
 from hakisa_algos.pool.process import ProcessPool
-from hakisa_algos.pool.serial import SerialPool
 
 
 def run_missing(folder: ComparisonFolder, workers: int) -> None:
     """Runs every job that is not done yet, and prints a line for each.
 
     A run whose process dies is begun again, at most twice; then it has failed, and the rest goes on. What processes of
-    runs print, their last words among it, is in the logs of the runs.
-
-    Args:
-        folder: of the comparison.
-        workers: runs at a time, each in a process of its own; 0 runs them in this one, one after the other.
-
-    Raises:
-        Interrupted: a signal ended a run. What is done stays done.
-        PoolError: processes cannot be started.
+    runs print, their last words among it, is in the logs of the runs. With 0 workers they run in this process. What is
+    done stays done, whatever ends this.
     """
     jobs = folder.missing()
     tasks = [(job, folder.of(job)) for job in jobs]
     for _, path in tasks:
         path.parent.mkdir(parents=True, exist_ok=True)
-    pool = ProcessPool(min(workers, max(1, len(tasks)))) if workers else SerialPool()
+    pool = ProcessPool(min(workers, max(1, len(tasks)))) if workers else Pool()
     with pool:
         pool.map(functools.partial(_run, len(folder.plan.jobs)), tasks, _lost)
 

@@ -11,11 +11,13 @@ from typing import Any
 import numpy as np
 
 from hakisa_algos.comparison.plan import RANDOM, Plan
-from hakisa_algos.training.aggregate import Band, Estimate, band, estimate, improvement, on_grid
+from hakisa_algos.training.aggregate import Band, Estimate, Rates, band, estimate, improvement, on_grid, rates_by
 
 Result = Mapping[str, Any]
 # By algorithm, env and seed.
 Results = Mapping[tuple[str, str, int], Result]
+# The positions of a learning curve, in env steps or seconds of training, and its value there.
+Curve = tuple[np.ndarray, Band]
 _GRID = 60
 LEAST_RUNS = 4
 RULE = f"the interval leaves 0.5 out, over at least {LEAST_RUNS} runs of each"
@@ -26,17 +28,12 @@ NOT_FILMED = "not asked for"
 
 @dataclass(frozen=True)
 class Row:
-    """One algorithm in one table.
+    """One algorithm in one ranking, over ``runs`` seeds.
 
-    Attributes:
-        algorithm: its name.
-        runs: seeds that the figures are over.
-        steps: env steps that its runs took in training, the mean; None over several envs, and of who is not trained.
-        deterministic: interquartile mean over runs of the mean return of the final evaluation.
-        stochastic: the same with actions drawn as in training.
-        above_next: probability that one of its runs scores higher (deterministic) than one of the next row's;
-            None in the last row.
-        told_apart: whether that tells the two apart; see :func:`apart`.
+    Its scores are interquartile means over runs of the mean return of the final evaluation; ``steps`` is the mean of
+    what its runs took, None over several envs and of who is not trained. ``above_next`` is the probability that one of
+    its runs scores higher (deterministic) than one of the next row's, None in the last row; :func:`apart` says whether
+    that tells the two apart.
     """
 
     algorithm: str
@@ -49,41 +46,7 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Pace:
-    """What one algorithm took on one env.
-
-    Attributes:
-        algorithm: its name.
-        steps: env steps, the mean over runs.
-        seconds: of training, the mean over runs.
-        runs: how many.
-        cut: how many of these were ended by their minutes, not by their steps.
-    """
-
-    algorithm: str
-    steps: float
-    seconds: float
-    runs: int
-    cut: int
-
-
-@dataclass(frozen=True)
-class Curves:
-    """Evaluation return along the runs of one env, by algorithm.
-
-    Attributes:
-        by: ``"steps"`` or ``"seconds"`` of training.
-        grids: positions, ``[points]``.
-        bands: interquartile mean and interval there.
-    """
-
-    by: str
-    grids: Mapping[str, np.ndarray]
-    bands: Mapping[str, Band]
-
-
-@dataclass(frozen=True)
-class Table:
+class Ranking:
     """Rows from best to worst; ``env`` is None for all envs together, on normalised scores."""
 
     env: str | None
@@ -95,32 +58,26 @@ def apart(probability: Estimate, runs: int) -> bool:
 
     With fewer runs the bootstrap knows too little of what might have been: three against three in perfect order
     come up by chance once in ten times, four against four once in 35 (the two-sided rank-sum test).
-
-    Args:
-        probability: with its interval.
-        runs: of the one that has fewer.
     """
     return runs >= LEAST_RUNS and (probability.low > 0.5 or probability.high < 0.5)
 
 
-def tables(plan: Plan, results: Results) -> list[Table]:
-    """One table per env with results, and first, if there are several envs, one over all of them."""
-    each = [Table(env, _rows(plan, results, (env,))) for env in plan.envs]
-    each = [table for table in each if table.rows]
-    if len(each) < 2:
-        return each
-    envs = tuple(table.env for table in each if table.env)
-    rows = _rows(plan, results, envs)
-    return [Table(None, rows), *each] if rows else each
+def rankings(plan: Plan, results: Results) -> list[Ranking]:
+    """One for each env with results, and first, if there are several envs, one over all of them."""
+    each = [Ranking(env, _rows(plan, results, (env,))) for env in plan.envs]
+    each = [ranking for ranking in each if ranking.rows]
+    envs = tuple(ranking.env for ranking in each if ranking.env)
+    rows = _rows(plan, results, envs) if len(envs) > 1 else ()
+    return [Ranking(None, rows), *each] if rows else each
 
 
-def pairwise(plan: Plan, results: Results, algorithms: Sequence[str]) -> dict[tuple[str, str], Estimate]:
+def pairwise(plan: Plan, results: Results) -> dict[tuple[str, str], Estimate]:
     """Probability that the first scores higher than the second, over the envs that both have results on."""
+    played = {name: {env for env in plan.envs if seeds_of(plan, results, name, (env,))} for name in plan.algorithms}
     found = {}
-    for first in algorithms:
-        for second in algorithms:
-            envs = tuple(env for env in plan.envs if _seeds(plan, results, first, (env,)))
-            envs = tuple(env for env in envs if _seeds(plan, results, second, (env,)))
+    for first in plan.algorithms:
+        for second in plan.algorithms:
+            envs = [env for env in plan.envs if env in played[first] & played[second]]
             if first != second and envs:
                 x, y = (scores(plan, results, name, envs, "deterministic") for name in (first, second))
                 if x.size and y.size:
@@ -130,12 +87,15 @@ def pairwise(plan: Plan, results: Results, algorithms: Sequence[str]) -> dict[tu
 
 def scores(plan: Plan, results: Results, algorithm: str, envs: Sequence[str], way: str) -> np.ndarray:
     """Mean return of each run's final evaluation, ``[runs, envs]``; runs are the seeds that all ``envs`` have."""
-    return np.array(
-        [
-            [np.mean(results[algorithm, env, seed]["final"][way]["returns"]) for env in envs]
-            for seed in _seeds(plan, results, algorithm, envs)
-        ]
-    ).reshape(-1, len(envs))
+    seeds = seeds_of(plan, results, algorithm, envs)
+    means = [[np.mean(results[algorithm, env, seed]["final"][way]["returns"]) for env in envs] for seed in seeds]
+    return np.array(means).reshape(-1, len(envs))
+
+
+def chance(plan: Plan, results: Results, env: str) -> float | None:
+    """The random player's mean return on ``env``, if it has played there."""
+    found = scores(plan, results, RANDOM, (env,), "deterministic")
+    return float(found.mean()) if found.size else None
 
 
 def normalisation(plan: Plan, results: Results, env: str) -> tuple[float, float]:
@@ -143,42 +103,81 @@ def normalisation(plan: Plan, results: Results, env: str) -> tuple[float, float]
 
     Without a random player the worst run's mean is 0.
     """
-    by_algorithm = {name: scores(plan, results, name, (env,), "deterministic") for name in plan.algorithms}
-    every = np.concatenate([found.reshape(-1) for found in by_algorithm.values()])
-    chance = by_algorithm.get(RANDOM, np.zeros((0, 1)))
-    low, high = float(chance.mean() if chance.size else every.min()), float(every.max())
+    every = np.concatenate([scores(plan, results, name, (env,), "deterministic") for name in plan.algorithms])
+    low, high = chance(plan, results, env), float(every.max())
+    low = float(every.min()) if low is None else low
     return low, high if high > low else low + 1.0
 
 
-def paces(plan: Plan, results: Results, env: str) -> list[Pace]:
-    """Steps and training time of every algorithm that was trained on ``env``."""
-    found = []
+def curves(plan: Plan, results: Results, env: str, by: str) -> dict[str, Curve]:
+    """The learning curves on ``env`` over ``by`` (``"step"`` or ``"seconds"`` of training), by algorithm.
+
+    Each ends where the shortest run of its algorithm ended.
+    """
+    found = {}
     for algorithm in plan.algorithms:
-        runs = [results[algorithm, env, seed] for seed in _seeds(plan, results, algorithm, (env,))]
+        runs = [run["curve"] for run in runs_of(plan, results, algorithm, env)]
         if runs and algorithm != RANDOM:
-            steps, seconds = (float(np.mean([run[key] for run in runs])) for key in ("steps", "seconds"))
-            cut = sum(run.get("ended_by") == "minutes" for run in runs)
-            found.append(Pace(algorithm, steps, seconds, len(runs), cut))
+            lines = [([point[by] for point in run], [np.mean(point["returns"]) for point in run]) for run in runs]
+            grid = np.linspace(0, min(positions[-1] for positions, _ in lines), _GRID)
+            found[algorithm] = grid, band(on_grid(lines, grid))
     return found
 
 
-def curves(plan: Plan, results: Results, env: str, by: str) -> Curves:
-    """The learning curves on ``env``; each ends where the shortest run of its algorithm ended."""
-    grids, bands = {}, {}
-    for algorithm in plan.algorithms:
-        runs = [results[algorithm, env, seed]["curve"] for seed in _seeds(plan, results, algorithm, (env,))]
-        if not runs or algorithm == RANDOM:
-            continue
-        lines = [([point[_KEYS[by]] for point in run], [np.mean(point["returns"]) for point in run]) for run in runs]
-        grids[algorithm] = np.linspace(0, min(positions[-1] for positions, _ in lines), _GRID)
-        bands[algorithm] = band(on_grid(lines, grids[algorithm]))
-    return Curves(by, grids, bands)
+def at_equal_time(plan: Plan, results: Results, env: str) -> tuple[float, dict[str, Estimate]]:
+    """The training time that every algorithm on ``env`` has had, in seconds, and the score on the curve by then."""
+    found = curves(plan, results, env, "seconds")
+    seconds = min((float(grid[-1]) for grid, _ in found.values()), default=0.0)
+    then = {
+        name: Estimate(*(float(np.interp(seconds, grid, line)) for line in (band.value, band.low, band.high)))
+        for name, (grid, band) in found.items()
+    }
+    return seconds, then
+
+
+def ended(plan: Plan, results: Results) -> dict[tuple[str, str, str, str], Rates]:
+    """How the games of final evaluations ended where envs say it, by env, way to play, algorithm, and among which.
+
+    Those are all games of an algorithm, of all its runs together, and then those of an opponent or from a start. Games
+    of one run that went alike count once.
+    """
+    found = {}
+    for env in plan.envs:
+        for way in WAYS:
+            for algorithm in plan.algorithms:
+                seeds = seeds_of(plan, results, algorithm, (env,))
+                finals = [(seed, results[algorithm, env, seed]["final"][way]) for seed in seeds]
+                outcomes = [outcome for _, final in finals for outcome in final["outcomes"]]
+                games = [(seed, number) for seed, final in finals for number in final["trajectories"]]
+                groups: list[list[str | None]] = [["all"] * len(games)]
+                for kind, word in (("opponents", "against"), ("starts", "from")):
+                    names = [name for _, final in finals for name in final[kind]]
+                    groups.append([None if name is None else f"{word} {name}" for name in names])
+                for group in groups:
+                    for among, rates in rates_by(group, outcomes, games).items():
+                        found[env, way, algorithm, among] = rates
+    return found
+
+
+def notes(plan: Plan, results: Results) -> list[str]:
+    """What a reader of the figures must know: episodes that were cut, and why runs have no video."""
+    found = []
+    for env in plan.envs:
+        for algorithm in plan.algorithms:
+            runs = runs_of(plan, results, algorithm, env)
+            finals = [run["final"][way] for run in runs for way in WAYS]
+            if cut := sum(sum(final["cut"]) for final in finals):
+                played = sum(len(final["cut"]) for final in finals)
+                after = f"after {finals[0]['limit']:,} steps"
+                found.append(f"{cut} of {played} final episodes of {algorithm} on {env} were cut {after}")
+    reasons = Counter(str(run["video"]["missing"]) for run in results.values() if "missing" in run.get("video", ()))
+    return found + [f"{count} runs have no video: {why}" for why, count in reasons.items() if why != NOT_FILMED]
 
 
 def plain_summary(plan: Plan, results: Results) -> dict[str, Any]:
     """All figures as JSON says them."""
     return {
-        "tables": [dataclasses.asdict(table) for table in tables(plan, results)],
+        "tables": [dataclasses.asdict(ranking) for ranking in rankings(plan, results)],
         "scores": {
             env: {
                 name: {way: scores(plan, results, name, (env,), way)[:, 0].tolist() for way in WAYS}
@@ -188,73 +187,54 @@ def plain_summary(plan: Plan, results: Results) -> dict[str, Any]:
         },
         "improvement": [
             {"first": first, "second": second, **dataclasses.asdict(found)}
-            for (first, second), found in pairwise(plan, results, plan.algorithms).items()
+            for (first, second), found in pairwise(plan, results).items()
         ],
+        "outcomes": [
+            {**dict(zip(("env", "way", "algorithm", "among"), key, strict=True)), **dataclasses.asdict(rates)}
+            for key, rates in ended(plan, results).items()
+        ],
+        "notes": notes(plan, results),
     }
-
-
-def at_equal_time(plan: Plan, results: Results, env: str) -> tuple[float, dict[str, Estimate]]:
-    """The training time that every algorithm on ``env`` has had, in seconds, and the score on the curve by then."""
-    found = curves(plan, results, env, "seconds")
-    if not found.grids:
-        return 0.0, {}
-    seconds = min(float(grid[-1]) for grid in found.grids.values())
-
-    def then(name: str, values: np.ndarray) -> float:
-        return float(np.interp(seconds, found.grids[name], values))
-
-    return seconds, {
-        name: Estimate(then(name, band.value), then(name, band.low), then(name, band.high))
-        for name, band in found.bands.items()
-    }
-
-
-def episodes_played(results: Results) -> list[int]:
-    """Of the final evaluations: how many there were, every number that occurs."""
-    return sorted({len(run["final"][way]["returns"]) for run in results.values() for way in WAYS})
-
-
-def videos_missing(results: Results) -> dict[str, int]:
-    """Why runs have no video though one was asked for, and how many runs each reason has."""
-    reasons = Counter(str(run["video"]["missing"]) for run in results.values() if "missing" in run["video"])
-    return {reason: count for reason, count in reasons.items() if reason != NOT_FILMED}
 
 
 def median_seed(plan: Plan, results: Results, algorithm: str, env: str) -> int | None:
     """The seed whose final score is the middle one: who stands for the algorithm in a video."""
-    seeds = _seeds(plan, results, algorithm, (env,))
+    seeds = seeds_of(plan, results, algorithm, (env,))
     final = scores(plan, results, algorithm, (env,), "deterministic")[:, 0]
     return seeds[int(np.argsort(final, kind="stable")[len(final) // 2])] if seeds else None
 
 
-_KEYS = {"steps": "step", "seconds": "seconds"}
-
-
-def _seeds(plan: Plan, results: Results, algorithm: str, envs: Sequence[str]) -> list[int]:
+def seeds_of(plan: Plan, results: Results, algorithm: str, envs: Sequence[str]) -> list[int]:
+    """The seeds whose runs are done on all ``envs``."""
     return [seed for seed in plan.seeds if all((algorithm, env, seed) in results for env in envs)]
 
 
+def runs_of(plan: Plan, results: Results, algorithm: str, env: str) -> list[Result]:
+    """What is done of an algorithm on an env."""
+    return [results[algorithm, env, seed] for seed in seeds_of(plan, results, algorithm, (env,))]
+
+
 def _rows(plan: Plan, results: Results, envs: Sequence[str]) -> tuple[Row, ...]:
-    present = [name for name in plan.algorithms if _seeds(plan, results, name, envs)]
+    present = [name for name in plan.algorithms if seeds_of(plan, results, name, envs)]
     if not present:
         return ()
     # A single env keeps its own returns.
     ends = [normalisation(plan, results, env) for env in envs] if len(envs) > 1 else [(0.0, 1.0)]
     low, high = (np.array(side) for side in zip(*ends, strict=True))
-
-    def normalised(name: str, way: str) -> np.ndarray:
-        found: np.ndarray = (scores(plan, results, name, envs, way) - low) / (high - low)
-        return found
-
-    spent = {pace.algorithm: pace.steps for pace in paces(plan, results, envs[0])} if len(envs) == 1 else {}
-    best = {name: estimate(normalised(name, "deterministic")) for name in present}
+    scaled = {
+        way: {name: (scores(plan, results, name, envs, way) - low) / (high - low) for name in present} for way in WAYS
+    }
+    best, drawn = ({name: estimate(found) for name, found in scaled[way].items()} for way in WAYS)
     ranked = sorted(present, key=lambda name: -best[name].value)
     rows = []
     for name, after in zip(ranked, [*ranked[1:], None], strict=True):
-        mine = normalised(name, "deterministic")
-        above = improvement(mine, normalised(after, "deterministic")) if after else None
-        fewer = min(len(mine), len(scores(plan, results, after, envs, "deterministic"))) if after else 0
-        told_apart = above is not None and apart(above, fewer)
-        drawn = estimate(normalised(name, "stochastic"))
-        rows.append(Row(name, len(mine), spent.get(name), best[name], drawn, above, told_apart))
+        mine = scaled["deterministic"][name]
+        steps, above, told_apart = None, None, False
+        if len(envs) == 1 and name != RANDOM:
+            steps = float(np.mean([run["steps"] for run in runs_of(plan, results, name, envs[0])]))
+        if after is not None:
+            theirs = scaled["deterministic"][after]
+            above = improvement(mine, theirs)
+            told_apart = apart(above, min(len(mine), len(theirs)))
+        rows.append(Row(name, len(mine), steps, best[name], drawn[name], above, told_apart))
     return tuple(rows)

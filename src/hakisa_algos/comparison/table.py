@@ -1,100 +1,113 @@
-"""A comparison as text: the same results give the same text."""
+"""The tables of a comparison, from its figures; the same results give the same tables, but for what took time."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
-from hakisa_algos.comparison.plan import Job, Plan
-from hakisa_algos.comparison.summary import Results, Row, Table, paces, tables
-from hakisa_algos.training.aggregate import Estimate
+import numpy as np
 
-_HEADS = ("algorithm", "runs", "env steps", "deterministic [95 %]", "stochastic [95 %]", "P(above next)")
-
-
-def score_tables(plan: Plan, results: Results, errors: Sequence[tuple[Job, str]]) -> str:
-    """The scores: interquartile means over runs with intervals, best first; and what failed, with the reasons."""
-    found = [
-        f"{title(table)}\n{_aligned([_HEADS, *(_cells(row, len(plan.seeds)) for row in table.rows)])}"
-        for table in tables(plan, results)
-    ]
-    if errors:
-        lines = [f"  {job}: {error.splitlines()[0]}" for job, error in errors]
-        found.append("\n".join(["Failed, and left out", *lines]))
-    return "\n\n".join(found)
+from hakisa_algos.comparison.grid import OUTCOME_HEADS, Cell, Figure, Grid, outcome_cells
+from hakisa_algos.comparison.plan import RANDOM, Plan
+from hakisa_algos.comparison.summary import (
+    Ranking,
+    Results,
+    apart,
+    at_equal_time,
+    ended,
+    pairwise,
+    rankings,
+    runs_of,
+)
 
 
-def markdown_table(plan: Plan, results: Results) -> str:
-    """A line for each algorithm, best first, and a column for each env, for a README.
-
-    Deterministic scores; the best of an env is bold where it is told apart from the second.
-    """
-    found = tables(plan, results)
-    by_env = {table.env: {row.algorithm: row for row in table.rows} for table in found if table.env is not None}
-    heads = [f"{env}, {plan.protocol.on(env).steps:,} env steps" for env in by_env if env]
-    ranked = [row.algorithm for row in found[0].rows] if found else []
-    ranked += [name for name in plan.algorithms if name not in ranked and any(name in rows for rows in by_env.values())]
-    lines = [["algorithm", *heads], ["---"] * (1 + len(heads))]
-    for name in ranked:
-        lines.append([name, *(_markdown_cell(rows, name, len(plan.seeds)) for rows in by_env.values())])
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
-def _markdown_cell(rows: Mapping[str, Row], name: str, seeds: int) -> str:
-    row = rows.get(name)
-    if row is None:
-        return "no run"
-    value, _, interval = number(row.deterministic).partition(" ")
-    best = next(iter(rows)) == name and row.told_apart
-    some = "" if row.runs == seeds else f" ({runs(row, seeds)} runs)"
-    return f"{f'**{value}**' if best else value} {interval}{some}"
+def score_grids(plan: Plan, ranked: Sequence[Ranking]) -> list[Grid]:
+    """The scores, best first: one table for each ranking."""
+    heads = ("algorithm", "runs", "env steps", "deterministic [95 %]", "stochastic [95 %]", "P(above next)")
+    grids = []
+    for ranking in ranked:
+        title = f"{ranking.env} (return)" if ranking.env else "All envs together (0: random player, 1: best run)"
+        rows = [
+            (
+                row.algorithm,
+                str(row.runs) if row.runs == len(plan.seeds) else f"{row.runs} of {len(plan.seeds)}",
+                "" if row.steps is None else f"{row.steps:,.0f}",
+                Figure(row.deterministic),
+                Figure(row.stochastic),
+                Figure(row.above_next, 2, "told apart" if row.told_apart else "unclear") if row.above_next else "",
+            )
+            for row in ranking.rows
+        ]
+        grids.append(Grid(title, heads, rows, drawn=3))
+    return grids
 
 
-def pace_table(plan: Plan, results: Results) -> str:
+def outcome_grids(plan: Plan, results: Results) -> list[Grid]:
+    """How games ended, where envs say it: all games of an algorithm, then by opponent and by start."""
+    rows: dict[str, list[Sequence[Cell]]] = {}
+    for (env, way, algorithm, among), rates in ended(plan, results).items():
+        rows.setdefault(f"{env}, {way}: how games ended", []).append((algorithm, among, *outcome_cells(rates)))
+    return [Grid(title, ("algorithm", "games", *OUTCOME_HEADS), own) for title, own in rows.items()]
+
+
+def pace_grid(plan: Plan, results: Results) -> Grid:
     """What it took. Times are measured, and differ from attempt to attempt."""
     timed = plan.protocol.minutes is not None
-    lines = [("algorithm", "env", "env steps", "training", "steps/s", *(["ended by minutes"] if timed else []))]
+    heads = ("algorithm", "env", "env steps", "training", "steps/s", *(["ended by minutes"] if timed else []))
+    rows, compared = [], []
     for env in plan.envs:
-        for pace in paces(plan, results, env):
-            speed = pace.steps / pace.seconds if pace.seconds else float("nan")
-            cut = [f"{pace.cut} of {pace.runs}"] if timed else []
-            figures = (f"{pace.steps:,.0f}", f"{pace.seconds:,.1f} s", f"{speed:,.0f}")
-            lines.append((pace.algorithm, env, *figures, *cut))
-    return _aligned(lines)
+        for algorithm in plan.algorithms:
+            runs = runs_of(plan, results, algorithm, env)
+            if runs and algorithm != RANDOM:
+                steps, seconds = (float(np.mean([run[key] for run in runs])) for key in ("steps", "seconds"))
+                speed = f"{steps / seconds if seconds else float('nan'):,.0f}"
+                cut = sum(run.get("ended_by") == "minutes" for run in runs)
+                more = [f"{cut} of {len(runs)}"] if timed else []
+                rows.append((algorithm, env, f"{steps:,.0f}", f"{seconds:,.1f} s", speed, *more))
+        seconds, then = at_equal_time(plan, results, env)
+        if len(then) > 1:
+            by_then = ", ".join(f"{name} {Figure(found)}" for name, found in then.items())
+            compared.append(f"After {seconds:,.1f} s of training on {env}: {by_then}.")
+    return Grid("What it took", heads, rows, note=" ".join(compared))
 
 
-def title(table: Table) -> str:
-    """What a table is about."""
-    if table.env is None:
-        return "All envs together (0: random player, 1: best run of the env)"
-    return f"{table.env} (return)"
+def pair_grid(plan: Plan, results: Results) -> Grid | None:
+    """Who scores above whom, each pair over the envs that both played; None with fewer than three players."""
+    found = pairwise(plan, results)
+    names = [name for name in plan.algorithms if any(name in pair for pair in found)]
+    if len(names) < 3:
+        return None
+    done = {name: len({seed for algorithm, _, seed in results if algorithm == name}) for name in names}
+
+    def cell(first: str, second: str) -> Cell:
+        estimate = found.get((first, second))
+        if estimate is None:
+            return "·"
+        told = apart(estimate, min(done[first], done[second]))
+        return Figure(estimate, 2, mark=("yes" if estimate.value > 0.5 else "no") if told else "")
+
+    rows = [(first, *(cell(first, second) for second in names)) for first in names]
+    return Grid("Probability that a run of the row scores above one of the column", ("", *names), rows)
 
 
-def told_apart(row: Row) -> str:
-    """Whether a row differs from the next one, in a sign."""
-    if row.above_next is None:
-        return ""
-    return f"{number(row.above_next, 2)} {'>' if row.told_apart else '~'}"
+def readme_grid(plan: Plan, results: Results) -> Grid:
+    """A line for each algorithm, best first, and a column for each env.
 
-
-def number(estimate: Estimate, digits: int | None = None) -> str:
-    """An estimate with its interval; ``digits`` after the point, by default as many as its size suggests."""
-    if digits is None:
-        digits = max(0, 3 - len(str(int(max(abs(estimate.low), abs(estimate.high))))))
-    return f"{estimate.value:.{digits}f} [{estimate.low:.{digits}f}, {estimate.high:.{digits}f}]"
-
-
-def runs(row: Row, asked: int) -> str:
-    """How many runs the figures of a row are over, and of how many if some are missing."""
-    return str(row.runs) if row.runs == asked else f"{row.runs} of {asked}"
-
-
-def _cells(row: Row, seeds: int) -> tuple[str, ...]:
-    steps = "" if row.steps is None else f"{row.steps:,.0f}"
-    return (row.algorithm, runs(row, seeds), steps, number(row.deterministic), number(row.stochastic), told_apart(row))
-
-
-def _aligned(lines: Sequence[Sequence[str]]) -> str:
-    widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
-    return "\n".join(
-        "  " + "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines
-    )
+    Deterministic scores; the best of an env is marked where it is told apart from the second.
+    """
+    found = rankings(plan, results)
+    by_env = {ranking.env: ranking.rows for ranking in found if ranking.env is not None}
+    heads = [f"{env}, {plan.protocol.on(env).steps:,} env steps" for env in by_env]
+    ranked = [row.algorithm for ranking in found for row in ranking.rows]
+    rows = []
+    for name in dict.fromkeys(ranked):
+        cells: list[Cell] = [name]
+        for ranking in by_env.values():
+            row = next((row for row in ranking if row.algorithm == name), None)
+            if row is None:
+                cells.append("no run")
+                continue
+            some = "" if row.runs == len(plan.seeds) else f"({row.runs} of {len(plan.seeds)} runs)"
+            best = row is ranking[0] and row.told_apart
+            cells.append(Figure(row.deterministic, note=some, mark="best" if best else ""))
+        rows.append(cells)
+    return Grid("", ["algorithm", *heads], rows)

@@ -1,377 +1,354 @@
-"""Steps the envs with a policy and fills the buffer; the only one who knows how episodes are started anew."""
+"""Fills the buffer: has columns played, in this thread or in others, and commits what comes of it."""
 
 from __future__ import annotations
 
 import contextlib
+import copy
+import itertools
 import logging
-import math
-import time
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
 from gymnasium.vector import VectorEnv
+from torch import nn
 
-from hakisa_algos.data.action_log import ActionLog
+from hakisa_algos.data.contract import GROUPS, PAUSE, REAL_TIME, RESUME, declared, follows
+from hakisa_algos.data.episodes import EpisodeCounter
+from hakisa_algos.data.needs import Elsewhere, Episodes, Games, MakeEnvs, Need, Nothing, Play, Rows
+from hakisa_algos.data.rebuild import Rebuilder
 from hakisa_algos.data.rollout import RolloutBuffer
-from hakisa_algos.data.vectorize import (
-    ResetMode,
-    episodes_per_seed,
-    is_deterministic,
-    overlaps_resets,
-    reset_columns,
-    reset_mode,
-)
-from hakisa_algos.errors import ConfigError
-from hakisa_algos.policy.observations import RawObservation, map_observation, pick, same_observation, to_tensors
-from hakisa_algos.policy.policy import Policy, Seated
+from hakisa_algos.data.stepper import Part, Standing, Stepper, joined
+from hakisa_algos.data.threads import in_threads
+from hakisa_algos.data.vectorize import ResetMode, call_envs, check_seedable
+from hakisa_algos.policy.observations import RawObservation, map_observation
+from hakisa_algos.policy.policy import Policy, Seated, acting
 from hakisa_algos.policy.precision import torch_threads, weights_cast_once
 
 logger = logging.getLogger(__name__)
 
-# Beyond so many steps an episode is not replayed on resume: the log of its actions would outgrow the run.
-_LONGEST_REPLAY = 200_000
+T = TypeVar("T")
 
-
-@dataclass(frozen=True)
-class Rows:
-    """Collect ``n`` rows: one step of every env each."""
-
-    n: int
-
-
-@dataclass(frozen=True)
-class Episodes:
-    """Collect until ``n`` episodes have ended, but at most what the buffer holds."""
-
-    n: int
-
-
-@dataclass(frozen=True)
-class Games:
-    """Collect until a :class:`Seated` policy has played all games that it has, but at most ``rows`` (None: any)."""
-
-    rows: int | None = None
-
-
-Need = Rows | Episodes | Games
-
-
-def episode_seed(run_seed: int, column: int, episode: int) -> int:
-    """The seed of a column's ``episode``-th reset: the same for ever, and different for each."""
-    return int(np.random.SeedSequence((run_seed, column, episode)).generate_state(1)[0] >> 1)
+# Fewer rows are not worth a thread.
+_FEWEST_ROWS = 8
+# Rows that a thread may be ahead of the one that writes the buffer: more hide longer resets, and hold more pictures.
+_LEAD = 8
 
 
 class Collector:
-    """Plays ``envs`` with ``policy`` into ``buffer``.
+    """Plays ``envs`` with ``policy`` into ``buffer``. One thread plays all columns, or:
 
-    In games in real time a column is reset while the others are stepped on. Until it is ready its rows are no
-    transitions, show zeros and count as steps. There the policy acts in one thread: the games need the cores, and a
-    thread that waits for one holds up the others (with two busy cores: 2 ms for eight pictures became 300).
+    * the env has ``groups`` of columns that different threads may step: then each group has a thread of its own, which
+      acts in one torch thread and goes on without waiting for the others, so that no core idles while another acts or
+      steps. Rows reach the buffer whole and in order; all of a collection are of one version of the policy. Actions do
+      not depend on which thread is faster;
+    * something is to be done meanwhile: then all columns play in another thread with a copy of the policy.
+
+    Games in real time are paused from the end of one collection to the beginning of the next. There the policy acts in
+    one thread: the games need the cores, and a thread that waits for one holds up the others (with two busy cores: 2 ms
+    for eight pictures became 300).
+
+    After an exception the envs are ahead of the buffer: the running episodes are closed as truncated when it collects
+    again.
 
     Args:
-        envs: any VectorEnv; where columns can be reset by mask, every episode gets a seed of its own.
-        policy: who acts.
+        envs: any VectorEnv; None: only :class:`Nothing` can be asked for.
+        policy: who acts, in ``eval()`` mode.
         buffer: where the rows go.
         seed: of the run.
         device: where the policy lives.
-        explore: act as in training; False is the policy's best.
+        episode_limit: steps after which an episode is cut off, which counts as truncated; None: never.
+        discount: of the discounted returns of episodes.
+        make_envs: makes the same envs again, for those who play elsewhere.
 
     Attributes:
-        nanoseconds: time spent since the start in ``"env"``, the envs themselves, and in ``"act"``.
-        observation: the newest ones, encoded, each array ``[num_envs, ...]``; None before the first reset.
+        nanoseconds: time spent since the start in ``"env"``, the envs themselves, and in ``"act"``; means over threads.
+        info_keys: entries of the last infos that episodes keep, where they are numbers.
+        has_learned: whether any row since the start can be learned from.
     """
 
     def __init__(
         self,
-        envs: VectorEnv[Any, Any, Any],
+        envs: VectorEnv[Any, Any, Any] | None,
         policy: Policy,
         buffer: RolloutBuffer,
+        *,
         seed: int = 0,
         device: torch.device | None = None,
-        explore: bool = True,
+        episode_limit: int | None = None,
+        discount: float = 1.0,
+        make_envs: MakeEnvs | None = None,
     ) -> None:
-        self.envs = envs
         self.policy = policy
         self.buffer = buffer
-        self.seed = seed
         self.device = device or torch.device("cpu")
-        self.explore = explore
         self.generator = torch.Generator(self.device).manual_seed(seed)
         self.nanoseconds = {"env": 0, "act": 0}
-        n = envs.num_envs
-        self._mode = reset_mode(envs)
-        self._real_time = bool(envs.metadata.get("real_time"))
-        self._overlap = self._mode is ResetMode.MASKED and overlaps_resets(envs)
-        self._state = policy.initial_state(n)
-        self._seated = policy if isinstance(policy, Seated) else None
-        if self._seated:
-            check_seedable(envs)
-        # Players of games are not stopped in the middle of one.
-        self._replayable = self._mode is ResetMode.MASKED and is_deterministic(envs) and not self._seated
-        self._episode = np.zeros(n, np.int64)
-        self._done = np.zeros(n, bool)
-        self._resetting = np.zeros(n, bool)  # columns that show no episode yet
-        self.observation: RawObservation = None
-        self._episodes_per_seed = episodes_per_seed(envs)
-        # Actions since the oldest seed in use, and where in them each column was seeded.
-        self._actions = ActionLog()
-        self._seed = np.zeros(n, np.int64)
-        self._seeded = np.zeros(n, np.int64)
-
-    def collect(self, need: Need) -> None:
-        """Steps until ``need`` is met; the first call resets the envs."""
-        if self.observation is None:
-            self._reset_all()
-        buffer = self.buffer
-        buffer.initial_state = {name: tensor.clone() for name, tensor in self._state.items()}
-        if isinstance(need, Games):
-            last = math.inf if need.rows is None else buffer.rows + need.rows
-            while self.games_left and buffer.rows < last:
-                self._step()
+        self.info_keys: tuple[str, ...] = ()
+        self.has_learned = False
+        self._counter = EpisodeCounter(buffer.num_envs, discount)
+        self._make_envs = make_envs
+        self._play: Play | None = None
+        self._standing: Standing | None = None
+        self._episode = np.zeros(buffer.num_envs, np.int64)  # where the next opening begins
+        self._lost = self._paused = False
+        self._actor: Policy | None = None
+        self.envs = envs
+        if envs is None:
             return
-        threads = torch_threads(1) if self._real_time else contextlib.nullcontext()
-        with threads, weights_cast_once(self.device):
-            if isinstance(need, Rows):
-                self._play(need.n)
-            else:
-                last, enough = buffer.rows + buffer.capacity, len(buffer.finished) + need.n
-                while buffer.rows < last and len(buffer.finished) < enough:
-                    self._step()
-        self._trim_log()
+
+        def stepper(part: VectorEnv[Any, Any, Any], first: int = 0) -> Stepper:
+            return Stepper(
+                part, policy, seed, first=first, device=self.device, episode_limit=episode_limit
+            )  # fmt: skip
+
+        self._whole = stepper(envs)
+        self._real_time = bool(declared(envs, REAL_TIME))
+        self._pausable = follows(envs.metadata)
+        seated = isinstance(policy, Seated)
+        if seated:
+            check_seedable(envs)
+        # Asked of the env itself: a wrapper, which would hand the attribute on, may change what its env shows.
+        groups = vars(envs).get(GROUPS, ()) if follows(envs.metadata) else ()
+        apart = self._whole.mode is ResetMode.MASKED and not (seated or self._real_time or self.device.type != "cpu")
+        firsts = itertools.accumulate((group.num_envs for group in groups), initial=0)
+        self._groups = [stepper(group, first) for group, first in zip(groups, firsts, strict=False)] if apart else []
+        # Players of games are not stopped in the middle of one.
+        self._rebuilder = Rebuilder(envs, None if seated else self._whole.mode)
+
+    @property
+    def observation(self) -> RawObservation:
+        """The newest ones, encoded, each array ``[num_envs, ...]``; None before the first reset."""
+        return None if self._standing is None else self._standing.observation
 
     @property
     def games_left(self) -> bool:
         """Whether a :class:`Seated` policy is still at games."""
-        return self._seated is not None and bool((self._seated.games(self._state) >= 0).any())
+        assert isinstance(self.policy, Seated)
+        return self._standing is None or bool((self.policy.games(self._standing.state) >= 0).any())
 
-    def pause(self) -> None:
-        """Holds games that run in real time, while the learner thinks; other envs do not notice."""
-        call_envs(self.envs, "pause")
+    def collect(self, need: Need, meanwhile: Callable[[], T] | None = None) -> T | None:
+        """Plays until ``need`` is met; the first call resets the envs.
 
-    def resume(self) -> None:
-        """Ends :meth:`pause`."""
-        call_envs(self.envs, "resume")
+        Args:
+            need: what to collect.
+            meanwhile: is called while rows are played by a copy of the policy, as it was when this began; they are
+                written into the buffer, which it may read, when it is done. What is played does not depend on what it
+                does, on when, or on whether torch has a thread to spare: where it has none, it is called afterwards.
+
+        Returns:
+            What ``meanwhile`` returned.
+        """
+        if isinstance(need, Nothing):
+            return None
+        if isinstance(need, Elsewhere):
+            self._collect_elsewhere(need.play)
+            return None
+        assert self.envs is not None, "this run has no envs to collect in"
+        self._hold(False)
+        for stepper in (self._whole, *self._groups):
+            stepper.info_keys = self.info_keys
+        with acting(self.policy), self._lost_if_raised():
+            self._open()
+            if meanwhile is not None:
+                assert isinstance(need, Rows)
+                return self._collect_beside(need.n, meanwhile)
+            threads = torch_threads(1) if self._real_time else contextlib.nullcontext()
+            with threads, weights_cast_once(self.device):
+                self._collect(need)
+        self._rebuilder.trim()
+        self._hold(True)
+        return None
+
+    def _collect(self, need: Need) -> None:
+        buffer = self.buffer
+        if isinstance(need, Rows) and self._groups and need.n >= _FEWEST_ROWS and torch.get_num_threads() > 1:
+            self._collect_apart(need.n)
+            return
+        last, enough = buffer.rows + buffer.capacity, len(buffer.finished)
+        parts = self._whole.play(self._stands, self.generator, need.n if isinstance(need, Rows) else None)
+        if isinstance(need, Games) and not self.games_left:
+            return
+        for part in parts:
+            self._commit(part, self.policy.version)
+            if isinstance(need, Games) and not self.games_left:
+                return
+            if isinstance(need, Episodes) and (buffer.rows >= last or len(buffer.finished) >= enough + need.n):
+                return
+
+    def _collect_apart(self, rows: int) -> None:
+        """A thread for each group but the first, which plays in this one."""
+        seeds = torch.randint(2**62, (len(self._groups),), generator=self.generator).tolist()
+        with torch_threads(1):
+            players = []
+            for group, seed in zip(self._groups, seeds, strict=True):
+                standing, generator = self._stands.part(group.columns), torch.Generator().manual_seed(seed)
+                # Before threads start: what a policy makes at its first call after an update is then there.
+                players.append(group.play(standing, generator, rows, group.decide(standing, generator)))
+            first, *others = players
+            with in_threads(others, _LEAD) as workers:
+                for part in first:
+                    self._commit(joined([part, *(worker.take() for worker in workers)]), self.policy.version)
+
+    def _collect_beside(self, rows: int, meanwhile: Callable[[], T]) -> T:
+        """One thread plays all columns, with a copy of the policy."""
+        version, spare = self.policy.version, torch.get_num_threads() - 1
+        seed = int(torch.randint(2**62, (), device=self.device, generator=self.generator))
+        generator = torch.Generator(self.device).manual_seed(seed)
+        parts = self._held(self._whole.played_by(self._copied_policy()).play(self._stands, generator, rows))
+        with torch_threads(max(1, spare)), in_threads([parts], rows, at_once=not spare) as (worker,):
+            result = meanwhile()
+            for _ in range(rows):
+                self._commit(worker.take(), version)
+        self._rebuilder.trim()
+        return result
+
+    def _held(self, parts: Iterable[Part]) -> Iterator[Part]:
+        """``parts``, safe from being written over by their env; after the last one a game in real time is paused."""
+        for part in parts:
+            if not self._groups:  # which promise that themselves
+                seen = map_observation(np.array, part.standing.observation)
+                values = {name: np.array(value) for name, value in part.values.items()}
+                part = part._replace(values=values, standing=part.standing._replace(observation=seen))
+            yield part
+        self._hold(True)
+
+    def _copied_policy(self) -> Policy:
+        policy: Any = self.policy
+        if self._actor is None or not isinstance(policy, nn.Module):
+            self._actor = copy.deepcopy(policy)
+        elif isinstance(self._actor, nn.Module):
+            with torch.no_grad():  # what is derived from the state and not saved with it is copied, too
+                for own, current in zip(_tensors(self._actor), _tensors(policy), strict=True):
+                    own.copy_(current)
+        assert self._actor is not None
+        return self._actor
+
+    def _collect_elsewhere(self, play: Play) -> None:
+        self._play = play
+        assert self.envs is not None
+        self._hold(False)
+        with acting(self.policy):
+            played = play(self.envs, self._make_envs, self.info_keys)
+        self._hold(True)
+        self.buffer.count_elsewhere(played.rows)
+        self.buffer.finished.extend(played.episodes)
+        self.has_learned = True
+        for name, spent in played.nanoseconds.items():
+            self.nanoseconds[name] += spent
+
+    def _commit(self, part: Part, version: int) -> None:
+        """The only way into the buffer: one row, of all columns."""
+        values = part.values
+        values["policy_version"] = version
+        self.buffer.add(values, part.final)
+        done = values["terminated"] | values["truncated"]
+        self.buffer.finished += self._counter.count(values["reward"], done, part.counted, values.get("seat"), part.told)
+        self.has_learned = self.has_learned or bool(values["learned"].any())
+        self._rebuilder.played(values["action"])
+        self._follow(part)
+        self.nanoseconds["act"] += part.act
+        self.nanoseconds["env"] += part.env
+
+    def _follow(self, part: Part) -> None:
+        """Takes over where the columns stand after a row; everybody hears here that episodes begin."""
+        self._standing = part.standing
+        self._rebuilder.seeded(part.seeds)
+        if np.count_nonzero(part.start):
+            self._counter.begin(part.start)
+        self.buffer.observe(part.standing.observation, part.start)
+
+    def _open(self) -> None:
+        if self._lost:
+            self.begin_anew()
+        if self._standing is None:
+            part = self._whole.open(self._episode)
+            self._rebuilder.forget()
+            self._follow(part)
+
+    @property
+    def _stands(self) -> Standing:
+        assert self._standing is not None
+        return self._standing
+
+    def begin_anew(self) -> None:
+        """Closes the running episodes as truncated; the next collection begins new ones."""
+        self._lost = False
+        if self._standing is None:
+            return
+        self.buffer.close_episodes(self._standing.observation)
+        self._episode = self._standing.episode + 1
+        self._standing = None
+
+    @contextlib.contextmanager
+    def _lost_if_raised(self) -> Iterator[None]:
+        try:
+            yield
+        except BaseException:
+            self._lost = True
+            raise
+
+    @contextlib.contextmanager
+    def lend(self) -> Iterator[VectorEnv[Any, Any, Any]]:
+        """The envs, for somebody else to play in meanwhile; the running episodes are closed as truncated before."""
+        assert self.envs is not None
+        self.begin_anew()
+        self._hold(False)
+        yield self.envs
 
     def close(self) -> None:
-        """Nothing to do: the envs belong to whoever made them."""
+        """Lets paused games go on, and ends what was started; the envs belong to whoever made them."""
+        self._hold(False)
+        if self._play is not None:
+            self._play.close()
 
-    def _play(self, rows: int) -> None:
-        for _ in range(rows):
-            self._step()
-
-    def _step(self) -> None:
-        began = time.perf_counter_ns()
-        policy = self.policy
-        tensors = to_tensors(self.observation, self.device)
-        decision = policy.act(tensors, self._state, self.explore, self.generator)
-        self._state = decision.state
-        action = decision.action.cpu().numpy()
-        acted = time.perf_counter_ns()
-        self.nanoseconds["act"] += acted - began
-
-        raw, reward, terminated, truncated, infos = self.envs.step(action)
-        self.nanoseconds["env"] += time.perf_counter_ns() - acted
-        valid = transitions(infos, len(reward))
-        if self._mode is ResetMode.NEXT_STEP:
-            valid &= ~self._done
-        if self._seated:
-            valid &= self._seated.games(self._state) >= 0
-            self._state, spent = self._seated.count(self._state, valid)
-            truncated = truncated | spent
-        truncated = truncated & ~terminated
-        done = terminated | truncated
-        final = self._final_observations(raw, infos, truncated) if np.count_nonzero(truncated) else {}
-        self.buffer.add(action, reward, terminated, truncated, valid, policy.version, decision.extras, final)
-        if self._replayable:
-            self._actions.append(action)
-        if self._mode is ResetMode.NEXT_STEP:
-            start, self._done = self._done, done
-        else:
-            start = done
-            if self._overlap:
-                start = done | (self._resetting & _told(infos, "began", len(done)))
-                self._resetting &= ~start
-            if self._mode is ResetMode.MASKED and np.count_nonzero(done):
-                if self._seated:
-                    self._begin(done)  # before the reset, whose seed is that of the game which begins
-                self._episode += done
-                raw = self._reset(done, done & (self._episode % self._episodes_per_seed == 0))
-        if not self._seated and np.count_nonzero(start):  # a tenth of what any() takes
-            self._begin(start & ~self._resetting)
-        self._see(raw, start)
-
-    def _see(self, raw: RawObservation, start: np.ndarray) -> None:
-        self.observation = self.policy.observation.encode(raw)
-        # What a column shows while it is reset must not be stacked on the episode before, so there it starts, too.
-        self.buffer.observe(self.observation, start)
-
-    def _reset_all(self) -> None:
-        everyone = np.ones(self.envs.num_envs, bool)
-        if self._seated:
-            self._begin(everyone)
-        if self._mode is ResetMode.MASKED:
-            raw = self._reset(everyone, everyone)
-        else:
-            # Not the run's seed alone, or every resume would begin with the same episodes.
-            raw, _ = self.envs.reset(seed=episode_seed(self.seed, 0, int(self._episode[0])))
-        if not self._seated:
-            self._begin(everyone & ~self._resetting)
-        self._see(raw, everyone)
-
-    def _begin(self, mask: np.ndarray) -> None:
-        self._state = self.policy.begin(torch.from_numpy(mask).to(self.device), self._state)
-
-    def _reset(self, mask: np.ndarray, seeded: np.ndarray) -> RawObservation:
-        if self._seated:
-            seeds = self._seated.seeds(mask, self._state)
-        else:
-            for column in np.flatnonzero(seeded):
-                self._seed[column] = episode_seed(self.seed, int(column), int(self._episode[column]))
-            self._seeded[seeded] = len(self._actions)
-            seeds = self._seeds(seeded)
-        began = time.perf_counter_ns()
-        raw, infos = reset_columns(self.envs, mask, seeds, self._overlap)
-        self.nanoseconds["env"] += time.perf_counter_ns() - began
-        if self._overlap:
-            self._resetting |= mask & _told(infos, "resetting", len(mask))
-        return raw
-
-    def _seeds(self, seeded: np.ndarray) -> list[int | None]:
-        return [int(seed) if due else None for seed, due in zip(self._seed, seeded, strict=True)]
-
-    def _final_observations(
-        self, raw: RawObservation, infos: Mapping[str, Any], truncated: np.ndarray
-    ) -> dict[int, Any]:
-        encode = self.policy.observation.encode
-        ended = [int(env) for env in np.flatnonzero(truncated)]
-        if self._mode is ResetMode.SAME_STEP:
-            one = {env: map_observation(lambda x: np.asarray(x)[None], infos["final_obs"][env]) for env in ended}
-            return {env: pick(encode(raw), 0) for env, raw in one.items()}
-        encoded = encode(raw)
-        return {env: pick(encoded, env) for env in ended}
-
-    def _trim_log(self) -> None:
-        oldest = int(self._seeded.min())
-        if len(self._actions) - oldest > _LONGEST_REPLAY:
-            self._replayable = False
-            self._actions = ActionLog()
-        elif oldest:
-            self._actions.drop(oldest)
-            self._seeded -= oldest
+    def _hold(self, paused: bool) -> None:
+        """Holds games that run in real time while nobody plays, or lets them go on; other envs do not notice."""
+        if self.envs is not None and self._pausable and paused != self._paused:
+            call_envs(self.envs, PAUSE if paused else RESUME)
+            self._paused = paused
 
     def state(self) -> dict[str, Any]:
-        """What a resumed run needs, the running episodes as their seeds and actions."""
+        """What a resumed run needs, the running episodes as the states of their envs, or as seeds and actions."""
+        standing = self._standing
         return {
             "generator": self.generator.get_state(),
-            "policy_state": dict(self._state),
-            "episode": self._episode.copy(),
-            "done": self._done.copy(),
-            "observation": None if self.observation is None else map_observation(np.array, self.observation),
-            "actions": self._actions.array(),
-            "seed": self._seed.copy(),
-            "seeded": self._seeded.copy(),
-            "replayable": self._replayable,
-        }
+            "counter": self._counter.state(),
+            "episode": self._episode if standing is None else standing.episode,
+            "standing": None if standing is None else standing._replace(
+                observation=map_observation(np.array, standing.observation)
+            )._asdict(),
+            "running": None if standing is None else self._rebuilder.state(),
+        }  # fmt: skip
 
     def load_state(self, state: Mapping[str, Any]) -> bool:
         """Restores what :meth:`state` gave; returns whether the envs stand exactly where they stood.
 
-        Running episodes are rebuilt by replaying their actions from their seeds. Where that is impossible, or
-        leads to other observations, they are closed as truncated and new ones begin.
+        Where they cannot be brought there, the running episodes are closed as truncated, and new ones begin; so too in
+        another number of columns, where the buffer has none of their rows.
         """
         self.generator.set_state(state["generator"])
+        if len(state["episode"]) != self.buffer.num_envs:
+            # Beyond all that were played, so that no episode is played twice.
+            self._episode[:] = state["episode"].max() + 1
+            return False
         self._episode = state["episode"].copy()
-        if state["observation"] is None:
+        if state["standing"] is None:
             return True  # nothing was played yet
-        if state["replayable"] and self._replayable and self._replay(state):
-            self._done = state["done"]
-            self._state = dict(state["policy_state"])
+        self._counter.load_state(state["counter"])
+        self._standing = standing = Standing(**state["standing"])
+        raw = self._rebuilder.rebuild(state["running"], standing.observation, self.policy.observation.encode)
+        if raw is not None:
+            self._standing = standing._replace(observation=raw)
             return True
         logger.warning(
             "the running episodes cannot be rebuilt in this env: they are closed as truncated, and this resume "
             "is not bit for bit"
         )
-        self.observation = state["observation"]
-        self._begin_anew()
+        self.begin_anew()
         return False
 
-    def _begin_anew(self) -> None:
-        """Closes the running episodes as truncated and begins new ones."""
-        self.buffer.close_episodes(self.observation)
-        self._episode += 1
-        self._done[:] = False
-        self._resetting[:] = False
-        self._actions = ActionLog()
-        self._reset_all()
 
-    def _replay(self, state: Mapping[str, Any]) -> bool:
-        actions = state["actions"]
-        self._actions.load(actions)
-        self._seed, self._seeded = state["seed"].copy(), state["seeded"].copy()
-        everyone = np.ones(self.envs.num_envs, bool)
-        raw, _ = reset_columns(self.envs, everyone, self._seeds(everyone))
-        # A column plays what the log holds for others until its own part begins with its seed.
-        for t in range(len(actions) + 1):
-            joining = self._seeded == t
-            if t and joining.any():
-                raw, _ = reset_columns(self.envs, joining, self._seeds(joining))
-            if t == len(actions):
-                break
-            raw, _, terminated, truncated, _ = self.envs.step(actions[t])
-            ended = (terminated | truncated) & (self._seeded != t + 1)
-            if ended.any():
-                raw, _ = reset_columns(self.envs, ended, self._seeds(~everyone))
-        self.observation = self.policy.observation.encode(raw)
-        return same_observation(self.observation, state["observation"])
-
-
-def check_seedable(envs: VectorEnv[Any, Any, Any]) -> None:
-    """Refuses envs whose episodes the collector cannot begin with seeds of its choice.
-
-    Raises:
-        ConfigError: it says who begins them, and what to use instead.
-    """
-    mode = reset_mode(envs)
-    if mode is not ResetMode.MASKED:
-        raise ConfigError(
-            f"the episodes of {type(envs).__name__} cannot be given seeds: they are begun by {mode.value}. Players "
-            "would be compared by different games; pass an env id, a callable that makes an env, or a vector env that "
-            'takes reset(seed=[...], options={"reset_mask": ...}) and declares metadata["masked_reset"] = True'
-        )
-
-
-def call_envs(envs: VectorEnv[Any, Any, Any], name: str) -> None:
-    """Calls a method of a vector env, or of the single envs in it, where they have it."""
-    for own in (envs, envs.unwrapped):
-        if hasattr(own, name):
-            getattr(own, name)()
-            return
-    # Asked first: a call of what an env does not have ends the process of an AsyncVectorEnv's column.
-    inner: Any = envs.unwrapped
-    if hasattr(inner, "call") and all(inner.call("has_wrapper_attr", name)):
-        inner.call(name)
-
-
-def transitions(infos: Mapping[str, Any], num_envs: int) -> np.ndarray:
-    """Bool ``[num_envs]``: False where the env itself says that a row is no transition.
-
-    Live games do: of a frame that came too late, a game that was lost, a column that is still being reset.
-    """
-    valid = np.ones(num_envs, bool)
-    # Under SAME_STEP the row's own infos are in final_info, once its episode has ended.
-    for told in (infos, infos.get("final_info", {})):
-        for key, fine in (("transition", True), ("resetting", False)):
-            if key in told:
-                valid &= _told(told, key, num_envs, fine) == fine
-    return valid
-
-
-def _told(infos: Mapping[str, Any], key: str, num_envs: int, otherwise: bool = False) -> np.ndarray:
-    """Bool ``[num_envs]``: what the infos say under ``key``, and ``otherwise`` where they say nothing."""
-    if key not in infos:
-        return np.full(num_envs, otherwise)
-    said = np.asarray(infos.get(f"_{key}", True), bool)  # by which columns
-    return np.where(said, np.asarray(infos[key]).astype(bool), otherwise)
+def _tensors(module: nn.Module) -> Iterator[torch.Tensor]:
+    return itertools.chain(module.parameters(), module.buffers())

@@ -5,7 +5,6 @@ An 84 x 84 stack of four is 28 kB; its newest frame is 7 kB, and the other three
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -34,18 +33,17 @@ class FrameStack:
     padding: Literal["zero", "reset"]
 
     @classmethod
-    def of(cls, metadata: Mapping[str, Any], space: spaces.Space[Any], stored: spaces.Space[Any]) -> FrameStack | None:
-        """The declaration in ``metadata``, or None where there is none or stacks cannot be stored once.
+    def of(cls, declared: Any, space: spaces.Space[Any], stored: spaces.Space[Any]) -> FrameStack | None:
+        """What an env declares, or None where that is None or stacks cannot be stored once.
 
         Args:
-            metadata: of the env.
+            declared: in the metadata of the env.
             space: the env's observation space.
             stored: the same in the layout of the buffer.
 
         Raises:
             ConfigError: it does not fit the observation space.
         """
-        declared = metadata.get("frame_stack")
         if declared is None or not isinstance(space, spaces.Box) or not isinstance(stored, spaces.Box):
             return None
         try:
@@ -64,63 +62,42 @@ class FrameStack:
         return cls(axis, int(size), padding) if (first and stored.shape[1:] == space.shape[1:]) or moved else None
 
 
-class WholeColumn:
-    """Stores every observation as it is.
+class Column:
+    """Stores observations as they are, or of each stack the newest frame, and rebuilds the stack when it is read.
 
-    Args:
-        rows: length of the ring.
-        num_envs: columns of the ring.
-        space: of one stored observation.
-    """
-
-    history = 0
-
-    def __init__(self, rows: int, num_envs: int, space: spaces.Box) -> None:
-        self._array = _zeros((rows, num_envs, *space.shape), space)
-        self.data = torch.from_numpy(self._array)
-        self._flat = self.data.view(rows * num_envs, *space.shape)
-
-    def write(self, row: int, observation: np.ndarray, age: np.ndarray) -> None:
-        """Stores the batch ``[num_envs, ...]`` of one row."""
-        self._array[row] = observation
-
-    def read(self, index: Tensor, age: Tensor) -> Tensor:
-        """Observations at flat ring positions ``row * num_envs + env``, ``[batch, ...]``."""
-        return self._flat.index_select(0, index)
-
-
-class StackedColumn:
-    """Stores the newest frame of each stack and rebuilds the stack when it is read.
-
-    The first rows of every episode are rebuilt at once and compared with what the env gave, so that an env whose
+    The first stacks of every episode are rebuilt at once and compared with what the env gave, so that an env whose
     declaration is wrong is found out before anything is learned from it.
 
     Args:
-        rows: length of the ring.
+        rows: length of the ring; rows needed before the first readable one are the caller's affair.
         num_envs: columns of the ring.
         space: of one stored observation, frames along the first axis.
-        stack: the env's declaration.
+        stack: the env's declaration; None stores whole observations.
     """
 
-    def __init__(self, rows: int, num_envs: int, space: spaces.Box, stack: FrameStack) -> None:
+    def __init__(self, rows: int, num_envs: int, space: spaces.Box, stack: FrameStack | None) -> None:
         self.stack = stack
-        self.history = stack.size - 1
+        self.history = stack.size - 1 if stack else 0
         self._shape = space.shape
-        self._frame = space.shape[0] // stack.size
-        self._positions = rows * num_envs
-        self._num_envs = num_envs
-        self._array = _zeros((rows, num_envs, self._frame, *space.shape[1:]), space)
+        self._positions, self._num_envs = rows * num_envs, num_envs
+        shape = (space.shape[0] // stack.size, *space.shape[1:]) if stack else space.shape
+        # NumPy's, because it asks the kernel for huge pages, which keeps a large ring as fast to read as a small one.
+        dtype = np.float32 if space.dtype == np.float64 else space.dtype  # encoded as float32
+        self._array = np.zeros((rows, num_envs, *shape), dtype)
         self.data = torch.from_numpy(self._array)
-        self._flat = self.data.view(self._positions, -1)
-        self._back = torch.arange(stack.size - 1, -1, -1)
+        self._flat = self.data.view(self._positions, *([-1] if stack else shape))
+        self._back = torch.arange(self.history, -1, -1)
 
     def write(self, row: int, observation: np.ndarray, age: np.ndarray) -> None:
-        """Stores the newest frames of the batch ``[num_envs, ...]``; ``age`` is steps since the episode began.
+        """Stores the batch ``[num_envs, ...]``; ``age`` is steps since the episode began.
 
         Raises:
             ConfigError: the older frames of a young stack are not those of the rows before.
         """
-        self._array[row] = observation[:, -self._frame :]
+        if self.stack is None:
+            self._array[row] = observation
+            return
+        self._array[row] = observation[:, -self._array.shape[2] :]
         young = age < self.stack.size
         if not young.any():
             return
@@ -135,7 +112,9 @@ class StackedColumn:
             )
 
     def read(self, index: Tensor, age: Tensor) -> Tensor:
-        """Stacks at flat ring positions ``row * num_envs + env``, ``[batch, ...]``."""
+        """Observations at flat ring positions ``row * num_envs + env``, ``[batch, ...]``."""
+        if self.stack is None:
+            return self._flat.index_select(0, index)
         back = self._back.expand(len(index), -1)
         missing = back > age.unsqueeze(1)
         any_missing = bool(missing.any())
@@ -146,16 +125,3 @@ class StackedColumn:
         if any_missing and self.stack.padding == "zero":
             frames.view(-1, frames.shape[-1]).index_fill_(0, missing.view(-1).nonzero().squeeze(1), 0)
         return frames.view(len(index), *self._shape)
-
-
-Column = WholeColumn | StackedColumn
-
-
-def make_column(rows: int, num_envs: int, space: spaces.Box, stack: FrameStack | None) -> Column:
-    """The column for one observation key; rows needed before the first readable one are the caller's affair."""
-    return WholeColumn(rows, num_envs, space) if stack is None else StackedColumn(rows, num_envs, space, stack)
-
-
-def _zeros(shape: tuple[int, ...], space: spaces.Box) -> np.ndarray:
-    # NumPy's, because it asks the kernel for huge pages, which keeps a large ring as fast to read as a small one.
-    return np.zeros(shape, np.float32 if space.dtype == np.float64 else space.dtype)  # encoded as float32

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -20,6 +21,33 @@ _SMALLEST_PRIORITY = 1e-6
 _MOST_REDRAWS = 1000
 
 
+class Source(Protocol):
+    """What can be drawn from: a buffer, rows on the disk, or anything that is read like them."""
+
+    num_envs: int
+    relabel: Any
+
+    @property
+    def oldest(self) -> int: ...
+
+    @property
+    def rows(self) -> int: ...
+
+    @property
+    def steps(self) -> int: ...
+
+    @property
+    def capacity(self) -> int: ...
+
+    def take(self, name: str, position: np.ndarray) -> np.ndarray: ...
+
+    def rewards(self, position: np.ndarray) -> np.ndarray: ...
+
+    def observation(self, position: np.ndarray) -> Observation: ...
+
+    def final_observation(self, position: int) -> Any: ...
+
+
 @dataclass(frozen=True)
 class Transitions:
     """A batch of transitions over up to ``n`` steps.
@@ -32,7 +60,7 @@ class Transitions:
         next_observation: after the last step; meaningless where ``terminated``.
         terminated: the episode ended for good in the last step, bool ``[batch]``.
         weight: importance weight, at most 1, ``[batch]``.
-        position: ``row * num_envs + env`` of the first step, ``[batch]``.
+        position: ``row * num_envs + env`` of the first step, ``[batch]``; -1 in :class:`Sources` if not of the ring.
     """
 
     observation: Observation
@@ -78,16 +106,14 @@ class ReplaySampler:
     def __init__(self, capacity: int, num_envs: int, n_step: int = 1, priority_exponent: float = 0.0) -> None:
         self._num_envs = num_envs
         self._size = capacity * num_envs
-        self._offsets = np.arange(n_step) * num_envs
+        self._n_step = n_step
         self._exponent = priority_exponent
         # The readable rows are the newest ``capacity``, so a position modulo the size is a place of its own.
         self._tree = SumTree(self._size) if priority_exponent else None
         self._highest = 1.0
         self._admitted = self._oldest = 0
 
-    def sample(
-        self, buffer: RolloutBuffer, batch_size: int, rng: np.random.Generator, beta: float = 1.0
-    ) -> Transitions:
+    def sample(self, buffer: Source, batch_size: int, rng: np.random.Generator, beta: float = 1.0) -> Transitions:
         """Draws with replacement.
 
         Args:
@@ -99,40 +125,39 @@ class ReplaySampler:
         Raises:
             ValueError: nothing is stored that could be drawn.
         """
-        weight = np.ones(batch_size, np.float32)
         if self._tree is None:
-            position = self._draw_uniform(buffer, batch_size, rng)
-        else:
-            self._admit(buffer, self._tree)
-            position, weight = self._draw_by_priority(buffer, self._tree, batch_size, rng, beta)
-        return self._transitions(buffer, position, weight)
+            return self.sample_evenly(buffer, batch_size, rng)
+        self._admit(buffer, self._tree)
+        return self._transitions(buffer, *self._draw_by_priority(buffer, self._tree, batch_size, rng, beta))
+
+    def sample_evenly(self, source: Source, batch_size: int, rng: np.random.Generator) -> Transitions:
+        """Draws with replacement and without priorities, from anything; see :meth:`sample`."""
+        first, last = source.oldest * source.num_envs, source.steps
+        if last > first:
+            position = rng.integers(first, last, batch_size)
+            for _ in range(_MOST_REDRAWS):
+                wrong = np.flatnonzero(~source.take("learned", position))
+                if not len(wrong):
+                    return self._transitions(source, position, np.ones(batch_size, np.float32))
+                position[wrong] = rng.integers(first, last, len(wrong))
+        raise ValueError(f"none of the {source.rows - source.oldest} stored rows is a transition; collect more")
 
     def update_priorities(self, position: np.ndarray, error: np.ndarray) -> None:
         """Gives drawn transitions the priorities of their errors, both ``[batch]``; does nothing if drawing is uniform.
 
         Args:
-            position: as drawn; the buffer was not written since.
+            position: as drawn; the buffer was not written since. Those of -1 are left out.
             error: of prediction, any sign, finite.
         """
-        if self._tree is None or not len(position):
+        if self._tree is None or not (position >= 0).any():
             return
-        priority = (np.abs(error) + _SMALLEST_PRIORITY) ** self._exponent
-        self._tree.set(position % self._size, priority)
+        own = position >= 0
+        priority = (np.abs(error[own]) + _SMALLEST_PRIORITY) ** self._exponent
+        self._tree.set(position[own] % self._size, priority)
         self._highest = max(self._highest, float(priority.max()))
 
-    def _draw_uniform(self, buffer: RolloutBuffer, batch_size: int, rng: np.random.Generator) -> np.ndarray:
-        first, last = buffer.oldest * self._num_envs, buffer.steps
-        if last > first:
-            position = rng.integers(first, last, batch_size)
-            for _ in range(_MOST_REDRAWS):
-                wrong = np.flatnonzero(~buffer.take("valid", position))
-                if not len(wrong):
-                    return position
-                position[wrong] = rng.integers(first, last, len(wrong))
-        raise ValueError(f"none of the {buffer.rows - buffer.oldest} stored rows is a transition; collect more")
-
     def _draw_by_priority(
-        self, buffer: RolloutBuffer, tree: SumTree, batch_size: int, rng: np.random.Generator, beta: float
+        self, buffer: Source, tree: SumTree, batch_size: int, rng: np.random.Generator, beta: float
     ) -> tuple[np.ndarray, np.ndarray]:
         if not tree.total > 0:
             raise ValueError(f"none of the {buffer.rows - buffer.oldest} stored rows is a transition; collect more")
@@ -143,29 +168,31 @@ class ReplaySampler:
         first = buffer.oldest * self._num_envs
         return first + (place - first) % self._size, (weight / weight.max()).astype(np.float32)
 
-    def _admit(self, buffer: RolloutBuffer, tree: SumTree) -> None:
+    def _admit(self, buffer: Source, tree: SumTree) -> None:
         """Gives rows that came since the last call the highest priority so far, so that each is soon drawn."""
         if buffer.oldest > max(self._oldest, buffer.rows - buffer.capacity):
             tree.replace(np.zeros(self._size))  # the ring did not come with the checkpoint
         first = max(self._admitted, buffer.oldest)
         position = np.arange(first * self._num_envs, buffer.steps)
-        tree.set(position % self._size, np.where(buffer.take("valid", position), self._highest, 0.0))
+        tree.set(position % self._size, np.where(buffer.take("learned", position), self._highest, 0.0))
         self._admitted, self._oldest = buffer.rows, buffer.oldest
 
-    def _transitions(self, buffer: RolloutBuffer, position: np.ndarray, weight: np.ndarray) -> Transitions:
-        window = position[:, None] + self._offsets
+    def _transitions(self, buffer: Source, position: np.ndarray, weight: np.ndarray) -> Transitions:
+        window = position[:, None] + np.arange(self._n_step) * buffer.num_envs
         terminated, truncated = buffer.take("terminated", window), buffer.take("truncated", window)
         following = window[:, 1:]
-        going = ~(terminated | truncated)[:, :-1] & (following < buffer.steps) & buffer.take("valid", following)
+        going = ~(terminated | truncated)[:, :-1] & (following < buffer.steps) & buffer.take("transition", following)
         inside = np.ones(window.shape, bool)
         np.logical_and.accumulate(going, 1, out=inside[:, 1:])
         steps = inside.sum(1)
+        reward = np.zeros(window.shape, np.float32)
+        reward[inside] = buffer.rewards(window[inside])
         batch, last = np.arange(len(position)), steps - 1
-        after = self._after(buffer, position + steps * self._num_envs, truncated[batch, last])
+        after = self._after(buffer, position + steps * buffer.num_envs, truncated[batch, last])
         return Transitions(
             observation=buffer.observation(position),
             action=torch.from_numpy(buffer.take("action", position)),
-            reward=torch.from_numpy(np.where(inside, buffer.take("reward", window), np.float32(0))),
+            reward=torch.from_numpy(reward),
             steps=torch.from_numpy(steps),
             next_observation=after,
             terminated=torch.from_numpy(terminated[batch, last]),
@@ -173,10 +200,10 @@ class ReplaySampler:
             position=torch.from_numpy(position),
         )
 
-    def _after(self, buffer: RolloutBuffer, position: np.ndarray, truncated: np.ndarray) -> Observation:
+    def _after(self, buffer: Source, position: np.ndarray, truncated: np.ndarray) -> Observation:
         observation = buffer.observation(position)
         for i in np.flatnonzero(truncated):
-            final = buffer.final_observation(int(position[i]) - self._num_envs)
+            final = buffer.final_observation(int(position[i]) - buffer.num_envs)
             if isinstance(observation, dict):
                 for key, tensor in observation.items():
                     tensor[i] = torch.from_numpy(np.asarray(final[key]))
@@ -189,6 +216,7 @@ class ReplaySampler:
         if self._tree is None:
             return {}
         return {
+            "num_envs": self._num_envs,
             "priorities": self._tree.values.copy(),
             "highest": self._highest,
             "admitted": self._admitted,
@@ -199,5 +227,59 @@ class ReplaySampler:
         """Restores what :meth:`state` gave."""
         if self._tree is None:
             return
+        if (state.get("num_envs"), len(state.get("priorities", ()))) != (self._num_envs, self._size):
+            return  # of another buffer, or drawn evenly before: all that it holds is as if it were new
         self._tree.replace(state["priorities"])
         self._highest, self._admitted, self._oldest = state["highest"], state["admitted"], state["oldest"]
+
+
+class Sources:
+    """Draws batches from the ring, from older rows of the run (see :attr:`RolloutBuffer.older`), and demonstrations.
+
+    The ring and older rows are together one memory of the ring's capacity: as the ring fills, older rows are drawn less
+    often, and in the end never.
+
+    Args:
+        own: draws from the ring.
+
+    Attributes:
+        demonstrations: of the same spaces, with any number of columns; None if there are none.
+    """
+
+    def __init__(self, own: ReplaySampler) -> None:
+        self.own = own
+        self.demonstrations: Source | None = None
+
+    def size(self, buffer: RolloutBuffer) -> tuple[int, int]:
+        """How many env steps of the ring, and how many older ones, are remembered."""
+        own = buffer.readable * buffer.num_envs
+        older = buffer.older.steps if buffer.older is not None else 0
+        return own, min(older, buffer.capacity * buffer.num_envs - own)
+
+    def sample(
+        self,
+        buffer: RolloutBuffer,
+        batch_size: int,
+        rng: np.random.Generator,
+        beta: float = 1.0,
+        demonstrated: int = 0,
+    ) -> Transitions:
+        """Draws with replacement, see :meth:`ReplaySampler.sample`.
+
+        Args:
+            buffer: the ring.
+            batch_size: how many, demonstrations included.
+            rng: draws.
+            beta: how far importance weights undo what priorities distort.
+            demonstrated: how many, at the end of the batch, are demonstrations.
+        """
+        remembered = batch_size - demonstrated
+        own, older = self.size(buffer)
+        before = int(rng.binomial(remembered, older / (own + older))) if older else 0
+        batches = [self.own.sample(buffer, remembered - before, rng, beta)] if remembered > before else []
+        for source, count in ((buffer.older, before), (self.demonstrations, demonstrated)):
+            if source is not None and count:
+                source.relabel = buffer.relabel
+                drawn = self.own.sample_evenly(source, count, rng)
+                batches.append(replace(drawn, position=torch.full_like(drawn.position, -1)))
+        return functools.reduce(Transitions.join, batches)

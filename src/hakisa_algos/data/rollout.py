@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,28 +11,14 @@ import torch
 from gymnasium import spaces
 from torch import Tensor
 
-from hakisa_algos.data.columns import Column, FrameStack, make_column
+from hakisa_algos.data.columns import Column, FrameStack
+from hakisa_algos.data.episodes import Episode
+from hakisa_algos.data.segments import Layout, Segment, Series, check_layout, finals, make_layout, tensor_name
+from hakisa_algos.data.stored import StoredRows
 from hakisa_algos.policy.observations import Observation, ObservationLayout, map_observation, pick
-from hakisa_algos.policy.policy import State
 
-
-@dataclass(frozen=True)
-class Episode:
-    """A finished episode.
-
-    Attributes:
-        env: the column it was played in.
-        seat: who played it: the individual of a population, or the column.
-        total: undiscounted sum of raw rewards.
-        length: transitions.
-        discounted: the same sum, the reward of transition t times ``discount ** t`` of the buffer.
-    """
-
-    env: int
-    seat: int
-    total: float
-    length: int
-    discounted: float
+# Of a buffer and positions in it, the rewards there, float32 in the shape of the positions.
+Relabel = Callable[[Any, np.ndarray], np.ndarray]
 
 
 class RolloutBuffer:
@@ -49,11 +34,18 @@ class RolloutBuffer:
         observation: the layout of observations.
         stack: the env's declaration of stacked frames, which are then stored once.
         keep_observations: False stores none (a genetic algorithm learns from returns alone).
-        discount: of the discounted returns of episodes.
 
     Attributes:
         rows: rows committed since the start.
         finished: episodes since they were last taken, oldest first.
+        relabel: what is read as the rewards at positions ``[...]`` of this buffer (see :meth:`take`) instead of those
+            that are stored; called with this buffer and the positions. Nobody gets to see the stored ones then, so
+            that rewards of two versions of a model are never mixed, as long as it changes between updates only.
+        older: rows of the same run that are on the disk and do not fit in here, as they have another number of columns;
+            None where there are none. ``relabel`` holds of them, too.
+        action_space: of the env, said in what is stored; whoever knows it sets it.
+        segments: where on the disk its rows already are, by folder.
+        guard: called with the number of a row that is about to be overwritten; waits while somebody still needs it.
     """
 
     def __init__(
@@ -63,14 +55,13 @@ class RolloutBuffer:
         observation: ObservationLayout,
         stack: FrameStack | None = None,
         keep_observations: bool = True,
-        discount: float = 1.0,
     ) -> None:
         self.capacity = capacity
         self.num_envs = num_envs
-        self.discount = discount
         self.rows = 0
-        self.finished: deque[Episode] = deque()
-        self.initial_state: State = {}
+        self.finished: list[Episode] = []
+        self.older: StoredRows | None = None
+        self.relabel: Relabel | None = None
         space = observation.space
         keyed = dict(space.items()) if isinstance(space, spaces.Dict) else {"": space}
         history = stack.size - 1 if stack else 0
@@ -79,17 +70,17 @@ class RolloutBuffer:
         self._observations: dict[str, Column] = {}
         if keep_observations:
             boxes = {k: box for k, box in keyed.items() if isinstance(box, spaces.Box)}
-            self._observations = {k: make_column(self._ring, num_envs, box, stack) for k, box in boxes.items()}
-        self._columns: dict[str, Tensor] = {}
+            self._observations = {k: Column(self._ring, num_envs, box, stack) for k, box in boxes.items()}
         self._arrays: dict[str, np.ndarray] = {}
         for name, dtype in (("age", np.int32), ("reward", np.float32), ("policy_version", np.int32)):
-            self._allocate(name, np.zeros(num_envs, dtype))
+            self._arrays[name] = np.zeros((self._ring, num_envs), dtype)
         self._final: dict[int, Any] = {}
         self._restored = 0  # rows before this one did not come with the checkpoint
         self._age = np.zeros(num_envs, np.int32)
-        self._total = np.zeros(num_envs)
-        self._discounted = np.zeros(num_envs)
-        self._length = np.zeros(num_envs, np.int64)
+        self.observation_space, self.stack = space, stack
+        self.action_space: spaces.Space[Any] | None = None
+        self.segments: dict[Path, Sequence[Segment]] = {}
+        self.guard: Callable[[int], None] | None = None
 
     @property
     def steps(self) -> int:
@@ -102,10 +93,20 @@ class RolloutBuffer:
         return max(self._restored, self.rows - self.capacity)
 
     @property
+    def readable(self) -> int:
+        """Rows that can be read."""
+        return self.rows - self.oldest
+
+    @property
+    def newest_version(self) -> int:
+        """Of the policy that acted in the newest row; 0 where there is none."""
+        return int(self._arrays["policy_version"][(self.rows - 1) % self._ring, 0]) if self.rows else 0
+
+    @property
     def nbytes(self) -> int:
         """Bytes of all columns."""
-        columns = [*self._columns.values(), *(c.data for c in self._observations.values())]
-        return sum(c.numel() * c.element_size() for c in columns)
+        observations = (column.data.numpy() for column in self._observations.values())
+        return sum(array.nbytes for array in (*self._arrays.values(), *observations))
 
     def observe(self, observation: Any, start: np.ndarray) -> None:
         """Puts the encoded observations at the head.
@@ -114,6 +115,9 @@ class RolloutBuffer:
             observation: ``[num_envs, ...]``, or a dict of such.
             start: bool ``[num_envs]``: where an episode begins with it.
         """
+        guard = self.guard  # another thread takes it away
+        if guard is not None:
+            guard(self.rows - self._ring)
         row = self.rows % self._ring
         np.add(self._age, 1, out=self._age)
         self._age[start] = 0
@@ -121,46 +125,22 @@ class RolloutBuffer:
         for key, column in self._observations.items():
             column.write(row, observation[key] if key else observation, self._age)
 
-    def add(
-        self,
-        action: np.ndarray,
-        reward: np.ndarray,
-        terminated: np.ndarray,
-        truncated: np.ndarray,
-        valid: np.ndarray,
-        version: int,
-        extras: Mapping[str, Tensor],
-        final: Mapping[int, Any],
-    ) -> None:
+    def add(self, values: Mapping[str, Any], final: Mapping[int, Any]) -> None:
         """Commits the row at the head.
 
         Args:
-            action: ``[num_envs, *action shape]``.
-            reward: raw, ``[num_envs]``.
-            terminated: bool ``[num_envs]``.
-            truncated: bool ``[num_envs]``; never also terminated.
-            valid: bool ``[num_envs]``: the row is a transition.
-            version: of the policy that acted.
-            extras: further columns, each ``[num_envs, ...]``.
+            values: of each column ``[num_envs, ...]``, or one for all envs: ``action``; ``reward``, raw; the bools
+                ``terminated``, ``truncated`` (never both), ``transition`` and ``learned``; ``policy_version``, of the
+                policy that acted; and what else is to be stored.
             final: for every truncated env its final observation, encoded, without a batch axis.
         """
         row = self.rows % self._ring
-        values: dict[str, Any] = {
-            "action": action,
-            "reward": reward,
-            "terminated": terminated,
-            "truncated": truncated,
-            "valid": valid,
-            "policy_version": version,
-        }
-        values.update({name: value.cpu().numpy() for name, value in extras.items()})
         for name, value in values.items():
-            if name not in self._columns:
-                self._allocate(name, value)
+            if name not in self._arrays:
+                self._allocate(name, np.asarray(value))
             self._arrays[name][row] = value
         if final or self._final:
             self._keep_final(final)
-        self._count(reward, terminated | truncated, valid, values.get("seat"))
         self.rows += 1
 
     def rollout(self, length: int) -> Rollout:
@@ -188,24 +168,29 @@ class RolloutBuffer:
     def observation(self, position: np.ndarray) -> Observation:
         """Observations at positions ``[batch]``, those at the head included; see :meth:`take`."""
         index = torch.from_numpy(position % (self._ring * self.num_envs))
-        age = self._columns["age"].view(-1)[index]
-        return _read(self._observations, index, age)
+        age = torch.from_numpy(self.take("age", position))
+        if "" in self._observations:
+            return self._observations[""].read(index, age)
+        return {key: column.read(index, age) for key, column in self._observations.items()}
 
     def final_observation(self, position: int) -> Any:
         """The encoded final observation, without a batch axis, of a truncated row's env; see :meth:`take`."""
         return self._final[position]
 
+    def rewards(self, position: np.ndarray) -> np.ndarray:
+        """Float32 rewards at positions of any shape, see :meth:`take`: the stored ones, or what ``relabel`` makes."""
+        stored = self.take("reward", position)
+        return stored if self.relabel is None else np.asarray(self.relabel(self, position), np.float32)
+
     def episodes(self) -> list[Episode]:
-        """The episodes that have ended since the last call; their totals do not depend on the ring."""
-        taken = list(self.finished)
-        self.finished.clear()
+        """The episodes that have ended since the last call."""
+        taken, self.finished = self.finished, []
         return taken
 
-    def count_elsewhere(self, rows: int, episodes: Iterable[Episode]) -> None:
-        """Counts what other buffers of as many columns have seen: rows, which cannot be read here, and episodes."""
+    def count_elsewhere(self, rows: int) -> None:
+        """Counts rows that were played elsewhere, and cannot be read here."""
         self.rows += rows
         self._restored = self.rows
-        self.finished.extend(episodes)
 
     def close_episodes(self, final: Any) -> None:
         """Marks running episodes as truncated after the last committed row, because their env cannot go on.
@@ -213,7 +198,7 @@ class RolloutBuffer:
         Args:
             final: encoded observations at the head, ``[num_envs, ...]``.
         """
-        if self.rows:
+        if self.rows > self.oldest:
             row = (self.rows - 1) % self._ring
             arrays = self._arrays
             running = ~(arrays["terminated"][row] | arrays["truncated"][row])
@@ -221,47 +206,100 @@ class RolloutBuffer:
             for env in np.flatnonzero(running):
                 key = (self.rows - 1) * self.num_envs + int(env)
                 self._final[key] = map_observation(np.array, pick(final, int(env)))
-        self._total[:] = self._discounted[:] = 0
-        self._length[:] = 0
 
-    def state(self, rows: int) -> dict[str, Any]:
-        """What a resumed run needs: the counters, the newest ``rows`` rows, and the frames that stacks still need."""
-        history = max((c.history for c in self._observations.values()), default=0)
-        kept = min(self.rows, rows + history)
-        index = torch.arange(self.rows - kept, self.rows + 1) % self._ring
-        first = (self.rows - kept) * self.num_envs
+    @property
+    def history(self) -> int:
+        """Rows before a row whose frames its stack needs."""
+        return max((c.history for c in self._observations.values()), default=0)
+
+    @property
+    def layout(self) -> Layout:
+        """What is stored, as segments say it."""
+        observation = self.observation_space if self._observations else None
+        return make_layout(observation, self.action_space, self.stack, self.num_envs, self._arrays)
+
+    def copy(self, first: int, count: int, final: Mapping[int, Any]) -> dict[str, Tensor]:
+        """Copies of rows ``[first, first + count)``, with those of ``final`` that are theirs, as a segment has them."""
+        index = np.arange(first, first + count + 1) % self._ring
+        tensors = {
+            f"column.{name}": array.take(index if name == "age" else index[:-1], 0)
+            for name, array in self._arrays.items()
+        }
+        tensors |= {tensor_name("observation", k): c.data.numpy().take(index, 0) for k, c in self._observations.items()}
+        places = [k for k in final if first * self.num_envs <= k < (first + count) * self.num_envs]
+        if places:
+            keyed = [final[k] if isinstance(final[k], dict) else {"": final[k]} for k in places]
+            tensors |= {tensor_name("final", key): np.stack([entry[key] for entry in keyed]) for key in keyed[0]}
+            tensors["final_position"] = np.array(places, np.int64)
+        return {name: torch.from_numpy(array) for name, array in tensors.items()}
+
+    def state(self) -> dict[str, Any]:
+        """What a resumed run needs besides the rows: counters, the head, and the frames that stacks still need."""
+        index = np.arange(self.rows - min(self.rows, self.history), self.rows + 1) % self._ring
+        head = {key or "observation": c.data.numpy().take(index, 0) for key, c in self._observations.items()}
         return {
             "rows": self.rows,
-            "kept": kept,
-            "readable": min(self.rows - self.oldest, rows),
-            "columns": {name: column[index].clone() for name, column in self._columns.items()},
-            "observations": {k or "observation": c.data[index].clone() for k, c in self._observations.items()},
-            "final": {str(k): v for k, v in self._final.items() if k >= first},
-            "age": self._age.copy(),
-            "total": self._total.copy(),
-            "discounted": self._discounted.copy(),
-            "length": self._length.copy(),
+            "oldest": self.oldest,
+            "age": self._arrays["age"].take(index, 0),
+            "observations": head,
         }
 
-    def load_state(self, state: Mapping[str, Any]) -> None:
-        """Restores what :meth:`state` gave."""
-        self.rows = state["rows"]
-        self._restored = self.rows - state["readable"]
-        index = torch.arange(self.rows - state["kept"], self.rows + 1) % self._ring
-        for name, column in state["columns"].items():
-            if name not in self._columns:
-                self._allocate(name, column[0].numpy())
-            self._columns[name][index] = column
-        for key, stored in self._observations.items():
-            stored.data[index] = state["observations"][key or "observation"]
-        self._final = {int(k): v for k, v in state["final"].items()}
-        self._age[:], self._total[:], self._length[:] = state["age"], state["total"], state["length"]
-        self._discounted[:] = state["discounted"]
+    def restore(self, state: Mapping[str, Any], rows: StoredRows | None = None) -> StoredRows | None:
+        """Restores what :meth:`state` gave, and takes up the newest stored rows that there is space for.
+
+        A buffer of another number of columns counts the steps and is empty.
+
+        Args:
+            state: of the buffer that was saved.
+            rows: what was saved with it.
+
+        Returns:
+            A view of stored rows that are not of this buffer: of other runs, or of another number of columns; or None.
+
+        Raises:
+            CheckpointError: the rows are damaged, or of other spaces.
+        """
+        age = state["age"]
+        if age.shape[1] != self.num_envs:
+            self.count_elsewhere(-(-state["rows"] * age.shape[1] // self.num_envs))
+            return rows
+        self.rows = self._restored = state["rows"]
+        index = np.arange(self.rows + 1 - len(age), self.rows + 1) % self._ring
+        for array in self._arrays.values():
+            array[index] = 0
+        self._arrays["age"][index] = age
+        self._age[:] = age[-1]
+        for key, column in self._observations.items():
+            column.data.numpy()[index] = state["observations"][key or "observation"]
+        self._final.clear()
+        if rows is None or rows.series[-1].end != self.rows or rows.series[-1].num_envs != self.num_envs:
+            return rows
+        own = rows.series[-1]
+        self._take_up(own)
+        self._restored = max(state["oldest"], own.first and own.first + self.history)
+        self.segments = {own.segments[0].path.parent: own.segments}
+        return StoredRows(rows.series[:-1]) if rows.series[:-1] else None
+
+    def _take_up(self, own: Series) -> None:
+        check_layout(own.segments[-1].path, own.layout, self.layout)
+        lowest = self.rows + 1 - self._ring
+        for segment in own.segments:
+            if segment.end <= lowest:
+                continue
+            arrays = segment.open()
+            skipped = max(lowest - segment.first, 0)
+            index = np.arange(segment.first + skipped, segment.end + 1) % self._ring
+            for name in segment.layout["columns"]:
+                column = arrays[f"column.{name}"][skipped:]
+                if name not in self._arrays:
+                    self._allocate(name, column[0])
+                self._arrays[name][index[: len(column)]] = column
+            for key, stored in self._observations.items():
+                stored.data.numpy()[index] = arrays[tensor_name("observation", key)][skipped:]
+            self._final |= {k: map_observation(np.array, final) for k, final in finals(arrays).items()}
 
     def _allocate(self, name: str, like: np.ndarray) -> None:
-        column = torch.zeros((self._ring, *like.shape), dtype=torch.from_numpy(np.zeros((), like.dtype)).dtype)
-        self._columns[name] = column
-        self._arrays[name] = column.numpy()
+        self._arrays[name] = np.zeros((self._ring, self.num_envs, *like.shape[1:]), like.dtype)
 
     def _keep_final(self, final: Mapping[int, Any]) -> None:
         oldest = (self.rows + 1 - self.capacity) * self.num_envs
@@ -269,23 +307,6 @@ class RolloutBuffer:
             del self._final[first]
         for env, observation in final.items():
             self._final[self.rows * self.num_envs + env] = map_observation(np.array, observation)
-
-    def _count(self, reward: np.ndarray, done: np.ndarray, valid: np.ndarray, seat: Any) -> None:
-        np.add(self._total, reward, out=self._total, where=valid)
-        if self.discount != 1:
-            np.add(self._discounted, reward * self.discount**self._length, out=self._discounted, where=valid)
-        self._length += valid
-        if not np.count_nonzero(done):  # nearly always
-            return
-        for env in np.flatnonzero(done):
-            # An episode that a broken row ended is nobody's result.
-            if valid[env]:
-                who = int(env if seat is None else seat[env])
-                total = float(self._total[env])
-                discounted = total if self.discount == 1 else float(self._discounted[env])
-                self.finished.append(Episode(int(env), who, total, int(self._length[env]), discounted))
-            self._total[env] = self._discounted[env] = 0
-            self._length[env] = 0
 
 
 class Rollout:
@@ -297,9 +318,6 @@ class Rollout:
         buffer: to read from; the window is good until the buffer is next written.
         first: number of the first row since the start.
         length: rows.
-
-    Attributes:
-        initial_state: the policy's state before the first row.
     """
 
     def __init__(self, buffer: RolloutBuffer, first: int, length: int) -> None:
@@ -307,21 +325,25 @@ class Rollout:
         self._first = first
         self.length = length
         self.num_envs = buffer.num_envs
-        self.initial_state = buffer.initial_state
-        self._rows = torch.arange(first, first + length + 1) % buffer._ring
-        self._position = (self._rows.unsqueeze(1) * self.num_envs + torch.arange(self.num_envs)).view(-1)
-        self._age = buffer._columns["age"].view(-1)
+        self._position = np.arange(first * self.num_envs, (first + length + 1) * self.num_envs)
         self._later: dict[str, Tensor] = {}
 
     def __len__(self) -> int:
         """Rows times envs, reset rows included."""
         return self.length * self.num_envs
 
+    def has(self, name: str) -> bool:
+        """Whether there is a column of this name."""
+        return name in self._later or name in self._buffer._arrays
+
     def column(self, name: str) -> Tensor:
-        """A copy of the column ``[length, num_envs, ...]``: action, reward, terminated, truncated, valid, ..."""
+        """A copy of the column ``[length, num_envs, ...]``: action, terminated, ...; see :meth:`RolloutBuffer.add`."""
         if name in self._later:
             return self._later[name]
-        return self._buffer._columns[name].index_select(0, self._rows[:-1])
+        position = self._position[: len(self)].reshape(self.length, self.num_envs)
+        return torch.from_numpy(
+            self._buffer.rewards(position) if name == "reward" else self._buffer.take(name, position)
+        )
 
     def add_column(self, name: str, entries: Tensor) -> None:
         """Adds what was not known when the rows were stored, one entry per flat position, to this window only."""
@@ -329,15 +351,15 @@ class Rollout:
 
     def observation(self, index: Tensor) -> Observation:
         """Observations at flat positions ``[batch]``."""
-        return self._read(self._position[index])
+        return self._buffer.observation(self._position[index.numpy()])
 
     def observations(self) -> Observation:
         """Observations at all flat positions."""
-        return self._read(self._position[: len(self)])
+        return self._buffer.observation(self._position[: len(self)])
 
     def next_observation(self) -> Observation:
         """The observations after the last row, ``[num_envs, ...]``; where an episode ended, the next one's first."""
-        return self._read(self._position[-self.num_envs :])
+        return self._buffer.observation(self._position[-self.num_envs :])
 
     def final_observations(self) -> Observation | None:
         """The final observations of the truncated rows, in order of their positions; None if there are none."""
@@ -348,12 +370,3 @@ class Rollout:
         if isinstance(final[0], dict):
             return {key: torch.from_numpy(np.stack([f[key] for f in final])) for key in final[0]}
         return torch.from_numpy(np.stack(final))
-
-    def _read(self, position: Tensor) -> Observation:
-        return _read(self._buffer._observations, position, self._age[position])
-
-
-def _read(columns: Mapping[str, Column], index: Tensor, age: Tensor) -> Observation:
-    if "" in columns:
-        return columns[""].read(index, age)
-    return {key: column.read(index, age) for key, column in columns.items()}

@@ -17,7 +17,16 @@ import gymnasium as gym
 import numpy as np
 from gymnasium.envs import registration
 from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv, VectorEnv
+from gymnasium.wrappers import TimeLimit
 
+from hakisa_algos.data.contract import (
+    EPISODES_PER_SEED,
+    LAUNCHES_PROGRAMS,
+    MASKED_RESET,
+    OVERLAPPING_RESETS,
+    REAL_TIME,
+    declared,
+)
 from hakisa_algos.errors import ConfigError, did_you_mean
 
 EnvFactory = Callable[[], gym.Env[Any, Any]]
@@ -92,8 +101,8 @@ def reset_mode(envs: VectorEnv[Any, Any, Any]) -> ResetMode:
     if mode is AutoresetMode.DISABLED:
         raise ConfigError(
             f"{type(envs).__name__} has autoreset_mode DISABLED and no reset mask that hakisa knows of; use "
-            'NEXT_STEP or SAME_STEP, or declare metadata["masked_reset"] = True if reset takes '
-            'options={"reset_mask": bool array} and a list with a seed per column'
+            'NEXT_STEP or SAME_STEP, or declare metadata["hakisa_contract"] = 1 and metadata["masked_reset"] = True if '
+            'reset takes options={"reset_mask": bool array} and a list with a seed per column (docs/contract.md)'
         )
     return ResetMode.NEXT_STEP if mode is AutoresetMode.NEXT_STEP else ResetMode.SAME_STEP
 
@@ -117,19 +126,63 @@ def reset_columns(
     return envs.reset(seed=seeds, options=options)  # type: ignore[arg-type]
 
 
+def check_seedable(envs: VectorEnv[Any, Any, Any]) -> None:
+    """Refuses envs whose episodes a collector cannot begin with seeds of its choice.
+
+    Raises:
+        ConfigError: it says who begins them, and what to use instead.
+    """
+    mode = reset_mode(envs)
+    if mode is not ResetMode.MASKED:
+        raise ConfigError(
+            f"the episodes of {type(envs).__name__} cannot be given seeds: they are begun by {mode.value}. Players "
+            "would be compared by different games; pass an env id, a callable that makes an env, or a vector env that "
+            'takes reset(seed=[...], options={"reset_mask": ...}) and declares metadata["hakisa_contract"] = 1 and '
+            'metadata["masked_reset"] = True'
+        )
+
+
+def call_envs(envs: VectorEnv[Any, Any, Any], name: str) -> None:
+    """Calls a method of a vector env, or of the single envs in it, where they have it."""
+    for own in (envs, envs.unwrapped):
+        if hasattr(own, name):
+            getattr(own, name)()
+            return
+    # Asked first: a call of what an env does not have ends the process of an AsyncVectorEnv's column.
+    inner: Any = envs.unwrapped
+    if hasattr(inner, "call") and all(inner.call("has_wrapper_attr", name)):
+        inner.call(name)
+
+
+# Steps of an episode where neither the env nor anybody else sets a limit, but there must be one.
+LONGEST_EPISODE = 30_000
+
+
+def own_limit(envs: VectorEnv[Any, Any, Any]) -> int | None:
+    """The steps after which the env itself cuts an episode, by its registration or a TimeLimit round it, if it does."""
+    singles = getattr(envs.unwrapped, "envs", ())
+    env = singles[0] if singles else None
+    while isinstance(env, gym.Wrapper):
+        if isinstance(env, TimeLimit):
+            return env._max_episode_steps
+        env = env.env
+    spec = envs.spec or (env.spec if env is not None else None)
+    return spec.max_episode_steps if spec is not None else None
+
+
 def episodes_per_seed(envs: VectorEnv[Any, Any, Any]) -> int:
     """How many episodes of a column share one seed: 1, or what ``metadata["episodes_per_seed"]`` asks for.
 
     An env asks for more where a seeded reset is dear. ale-py loads the ROM again, 65 ms a column: as much as a
     tenth of an episode of Pong.
     """
-    return int(envs.metadata.get("episodes_per_seed", 8 if _is_ale(envs) else 1))
+    return int(declared(envs, EPISODES_PER_SEED, 8 if _is_ale(envs) else 1))
 
 
 def why_not_from_file(name: str) -> str | None:
     """Why a file alone must not choose the env ``name`` and its options; None where it may.
 
-    An env whose options name programs to run says so by ``metadata["launches_programs"]``.
+    An env whose options name programs to run says so by ``metadata["launches_programs"]``, honoured of any env.
     """
     if ":" in name:
         return "whose module would be imported"
@@ -137,7 +190,7 @@ def why_not_from_file(name: str) -> str | None:
     spec = gym.registry.get(name)
     entry = spec and spec.entry_point
     creator = registration.load_env_creator(entry) if isinstance(entry, str) else entry
-    return "which starts programs" if getattr(creator, "metadata", {}).get("launches_programs") else None
+    return "which starts programs" if getattr(creator, "metadata", {}).get(LAUNCHES_PROGRAMS) else None
 
 
 def is_deterministic(envs: VectorEnv[Any, Any, Any]) -> bool:
@@ -145,7 +198,7 @@ def is_deterministic(envs: VectorEnv[Any, Any, Any]) -> bool:
 
     It says so in its registration, or by ``metadata["real_time"]``.
     """
-    if envs.metadata.get("real_time"):
+    if declared(envs, REAL_TIME):
         return False
     spec = envs.spec
     if spec is None and isinstance(envs, SyncVectorEnv):
@@ -159,7 +212,7 @@ def overlaps_resets(envs: VectorEnv[Any, Any, Any]) -> bool:
     So it is with games in real time, where a reset takes seconds, if the vector env can do it, which
     ``metadata["overlapping_resets"]`` says. How many rows it takes is chance, so deterministic envs are waited for.
     """
-    return bool(envs.metadata.get("overlapping_resets")) and not is_deterministic(envs)
+    return bool(declared(envs, OVERLAPPING_RESETS)) and not is_deterministic(envs)
 
 
 def _from_id(name: str, count: int, options: dict[str, Any], vectorization: Vectorization) -> VectorEnv[Any, Any, Any]:
@@ -195,7 +248,9 @@ def _from_id(name: str, count: int, options: dict[str, Any], vectorization: Vect
         return gym.make(name, disable_env_checker=True, **options)
 
     try:
-        return _from_factories([factory] * count, vectorization)
+        envs = _from_factories([factory] * count, vectorization)
+        envs.spec = envs.spec or spec
+        return envs
     except (ValueError, TypeError, gym.error.Error) as error:
         _raise_if_refused(error, name, options)
         raise
@@ -250,7 +305,7 @@ def _resets_by_mask(envs: VectorEnv[Any, Any, Any]) -> bool:
         # In SAME_STEP they have reset a column before anybody could do it with a mask.
         return envs.metadata["autoreset_mode"] is not AutoresetMode.SAME_STEP
     # A wrapper may not pass the mask on, so wrapped envs count only if they say so themselves.
-    return bool(envs.metadata.get("masked_reset")) or _is_ale(envs)
+    return bool(declared(envs, MASKED_RESET)) or _is_ale(envs)
 
 
 def _is_ale(envs: VectorEnv[Any, Any, Any]) -> bool:

@@ -6,7 +6,7 @@ children; and the best of all, the elite, passes on unchanged until another one 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, ClassVar
@@ -14,12 +14,15 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 from gymnasium import spaces
-from gymnasium.vector import VectorEnv
 from torch import nn
 
-from hakisa_algos.data.rollout import Episode, RolloutBuffer
+from hakisa_algos.data.episodes import Episode
+from hakisa_algos.data.needs import Elsewhere
+from hakisa_algos.data.rollout import RolloutBuffer
 from hakisa_algos.errors import ConfigError, NonFiniteError
-from hakisa_algos.learners.generation import Generation, GenerationCollector
+from hakisa_algos.learners.config import no_preset
+from hakisa_algos.learners.generation import Generation, GenerationPlay
+from hakisa_algos.learners.learner import Facts
 from hakisa_algos.learners.lineage import Genome, Lineage, Mutation, birth, diversity, from_arrays, to_arrays
 from hakisa_algos.learners.validation import check_config
 from hakisa_algos.policy.greedy import GreedyPolicy
@@ -28,6 +31,7 @@ from hakisa_algos.policy.precision import has_pictures
 
 # What a generation's games are for; part of what their seeds come from.
 _FITNESS, _VALIDATION = 0, 1
+_COUNTERS = ("generation", "elite_since", "updates")
 
 
 @dataclass(frozen=True)
@@ -35,10 +39,8 @@ class GAConfig:
     """Hyperparameters of the genetic algorithm. The defaults are the preset ``small``; see :data:`PRESETS`."""
 
     total_steps: int = 100_000
-    """Env steps of the whole run, all envs together, validation and idle envs included. A generation that would go
-    beyond is not begun where its size is known (steps_per_individual), else cut, and not ranked; the first must fit. To
-    go on with more steps plays a cut generation again from its start: learn(n), then learn(2 * n), ranks less than
-    learn(2 * n)."""
+    """Env steps of the whole run, all envs together, validation and idle envs included. A generation that was begun is
+    finished, with its validation, so that a run ends a little beyond."""
     num_envs: int = 8
     """Envs that are stepped together, an individual in each. More are faster, but idle longer at a generation's end."""
     population: int = 64
@@ -144,11 +146,10 @@ are, next to the weights of the Nature network, about 0.05.
 """
 
 
-class GA:
+class GALearner:
     """See :class:`hakisa_algos.learners.learner.Learner`. An update ends either a generation or its validation."""
 
     config_class: ClassVar[type] = GAConfig
-    presets: ClassVar[Mapping[str, GAConfig]] = PRESETS
 
     def __init__(
         self,
@@ -175,6 +176,7 @@ class GA:
         self.rng = np.random.Generator(np.random.Philox(seed))
         # Made before the elite is published: individuals begin with what the network begins with.
         self._genome = Genome(self.policy, config.parents + config.survivors)
+        self._play = GenerationPlay(self.policy, self._genome, self.games, workers=config.workers, tasks=config.tasks)
         self.generation = 0
         self.population: list[Lineage] = [birth(self._new_seed()) for _ in range(config.population)]
         self.elite = self.population[0]
@@ -186,58 +188,29 @@ class GA:
         self._publish()
 
     @classmethod
-    def default_config(cls, observation_space: spaces.Space[Any]) -> GAConfig:
-        """``hakisa`` for pictures, ``small`` for vectors."""
-        return HAKISA if has_pictures(observation_space) else SMALL
+    def default_config(cls, observation_space: spaces.Space[Any], preset: str | None = None) -> GAConfig:
+        """One of :data:`PRESETS`: ``hakisa`` for pictures, ``small`` for vectors."""
+        if preset is not None and preset not in PRESETS:
+            raise no_preset(preset, PRESETS)
+        return PRESETS[preset or ("hakisa" if has_pictures(observation_space) else "small")]
 
-    @property
-    def need(self) -> Generation:
-        """The games of the whole population, or those of the candidates."""
-        config = self.config
-        if self._candidates:
-            players = [self.population[i] for i in self._candidates]
-            games, following, purpose = config.validation_episodes, 0, _VALIDATION
-        else:
-            players, games, purpose = self.population, config.episodes, _FITNESS
-            following = self._candidates_to_come * config.validation_episodes
-        key = (self.seed, self.generation, purpose)
-        return Generation(
-            tuple(players),
-            games,
-            config.steps_per_individual,
-            config.gamma,
-            key,
-            config.total_steps,
-            following,
-            first=self.generation == 0,
-        )
-
-    @property
-    def capacity(self) -> int:
+    def facts(self) -> Facts:
         """It learns from returns, not from rows."""
-        return 1
-
-    @property
-    def remembered(self) -> int:
-        """See :attr:`capacity`."""
-        return 0
-
-    @property
-    def keep_observations(self) -> bool:
-        """See :attr:`capacity`."""
-        return False
-
-    def make_collector(
-        self,
-        envs: VectorEnv[Any, Any, Any],
-        buffer: RolloutBuffer,
-        make_envs: Callable[[], VectorEnv[Any, Any, Any]] | None,
-    ) -> GenerationCollector:
-        """See :class:`hakisa_algos.learners.learner.Learner`."""
         config = self.config
-        return GenerationCollector(
-            self.policy, self._genome, envs, buffer, make_envs, workers=config.workers, tasks=config.tasks
+        return Facts(
+            Elsewhere(self._play),
+            config.total_steps,
+            keep_observations=False,
+            midway=bool(self._candidates),
         )
+
+    def games(self) -> Generation:
+        """Those of the whole population, or those of the candidates."""
+        config = self.config
+        players = [self.population[i] for i in self._candidates] or self.population
+        games = config.validation_episodes if self._candidates else config.episodes
+        key = (self.seed, self.generation, _VALIDATION if self._candidates else _FITNESS)
+        return Generation(tuple(players), games, config.steps_per_individual, config.gamma, key)
 
     def update(self, buffer: RolloutBuffer) -> dict[str, float]:
         """Ranks what was played: the population, then the candidates, after which the next generation is bred."""
@@ -249,8 +222,8 @@ class GA:
 
     def _measure(self, episodes: Iterable[Episode]) -> np.ndarray:
         """Fitness of everyone who played: the mean of their episodes' discounted returns."""
-        need = self.need
-        total, ended = np.zeros(len(need.lineages)), np.zeros(len(need.lineages))
+        players = len(self._candidates) or len(self.population)
+        total, ended = np.zeros(players), np.zeros(players)
         for episode in episodes:
             total[episode.seat] += episode.discounted
             ended[episode.seat] += 1
@@ -280,8 +253,9 @@ class GA:
         }
         ranking = self._ranking()
         if self.config.candidates:
-            elite = [0] if self.generation else []  # the first of the population
-            self._candidates = (elite + [i for i in ranking if i not in elite])[: self._candidates_to_come]
+            elite = [0] if self.generation else []  # the first of the population; at first there is none
+            others = [i for i in ranking if i not in elite]
+            self._candidates = elite + others[: self.config.candidates]
         else:
             self._breed(ranking[0])
         return metrics
@@ -292,11 +266,6 @@ class GA:
         elite, self._candidates = self._candidates[best], []
         self._breed(elite)
         return {"train/elite_fitness": float(fitness[best]), "train/elite_age": self.generation - self.elite_since}
-
-    @property
-    def _candidates_to_come(self) -> int:
-        """In the validation of this generation; the elite is one of them, but in the first there is none yet."""
-        return self.config.candidates and self.config.candidates + (self.generation > 0)
 
     def _ranking(self) -> list[int]:
         """Everyone, best first; of equals the elder, and above all the elite, come first."""
@@ -310,8 +279,9 @@ class GA:
         ranking = [elite] + [i for i in self._ranking() if i != elite]
         survivors = [self.population[i] for i in ranking[: config.survivors]]
         children = config.population - len(survivors)
-        each, rest = divmod(children, config.parents)
-        chosen = [*np.repeat(np.arange(config.parents), each), *self.rng.choice(config.parents, rest, replace=False)]
+        parents = min(config.parents, len(ranking))  # of a run that goes on with more of them
+        each, rest = divmod(children, parents)
+        chosen = [*np.repeat(np.arange(parents), each), *self.rng.choice(parents, rest, replace=False)]
         self.population = survivors + [
             (*self.population[ranking[parent]], self._mutation(self._new_seed())) for parent in chosen
         ]
@@ -335,28 +305,24 @@ class GA:
 
     def state(self) -> dict[str, Any]:
         """See :class:`hakisa_algos.learners.learner.Learner`."""
-        return {
+        return {name: getattr(self, name) for name in _COUNTERS} | {
             "policy": dict(self.policy.state_dict()),
             "version": self.policy.version,
             "rng": self.rng.bit_generator.state,
-            "generation": self.generation,
             "population": to_arrays(self.population),
             "elite": to_arrays([self.elite]),
-            "elite_since": self.elite_since,
             "candidates": list(self._candidates),
             "fitness": self._fitness.copy(),
-            "updates": self.updates,
         }
 
     def load_state(self, state: Mapping[str, Any]) -> None:
         """See :class:`hakisa_algos.learners.learner.Learner`."""
+        for name in _COUNTERS:
+            setattr(self, name, state[name])
         self.policy.load_state_dict(state["policy"])
         self.policy.version = state["version"]
         self.rng.bit_generator.state = state["rng"]
-        self.generation = state["generation"]
         self.population = from_arrays(state["population"])
-        self.elite = from_arrays(state["elite"])[0]
-        self.elite_since = state["elite_since"]
+        (self.elite,) = from_arrays(state["elite"])
         self._candidates = list(state["candidates"])
         self._fitness = state["fitness"].copy()
-        self.updates = state["updates"]

@@ -4,28 +4,26 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import math
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from gymnasium.vector import VectorEnv
 
-from hakisa_algos.data.collect import Collector, Games, call_envs, check_seedable
-from hakisa_algos.data.rollout import Episode, RolloutBuffer
-from hakisa_algos.errors import BudgetSpent, ConfigError
+from hakisa_algos.data.collect import Collector
+from hakisa_algos.data.episodes import Episode
+from hakisa_algos.data.needs import Games, MakeEnvs, Played
+from hakisa_algos.data.rollout import RolloutBuffer
+from hakisa_algos.data.vectorize import LONGEST_EPISODE, check_seedable, own_limit
+from hakisa_algos.errors import ConfigError
 from hakisa_algos.learners.lineage import Genome, Lineage
 from hakisa_algos.policy.greedy import GreedyPolicy
 from hakisa_algos.policy.population import Population
 from hakisa_algos.policy.precision import torch_threads
 from hakisa_algos.pool.pool import Pool
 from hakisa_algos.pool.process import ProcessPool
-from hakisa_algos.pool.serial import SerialPool
-
-MakeEnvs = Callable[[], VectorEnv[Any, Any, Any]]
 
 
 @dataclass(frozen=True)
@@ -38,9 +36,6 @@ class Generation:
         steps: transitions of a game; None: a game is one episode.
         discount: of the discounted returns.
         key: what the seeds come from, with the number of the game and its episode; no other generation has it.
-        limit: env steps of the run, which this must not go beyond; None for no limit.
-        followed_by: games that must fit into them as well, right after these: a validation.
-        first: nobody is ranked yet, so a run that ends here has learned nothing, which is an error.
     """
 
     lineages: tuple[Lineage, ...]
@@ -48,9 +43,6 @@ class Generation:
     steps: int | None
     discount: float
     key: tuple[int, ...]
-    limit: int | None = None
-    followed_by: int = 0
-    first: bool = False
 
 
 @dataclass(frozen=True)
@@ -58,67 +50,32 @@ class Share:
     """A part of a generation that one worker plays.
 
     Attributes:
-        lineages: the individuals that play in it.
-        first: the number of the first of them in the generation.
-        games: of each game who plays it, as an index of ``lineages``, and which of that individual's games it is.
-        steps, discount, key: see :class:`Generation`.
-        rows: after which it is cut; None: never.
+        generation: with the lineages of those alone that play in it.
+        first: the number of the first of them in the whole generation.
+        games: of each game who plays it, as an index of the lineages, and which of that individual's games it is.
+        info_keys: entries of the last infos that episodes keep.
     """
 
-    lineages: tuple[Lineage, ...]
+    generation: Generation
     first: int
     games: tuple[tuple[int, int], ...]
-    steps: int | None
-    discount: float
-    key: tuple[int, ...]
-    rows: int | None = None
+    info_keys: tuple[str, ...] = ()
 
 
-def shares(generation: Generation, parts: int, rows: int | None = None) -> list[Share]:
-    """All games of a generation in ``parts`` of about the same size, or in fewer if there are fewer games.
-
-    Args:
-        generation: to share out.
-        parts: how many.
-        rows: that all shares together may take, each as much of them as it has of the games; None: any number.
-    """
+def shares(generation: Generation, parts: int, info_keys: tuple[str, ...] = ()) -> list[Share]:
+    """All games of a generation in ``parts`` of about the same size, or in fewer if there are fewer games."""
     each = generation.games
     count = each * len(generation.lineages)
     found = []
-    for start, end in _parts(count, parts):
+    for part in range(parts):
+        start, end = count * part // parts, count * (part + 1) // parts
+        if start == end:
+            continue
         first, last = start // each, (end - 1) // each
-        found.append(
-            Share(
-                generation.lineages[first : last + 1],
-                first,
-                tuple((game // each - first, game % each) for game in range(start, end)),
-                generation.steps,
-                generation.discount,
-                generation.key,
-                None if rows is None else rows * (end - start) // count,
-            )
-        )
+        own = dataclasses.replace(generation, lineages=generation.lineages[first : last + 1])
+        games = tuple((game // each - first, game % each) for game in range(start, end))
+        found.append(Share(own, first, games, info_keys))
     return found
-
-
-def rows_of_games(games: int, steps: int, parts: int, num_envs: int) -> int:
-    """Rows that so many games of ``steps`` transitions take, in envs whose every step is one."""
-    return sum(math.ceil((end - start) / num_envs) * steps for start, end in _parts(games, parts))
-
-
-def _parts(games: int, parts: int) -> list[tuple[int, int]]:
-    ends = [games * part // parts for part in range(parts + 1)]
-    return [(start, end) for start, end in pairwise(ends) if start < end]
-
-
-@dataclass(frozen=True)
-class Played:
-    """What came of a share: rows of env steps, episodes, nanoseconds (see Collector), and whether it was cut."""
-
-    rows: int
-    episodes: list[Episode]
-    nanoseconds: dict[str, int]
-    cut: bool
 
 
 class Player:
@@ -135,39 +92,46 @@ class Player:
     def __init__(self, network: GreedyPolicy, genome: Genome, envs: VectorEnv[Any, Any, Any] | MakeEnvs) -> None:
         self._network = network
         self._genome = genome
-        self._given = envs
+        self.given = envs
         self._envs = envs if isinstance(envs, VectorEnv) else None
 
     def __call__(self, share: Share) -> Played:
         """Plays the games of ``share``."""
         if self._envs is None:
-            assert not isinstance(self._given, VectorEnv)
-            self._envs = self._given()
+            assert not isinstance(self.given, VectorEnv)
+            self._envs = self.given()
+        generation = share.generation
         population = Population(
             self._network,
             [individual for individual, _ in share.games],
-            lambda individual: self._genome.weights(share.lineages[individual]),
-            lambda game, episode: game_seed((*share.key, share.games[game][1], episode)),
-            share.steps,
+            lambda individual: self._genome.weights(generation.lineages[individual]),
+            lambda game, episode: game_seed((*generation.key, share.games[game][1], episode)),
+            generation.steps,
         )
-        buffer = RolloutBuffer(
-            1, self._envs.num_envs, population.observation, keep_observations=False, discount=share.discount
+        buffer = RolloutBuffer(1, self._envs.num_envs, population.observation, keep_observations=False)
+        collector = Collector(
+            self._envs,
+            population,
+            buffer,
+            device=self._network.heads.linear.weight.device,
+            episode_limit=None if generation.steps or own_limit(self._envs) else LONGEST_EPISODE,
+            discount=generation.discount,
         )
-        device = self._network.heads.linear.weight.device
-        collector = Collector(self._envs, population, buffer, device=device)
+        collector.info_keys = share.info_keys
         with torch_threads(1):
-            collector.collect(Games(share.rows))
+            collector.collect(Games())
+        collector.close()
         episodes = buffer.episodes()
-        if share.steps is not None:
+        if generation.steps is not None:
             episodes = without_cut(episodes)
         # In the buffer a seat is a game; to others it is the individual.
         individuals = [share.first + individual for individual, _ in share.games]
         episodes = [dataclasses.replace(episode, seat=individuals[episode.seat]) for episode in episodes]
-        return Played(buffer.rows, episodes, collector.nanoseconds, collector.games_left)
+        return Played(buffer.rows, episodes, collector.nanoseconds)
 
     def close(self) -> None:
         """Closes the envs that it made."""
-        if self._envs is not None and self._envs is not self._given:
+        if self._envs is not None and self._envs is not self.given:
             self._envs.close()
             self._envs = None
 
@@ -179,118 +143,54 @@ def without_cut(episodes: list[Episode]) -> list[Episode]:
     return [e for index, e in enumerate(episodes) if index != last[e.seat] or played[e.seat] == 1]
 
 
-class GenerationCollector:
-    """Has the face of :class:`hakisa_algos.data.collect.Collector`, for learners whose need is a :class:`Generation`.
-
-    A generation is played from its first game to its last, so nothing is under way when a checkpoint is written.
+class GenerationPlay:
+    """See :class:`hakisa_algos.data.needs.Play`. A generation is played from its first game to its last.
 
     Args:
         network: the shape of all individuals, on its device.
         genome: makes their weights.
-        envs: to play in, unless there are workers.
-        buffer: takes the episodes; no rows are kept.
-        make_envs: makes the same envs for a worker; can be pickled.
-        workers: processes; 0 plays here.
+        asked: says what is to be played.
+        workers: processes, each with envs of its own; 0 plays here, in the envs of the run.
         tasks: parts of a generation. It alone decides on how many rows a generation takes, so that the number of
             workers changes nothing.
-
-    Raises:
-        ConfigError: the envs cannot be given seeds, or workers cannot make them.
     """
 
     def __init__(
-        self,
-        network: GreedyPolicy,
-        genome: Genome,
-        envs: VectorEnv[Any, Any, Any],
-        buffer: RolloutBuffer,
-        make_envs: MakeEnvs | None,
-        *,
-        workers: int,
-        tasks: int,
+        self, network: GreedyPolicy, genome: Genome, asked: Callable[[], Generation], *, workers: int, tasks: int
     ) -> None:
-        check_seedable(envs)
-        if workers and make_envs is None:
-            raise ConfigError(
-                f"workers={workers} need envs of their own, and an env object cannot be copied: pass an env id or a "
-                "callable that makes one, or workers=0"
-            )
-        self._envs = envs
-        self._buffer = buffer
-        self._tasks = tasks
-        self._processes = max(workers, 1)
-        self._pool: Pool = ProcessPool(workers) if workers else SerialPool()
-        self._player = Player(network, genome, make_envs if workers and make_envs else envs)
-        self.nanoseconds = {"env": 0, "act": 0}
+        self._network, self._genome, self._asked = network, genome, asked
+        self._workers, self._tasks = workers, tasks
+        self._pool: Pool = ProcessPool(workers) if workers else Pool()
+        self._player: Player | None = None
 
-    def collect(self, need: Generation) -> None:
-        """Plays all games of all individuals; their episodes are added in the order of the shares.
-
-        What goes beyond ``need.limit`` is not begun if that can be known, else cut: then its env steps are counted, and
-        its episodes, some of which would have gone on, are not.
+    def __call__(
+        self, envs: VectorEnv[Any, Any, Any], make_envs: MakeEnvs | None, info_keys: tuple[str, ...] = ()
+    ) -> Played:
+        """Plays all games of all individuals; their episodes come in the order of the shares.
 
         Raises:
-            BudgetSpent: what is left does not suffice.
-            ConfigError: not even the first generation fits with its validation.
+            ConfigError: the envs cannot be given seeds, or workers cannot make them.
         """
-        left = self._rows_left(need)
-        every = self._pool.map(self._player, shares(need, self._tasks, left))
-        cut = any(played.cut for played in every)
-        if need.first and need.followed_by and sum(played.rows for played in every) == left:
-            cut = True  # not a step is left for the validation that chooses the first elite
-        for played in every:
-            self._buffer.count_elsewhere(played.rows, [] if cut else played.episodes)
-            for name, spent in played.nanoseconds.items():
-                self.nanoseconds[name] += spent // self._processes
-        if cut:
-            raise _too_few(
-                need, f"the {need.limit:,} env steps were over in the middle of a generation, which is not ranked"
+        check_seedable(envs)
+        if self._workers and make_envs is None:
+            raise ConfigError(
+                f"workers={self._workers} need envs of their own, and an env object cannot be copied: pass an env id "
+                "or a callable that makes one, or workers=0"
             )
-
-    def _rows_left(self, need: Generation) -> int | None:
-        if need.limit is None:
-            return None
-        columns = self._envs.num_envs
-        left = need.limit // columns - self._buffer.rows
-        if need.steps is not None:
-            games = (need.games * len(need.lineages), need.followed_by)
-            size = sum(rows_of_games(count, need.steps, self._tasks, columns) for count in games)
-            if size > left:
-                raise _too_few(
-                    need, f"{left * columns:,} env steps are left, and the next generation takes {size * columns:,}"
-                )
-        if left <= 0:
-            raise _too_few(need, f"of the {need.limit:,} env steps too few are left for one of each of {columns} envs")
-        return left
-
-    def pause(self) -> None:
-        """See :class:`hakisa_algos.data.collect.Collector`."""
-        call_envs(self._envs, "pause")
-
-    def resume(self) -> None:
-        """See :class:`hakisa_algos.data.collect.Collector`."""
-        call_envs(self._envs, "resume")
+        given = make_envs if self._workers and make_envs else envs
+        if self._player is None or self._player.given is not given:  # workers keep what is the same object
+            self._player = Player(self._network, self._genome, given)
+        every = self._pool.map(self._player, shares(self._asked(), self._tasks, info_keys))
+        spent = {name: sum(each.nanoseconds[name] for each in every) for name in ("env", "act")}
+        return Played(
+            sum(each.rows for each in every),
+            [episode for each in every for episode in each.episodes],
+            {name: nanoseconds // max(self._workers, 1) for name, nanoseconds in spent.items()},
+        )
 
     def close(self) -> None:
-        """Ends the workers; a later :meth:`collect` starts them again."""
+        """Ends the workers; a later call starts them again."""
         self._pool.close()
-
-    def state(self) -> dict[str, Any]:
-        """Nothing: see above."""
-        return {}
-
-    def load_state(self, state: Mapping[str, Any]) -> bool:
-        """See :class:`hakisa_algos.data.collect.Collector`."""
-        return True
-
-
-def _too_few(need: Generation, why: str) -> BudgetSpent | ConfigError:
-    if not need.first:
-        return BudgetSpent(why)
-    return ConfigError(
-        f"total_steps={need.limit} do not suffice for the first generation and its validation, so nothing was learned: "
-        f"{why}. Give more, or a smaller population or steps_per_individual"
-    )
 
 
 @functools.lru_cache(maxsize=4096)  # all individuals play games with the same seeds

@@ -3,28 +3,48 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import torch
 from gymnasium import spaces
 
-from hakisa_algos.data.collect import Need
+from hakisa_algos.data.needs import Need
 from hakisa_algos.data.rollout import RolloutBuffer
 from hakisa_algos.policy.networks import NetworkFactory
 from hakisa_algos.policy.policy import Policy
 
 
+@dataclass(frozen=True)
+class Facts:
+    """All that a trainer asks of a learner besides to update.
+
+    Attributes:
+        need: what to collect before the next update.
+        total: where the run ends: env steps; for :class:`hakisa_algos.data.needs.Nothing`, in the unit of ``done``.
+        capacity: rows that the buffer must keep readable.
+        remembered: rows that later updates still read, and that a checkpoint therefore holds: 0 if every update uses up
+            what was collected for it.
+        keep_observations: whether the buffer must store observations.
+        beside: an update learns from older rows while the next ones are played: their actions are of the policy before
+            that update, however many threads there are.
+        midway: something is under way that must end first, even if the run is at its end.
+        target_kl: the KL that the learner keeps its updates below; None if it does not look.
+    """
+
+    need: Need
+    total: int
+    capacity: int = 1
+    remembered: int = 0
+    keep_observations: bool = True
+    beside: bool = False
+    midway: bool = False
+    target_kl: float | None = None
+
+
 @runtime_checkable
 class Learner(Protocol):
     """Owns a policy and what trains it.
-
-    One that does not learn from steps of its policy in the trainer's envs has a method besides, ``make_collector(envs,
-    buffer, make_envs)``: it returns what then collects, with the face of
-    :class:`hakisa_algos.data.collect.Collector`; ``need`` is whatever that one takes.
-
-    One whose ``need`` is :class:`hakisa_algos.data.collect.Rows`, and that may learn from older rows while they are
-    played, says so by ``learns_beside = True``. Where the collector can, its ``update`` then runs beside the
-    collection: the buffer does not change meanwhile, and the actions are those of the policy before that update.
 
     A class that has these members is an algorithm: registered under a name (see
     :mod:`hakisa_algos.learners.registry`) it works in ``Agent``, the command line and the benchmarks.
@@ -32,13 +52,8 @@ class Learner(Protocol):
     Attributes:
         config_class: a frozen dataclass of hyperparameters; every field has a default, and the fields
             ``total_steps`` and ``num_envs`` are among them.
-        config: the instance in use.
+        config: the instance in use; a run that is made longer sets a changed one.
         policy: what acts; its ``version`` grows by one with every update.
-        need: what to collect before the next update.
-        capacity: rows that the buffer must keep readable.
-        remembered: rows that later updates still read, and that a checkpoint therefore holds: 0 if every
-            update uses up what was collected for it.
-        keep_observations: whether the buffer must store observations.
     """
 
     config_class: ClassVar[type]
@@ -58,23 +73,18 @@ class Learner(Protocol):
     ) -> None: ...
 
     @classmethod
-    def default_config(cls, observation_space: spaces.Space[Any]) -> Any:
-        """The configuration to use where the user gives none."""
+    def default_config(cls, observation_space: spaces.Space[Any], preset: str | None = None) -> Any:
+        """The configuration to use where the user gives none, or the one called ``preset``.
 
-    @property
-    def need(self) -> Need: ...
+        Raises:
+            ConfigError: there is no such preset.
+        """
 
-    @property
-    def capacity(self) -> int: ...
-
-    @property
-    def remembered(self) -> int: ...
-
-    @property
-    def keep_observations(self) -> bool: ...
+    def facts(self) -> Facts:
+        """What is so now; ``capacity``, ``keep_observations`` and ``beside`` never change."""
 
     def update(self, buffer: RolloutBuffer) -> dict[str, float]:
-        """Learns from the newest rows; returns metrics by name.
+        """Learns; returns metrics by name.
 
         Raises:
             NonFiniteError: a NaN or infinity came up; the learner is as it was before the call.

@@ -17,26 +17,16 @@ from hakisa_algos.learners.learner import Learner
 GROUP = "hakisa.algorithms"
 # As text, so that asking for one algorithm does not import the others.
 _BUILT_IN = {
-    "ppo": "hakisa_algos.learners.ppo:PPO",
-    "a2c": "hakisa_algos.learners.ppo:A2C",
-    "reinforce": "hakisa_algos.learners.ppo:REINFORCE",
-    "dqn": "hakisa_algos.learners.dqn:DQN",
-    "pqn": "hakisa_algos.learners.pqn:PQN",
-    "ga": "hakisa_algos.learners.ga:GA",
+    "ppo": "hakisa_algos.learners.ppo:PPOLearner",
+    "a2c": "hakisa_algos.learners.ppo:A2CLearner",
+    "reinforce": "hakisa_algos.learners.ppo:REINFORCELearner",
+    "dqn": "hakisa_algos.learners.dqn:DQNLearner",
+    "pqn": "hakisa_algos.learners.pqn:PQNLearner",
+    "ga": "hakisa_algos.learners.ga:GALearner",
 }
 _registered: dict[str, type[Learner]] = {}
 
-_MEMBERS = (
-    "config_class",
-    "default_config",
-    "need",
-    "capacity",
-    "remembered",
-    "keep_observations",
-    "update",
-    "state",
-    "load_state",
-)
+_MEMBERS = ("config_class", "default_config", "facts", "update", "state", "load_state")
 
 
 def register(name: str, learner: type[Learner]) -> None:

@@ -121,7 +121,62 @@ class ActionLayout:
         return math.log(sum(math.exp(x - max(per_command)) for x in per_command)) + max(per_command)
 
 
-class ActionHeads(nn.Module):
+class Segments(nn.Module):
+    """The tables of a layout, and what they translate: env actions, choices in segments, flat outputs of a layer.
+
+    Args:
+        layout: the segments.
+    """
+
+    head: Tensor
+    size: Tensor
+    active: Tensor
+    segment: Tensor
+    start: Tensor
+    pad_index: Tensor
+
+    def __init__(self, layout: ActionLayout) -> None:
+        super().__init__()
+        self.layout = layout
+        self.padded = len(set(layout.size)) > 1
+        size = torch.tensor(layout.size)
+        place = torch.arange(max(layout.size)).expand(len(size), -1)
+        first = (size.cumsum(0) - size).unsqueeze(1)
+        tables = {
+            "head": torch.tensor(layout.head),
+            "size": size,
+            "active": torch.tensor(layout.active, dtype=torch.float32),
+            "segment": torch.tensor(layout.segment),
+            "start": torch.tensor(layout.start),
+            # Index one past the end picks the padding.
+            "pad_index": torch.where(place < size.unsqueeze(1), first + place, sum(layout.size)),
+        }
+        for name, table in tables.items():
+            self.register_buffer(name, table, persistent=False)
+
+    def spread(self, flat: Tensor, padding: float) -> Tensor:
+        """``[batch, sum(sizes)]``, segment after segment, as ``[batch, segments, widest]``."""
+        if self.padded:
+            return nn.functional.pad(flat, (0, 1), value=padding)[:, self.pad_index]
+        return flat.view(len(flat), *self.pad_index.shape)
+
+    def encode(self, action: Tensor) -> Tensor:
+        """Env actions ``[batch, *shape]`` as the choice in each segment ``[batch, segments]``.
+
+        Arguments of a conditional space that are past their range wrap, as its ``canonical`` does; what comes out for
+        segments that are not active under the action's command means nothing.
+        """
+        choice = action.reshape(len(action), -1).long() - self.start
+        return choice[:, self.head] % self.size if self.layout.conditional else choice
+
+    def decode(self, choice: Tensor) -> Tensor:
+        """Choices in the segments ``[batch, segments]`` as env actions ``[batch, *shape]``; irrelevant heads are 0."""
+        if self.layout.conditional:
+            choice = nn.functional.pad(choice, (0, 1)).gather(1, self.segment[choice[:, 0]])
+        return (choice + self.start).view(len(choice), *self.layout.shape)
+
+
+class ActionHeads(Segments):
     """One linear layer from features to the logits of all segments.
 
     Args:
@@ -130,33 +185,14 @@ class ActionHeads(nn.Module):
         gain: orthogonal gain of the layer (0.01: the first policy is close to uniform, PPO's detail 2).
     """
 
-    head: Tensor
-    size: Tensor
-    active: Tensor
-    segment: Tensor
     bonus: Tensor
-    start: Tensor
-    pad_index: Tensor
 
     def __init__(self, layout: ActionLayout, features: int, gain: float = 0.01) -> None:
-        super().__init__()
-        self.layout = layout
+        super().__init__(layout)
         self.linear = nn.Linear(features, sum(layout.size))
         nn.init.orthogonal_(self.linear.weight, gain)
         nn.init.zeros_(self.linear.bias)
-        self._widest = max(layout.size)
-        self.padded = len(set(layout.size)) > 1
-        constants = {
-            "head": torch.tensor(layout.head),
-            "size": torch.tensor(layout.size),
-            "active": torch.tensor(layout.active, dtype=torch.float32),
-            "segment": torch.tensor(layout.segment),
-            "start": torch.tensor(layout.start),
-            "bonus": _bonus_weights(layout),
-            "pad_index": _pad_index(layout),
-        }
-        for name, value in constants.items():
-            self.register_buffer(name, value, persistent=False)
+        self.register_buffer("bonus", _bonus_weights(layout), persistent=False)
 
     def forward(self, features: Tensor) -> ActionDistribution:
         """Distribution over actions for features ``[batch, features]``; always computed in float32."""
@@ -165,33 +201,12 @@ class ActionHeads(nn.Module):
 
     def distribution(self, logits: Tensor) -> ActionDistribution:
         """Distribution from flat logits ``[batch, sum(sizes)]``, segment after segment."""
-        return ActionDistribution(self, torch.log_softmax(self._segments(logits), -1))
-
-    def _segments(self, logits: Tensor) -> Tensor:
-        if self.padded:
-            # Index one past the end picks the padding.
-            return nn.functional.pad(logits, (0, 1), value=NEVER)[:, self.pad_index]
-        return logits.view(len(logits), -1, self._widest)
+        return ActionDistribution(self, torch.log_softmax(self.spread(logits, NEVER), -1))
 
     def noise(self, batch: int, generator: torch.Generator | None = None) -> Tensor:
         """What decides a batch of draws, ``[batch, segments, widest]``."""
-        noise = torch.empty(batch, len(self.layout.size), self._widest, device=self.size.device)
+        noise = torch.empty(batch, *self.pad_index.shape, device=self.size.device)
         return noise.exponential_(generator=generator)
-
-    def encode(self, action: Tensor) -> Tensor:
-        """Env actions ``[batch, *shape]`` as zero-based integers ``[batch, heads]``."""
-        return action.reshape(len(action), -1).long() - self.start
-
-    def decode(self, choice: Tensor) -> Tensor:
-        """Zero-based integers ``[batch, heads]`` as env actions ``[batch, *shape]``."""
-        return (choice + self.start).view(len(choice), *self.layout.shape)
-
-    def assemble(self, choice: Tensor) -> Tensor:
-        """The choice of every segment ``[batch, segments]`` as env actions ``[batch, *shape]``."""
-        if self.layout.conditional:
-            segment = self.segment[choice[:, 0]]
-            choice = nn.functional.pad(choice, (0, 1)).gather(1, segment)
-        return self.decode(choice)
 
 
 class ActionDistribution:
@@ -206,28 +221,21 @@ class ActionDistribution:
         self.heads = heads
         self.log_probs = log_probs
 
-    def sample(self, generator: torch.Generator | None = None) -> Tensor:
-        """Actions ``[batch, *shape]`` drawn from the joint distribution; irrelevant heads are 0."""
-        return self.draw(self.heads.noise(len(self.log_probs), generator))[0]
-
     def draw(self, noise: Tensor) -> tuple[Tensor, Tensor]:
-        """What :meth:`sample` draws with ``noise`` from :meth:`ActionHeads.noise`, and its log-probability."""
+        """Actions ``[batch, *shape]`` drawn with :meth:`ActionHeads.noise`, and their log-probabilities."""
         index = (self.log_probs.exp() / noise).argmax(-1)  # the exponential race: no loop over segments
-        return self.heads.assemble(index), self._joint_log_prob(index)
+        return self.heads.decode(index), self._joint_log_prob(index)
 
     def mode(self) -> Tensor:
         """The most likely command, then its most likely arguments, ``[batch, *shape]``."""
-        return self.heads.assemble(self.log_probs.argmax(-1))
+        return self.heads.decode(self.log_probs.argmax(-1))
 
     def log_prob(self, action: Tensor) -> Tensor:
         """Log-probability of env actions ``[batch, *shape]`` -> ``[batch]``.
 
         Arguments past their range wrap, and irrelevant heads are ignored, as the space's ``canonical`` does.
         """
-        choice = self.heads.encode(action)
-        if self.heads.layout.conditional:
-            choice = choice[:, self.heads.head] % self.heads.size
-        return self._joint_log_prob(choice)
+        return self._joint_log_prob(self.heads.encode(action))
 
     def entropy(self) -> Tensor:
         """Exact entropy of the joint action in nats, ``[batch]``."""
@@ -263,16 +271,6 @@ class ActionDistribution:
         if not self.heads.layout.conditional:
             return table
         return self.log_probs[:, 0, : len(table)].exp() @ table
-
-
-def _pad_index(layout: ActionLayout) -> Tensor:
-    total, widest = sum(layout.size), max(layout.size)
-    index = torch.full((len(layout.size), widest), total)
-    first = 0
-    for row, size in enumerate(layout.size):
-        index[row, :size] = torch.arange(first, first + size)
-        first += size
-    return index
 
 
 def _bonus_weights(layout: ActionLayout) -> Tensor:

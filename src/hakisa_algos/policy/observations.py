@@ -45,6 +45,12 @@ def to_tensors(encoded: Any, device: torch.device) -> Observation:
     return result
 
 
+def to_device(observation: Observation, device: torch.device) -> Observation:
+    """Tensors on ``device``."""
+    moved: Observation = map_observation(lambda x: x.to(device, non_blocking=True), observation)
+    return moved
+
+
 def same_observation(a: Any, b: Any) -> bool:
     """Whether two encoded observations are equal to the last bit."""
     if isinstance(a, dict):

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
@@ -16,7 +16,8 @@ from hakisa_algos.policy.compilation import Compiled
 from hakisa_algos.policy.heads import ActionDistribution, ActionHeads, ActionLayout
 from hakisa_algos.policy.networks import MLP, MLPPair, NetworkFactory, build_network, orthogonal, width
 from hakisa_algos.policy.normalizer import ObservationNormalizer
-from hakisa_algos.policy.observations import Observation, ObservationLayout, is_picture
+from hakisa_algos.policy.observations import Observation, ObservationLayout
+from hakisa_algos.policy.precision import has_pictures
 from hakisa_algos.policy.small_actor import SmallActor
 
 # What a policy carries from step to step, each tensor ``[num_envs, ...]``; empty for a feed-forward policy.
@@ -58,6 +59,21 @@ class Policy(Protocol):
         """The state with the columns in the bool ``mask`` ``[n]`` made ready for the first step of an episode."""
 
 
+@contextmanager
+def acting(policy: object) -> Iterator[None]:
+    """While entered, ``policy`` is in ``eval()`` mode, if it is a module at all; afterwards it is as it was."""
+    if not (isinstance(policy, nn.Module) and policy.training):
+        yield
+        return
+    modes = [(module, module.training) for module in policy.modules()]
+    policy.eval()
+    try:
+        yield
+    finally:
+        for module, mode in modes:
+            module.training = mode
+
+
 @runtime_checkable
 class Seated(Policy, Protocol):
     """A policy of many players who take the columns in turn: each has a game to play, and then leaves its seat."""
@@ -72,18 +88,84 @@ class Seated(Policy, Protocol):
         """The state after one more transition of the columns ``valid``, and the bool mask of games that end with it."""
 
 
-class ActorCritic(nn.Module):
-    """A policy with a value estimate, for PPO, A2C and REINFORCE.
+class FeedForward:
+    """The part of a :class:`Policy` that carries nothing from step to step."""
+
+    def initial_state(self, n: int) -> State:
+        """Nothing."""
+        return {}
+
+    def begin(self, mask: Tensor, state: State) -> State:
+        """Nothing."""
+        return state
+
+
+@contextmanager
+def learning(policy: Any) -> Iterator[None]:
+    """While entered, the networks of the user's own in ``policy`` are in ``train()`` mode; ours know no modes.
+
+    A policy is in ``eval()`` mode from its construction on, and with every gradient step's end again.
+
+    Args:
+        policy: has ``own_networks``.
+    """
+    for network in policy.own_networks:
+        network.train()
+    try:
+        yield
+    finally:
+        for network in policy.own_networks:
+            network.eval()
+
+
+class NetworkPolicy(FeedForward, nn.Module):
+    """What all policies that are networks have in common: from the observation to features.
 
     Args:
         observation_space: Box or Dict of Box.
-        action_space: Discrete, MultiDiscrete, MultiBinary, or a space with a ``sizes`` table.
         network: see :func:`hakisa_algos.policy.networks.build_network`.
         hidden_sizes: of an MLP.
         activation: of an MLP.
         normalize_observation: scale observations by their running mean and variance, pictures pixel by pixel.
         bf16: run the network (never heads, losses or softmax) in bfloat16.
+        critic: give the value of vectors a network of its own; pictures, and networks of the user's own, share theirs.
+    """
+
+    def __init__(
+        self,
+        observation_space: spaces.Space[Any],
+        *,
+        network: str | NetworkFactory = "auto",
+        hidden_sizes: Sequence[int] = (64, 64),
+        activation: str = "tanh",
+        normalize_observation: bool = False,
+        bf16: bool = False,
+        critic: bool = False,
+    ) -> None:
+        super().__init__()
+        self.observation = ObservationLayout(observation_space)
+        self.version = 0
+        self.bf16 = bf16
+        space = self.observation.space
+        self.trunk = build_network(space, network, hidden_sizes, activation)
+        self.own_networks = [self.trunk] if callable(network) else []
+        # Vectors learn better with a trunk each (PPO's detail 13).
+        apart = critic and not callable(network) and not has_pictures(space)
+        self.value_trunk = build_network(space, network, hidden_sizes, activation) if apart else None
+        self.normalizer = ObservationNormalizer(space) if normalize_observation else None
+
+
+class ActorCritic(NetworkPolicy):
+    """A policy with a value estimate, for PPO, A2C and REINFORCE.
+
+    Where actor and critic are small networks of their own, on the CPU, it acts in NumPy and leaves the critic out: what
+    is stored does not say how likely an action was; one :meth:`judge` of a whole rollout does.
+
+    Args:
+        observation_space: Box or Dict of Box.
+        action_space: Discrete, MultiDiscrete, MultiBinary, or a space with a ``sizes`` table.
         compile: compile what acts while exploring, where it is not in NumPy anyway.
+        options: see :class:`NetworkPolicy`.
     """
 
     def __init__(
@@ -91,43 +173,18 @@ class ActorCritic(nn.Module):
         observation_space: spaces.Space[Any],
         action_space: spaces.Space[Any],
         *,
-        network: str | NetworkFactory = "auto",
-        hidden_sizes: Sequence[int] = (64, 64),
-        activation: str = "tanh",
-        normalize_observation: bool = False,
-        bf16: bool = False,
         compile: bool = False,
+        **options: Any,
     ) -> None:
-        super().__init__()
-        self.observation = ObservationLayout(observation_space)
-        self.version = 0
-        self.bf16 = bf16
-        space = self.observation.space
-
-        def build() -> nn.Module:
-            return build_network(space, network, hidden_sizes, activation)
-
-        self.trunk = build()
-        # Pictures share their features; vectors learn better with a trunk each (PPO's detail 13).
-        boxes = space.values() if isinstance(space, spaces.Dict) else [space]
-        shared = callable(network) or any(is_picture(box) for box in boxes)
-        self.value_trunk = None if shared else build()
+        super().__init__(observation_space, critic=True, **options)
         features = width(self.trunk)
         if isinstance(self.trunk, MLP) and isinstance(self.value_trunk, MLP):
             self.trunk, self.value_trunk = MLPPair(self.trunk, self.value_trunk), None
         self.heads = ActionHeads(ActionLayout.of(action_space), features)
         self.value_head = orthogonal(nn.Linear(features, 1), gain=1.0)
         self._explore: Callable[..., tuple[Tensor, ...]] = Compiled(self._draw) if compile else self._draw
-        self._small = SmallActor(self.trunk, self.heads) if isinstance(self.trunk, MLPPair) and not bf16 else None
-        self.normalizer = ObservationNormalizer(space) if normalize_observation else None
-
-    @property
-    def values_later(self) -> bool:
-        """Whether acting asks the actor alone: one :meth:`judge` of a whole rollout then says what the critic thinks.
-
-        So it is where the two are small networks of their own, on the CPU.
-        """
-        return self._small is not None and self.heads.head.device.type == "cpu"
+        self._small = SmallActor(self.trunk, self.heads) if isinstance(self.trunk, MLPPair) and not self.bf16 else None
+        self.eval()
 
     def forward(self, observation: Observation) -> tuple[ActionDistribution, Tensor]:
         """The distribution over actions, and the value ``[batch]``, both float32."""
@@ -144,26 +201,22 @@ class ActorCritic(nn.Module):
 
     @torch.no_grad()  # in inference mode autocast would cast the weights in every step of a collection
     def act(self, observation: Observation, state: State, explore: bool, generator: torch.Generator | None) -> Decision:
-        """See :class:`Policy`; stores ``log_prob`` and ``value``, unless ``values_later``."""
+        """See :class:`Policy`; stores ``log_prob`` and ``value``, unless it acts in NumPy."""
         if not explore:
             return Decision(self(observation)[0].mode(), {}, state)
         first = next(iter(observation.values())) if isinstance(observation, dict) else observation
         noise = self.heads.noise(len(first), generator)
-        if self.values_later:
-            assert self._small is not None
-            return Decision(torch.from_numpy(self._small.act(self._normalized(observation), noise.numpy())), {}, state)
+        if self._small is not None and noise.device.type == "cpu":
+            if self.normalizer is not None:
+                observation = self.normalizer(observation)
+            assert isinstance(observation, Tensor)  # only those have a pair of MLPs
+            return Decision(torch.from_numpy(self._small.act(observation.numpy(), noise.numpy())), {}, state)
         action, log_prob, value = self._explore(observation, noise)
         return Decision(action, {"log_prob": log_prob, "value": value}, state)
 
     def _draw(self, observation: Observation, noise: Tensor) -> tuple[Tensor, ...]:
         distribution, value = self(observation)
         return *distribution.draw(noise), value
-
-    def _normalized(self, observation: Observation) -> np.ndarray:
-        if self.normalizer is not None:
-            observation = self.normalizer(observation)
-        assert isinstance(observation, Tensor)  # only those have a pair of MLPs
-        return observation.numpy()
 
     @torch.inference_mode()
     def judge(self, observation: Observation, action: Tensor) -> dict[str, Tensor]:
@@ -176,18 +229,3 @@ class ActorCritic(nn.Module):
         """The value of each observation, ``[batch]``."""
         value: Tensor = self(observation)[1]
         return value
-
-    def bare(self, observation: Observation) -> Any:
-        """What acting asks of the network, and nothing round it: what a step in the envs is measured against."""
-        if self.values_later:
-            assert self._small is not None
-            return self._small.logits(self._normalized(observation))
-        return self(observation)
-
-    def initial_state(self, n: int) -> State:
-        """See :class:`Policy`; a feed-forward net carries nothing."""
-        return {}
-
-    def begin(self, mask: Tensor, state: State) -> State:
-        """See :class:`Policy`."""
-        return state

@@ -15,11 +15,11 @@ from functools import cached_property
 import torch
 from torch import Tensor, nn
 
-from hakisa_algos.policy.heads import NEVER, ActionLayout
+from hakisa_algos.policy.heads import NEVER, ActionLayout, Segments
 from hakisa_algos.policy.networks import orthogonal
 
 
-class QHeads(nn.Module):
+class QHeads(Segments):
     """From features to the values of all segments.
 
     Args:
@@ -29,74 +29,33 @@ class QHeads(nn.Module):
             (Wang et al. 2016).
     """
 
-    head: Tensor
-    size: Tensor
-    active: Tensor
-    segment: Tensor
-    start: Tensor
-    _pad_index: Tensor
     _padding: Tensor
     _centred: Tensor
 
     def __init__(self, layout: ActionLayout, features: int, dueling: bool = False) -> None:
-        super().__init__()
-        self.layout = layout
+        super().__init__(layout)
         self.values = _stream(features, sum(layout.size), dueling)
         self.state_value = _stream(features, 1, dueling) if dueling else None
-        size = torch.tensor(layout.size)
-        widest = torch.arange(max(layout.size))
-        padding = widest >= size.unsqueeze(1)
-        first = (size.cumsum(0) - size).unsqueeze(1)
-        centred = torch.ones(len(size), 1)
+        centred = torch.ones(len(layout.size), 1)
         centred[0] = float(dueling)
-        constants = {
-            "head": torch.tensor(layout.head),
-            "size": size,
-            "active": torch.tensor(layout.active, dtype=torch.float32),
-            "segment": torch.tensor(layout.segment),
-            "start": torch.tensor(layout.start),
-            "_pad_index": torch.where(padding, sum(layout.size), first + widest),
-            "_padding": padding,
-            "_centred": centred,
-        }
-        for name, value in constants.items():
-            self.register_buffer(name, value, persistent=False)
-        self._padded = bool(padding.any())
         self._any_centred = bool(centred.any())
+        self.register_buffer("_centred", centred, persistent=False)
+        self.register_buffer("_padding", self.pad_index == sum(layout.size), persistent=False)
 
     def forward(self, features: Tensor) -> QValues:
         """The values for features ``[batch, features]``; always computed in float32."""
         features = features.float()
         table: Tensor = self.values(features)
-        if self._padded:
-            # Index one past the end picks a zero, which does not change the sum that the mean is taken from.
-            table = nn.functional.pad(table, (0, 1))[:, self._pad_index]
-        else:
-            table = table.view(len(table), *self._padding.shape)
+        table = self.spread(table, 0.0)  # zeros do not change the sum that the mean is taken from
         if self._any_centred:
             mean = table.sum(-1, keepdim=True) / self.size.unsqueeze(1)
             table = table - mean * self._centred
         if self.state_value is not None:
             first, arguments = table[:, :1], table[:, 1:]
             table = torch.cat([first + self.state_value(features).unsqueeze(1), arguments], 1)
-        if self._padded:
+        if self.padded:
             table = table.masked_fill(self._padding, NEVER)
         return QValues(self, table)
-
-    def encode(self, action: Tensor) -> Tensor:
-        """Env actions ``[batch, *shape]`` as the choice in each segment ``[batch, segments]``.
-
-        Arguments past their range wrap, as the space's ``canonical`` does; what it gives for segments that are not
-        active under the action's command means nothing.
-        """
-        choice = action.reshape(len(action), -1).long() - self.start
-        return choice[:, self.head] % self.size
-
-    def decode(self, choice: Tensor) -> Tensor:
-        """Choices in the segments ``[batch, segments]`` as env actions ``[batch, *shape]``; irrelevant heads are 0."""
-        if self.layout.conditional:
-            choice = nn.functional.pad(choice, (0, 1)).gather(1, self.segment[choice[:, 0]])
-        return (choice + self.start).view(len(choice), *self.layout.shape)
 
 
 class QValues:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -10,27 +9,22 @@ from gymnasium import spaces
 from torch import Tensor, nn
 
 from hakisa_algos.policy.heads import ActionLayout
-from hakisa_algos.policy.networks import NetworkFactory, build_network, width
-from hakisa_algos.policy.normalizer import ObservationNormalizer
-from hakisa_algos.policy.observations import Observation, ObservationLayout
-from hakisa_algos.policy.policy import Decision, State
+from hakisa_algos.policy.networks import width
+from hakisa_algos.policy.observations import Observation
+from hakisa_algos.policy.policy import Decision, NetworkPolicy, State
 from hakisa_algos.policy.q_heads import QHeads, QValues
 
 
-class QNetwork(nn.Module):
+class QNetwork(NetworkPolicy):
     """A network that values actions; see :class:`hakisa_algos.policy.policy.Policy`.
 
     Args:
         observation_space: Box or Dict of Box.
         action_space: Discrete, MultiDiscrete, MultiBinary, or a space with a ``sizes`` table.
-        network: see :func:`hakisa_algos.policy.networks.build_network`.
-        hidden_sizes: of an MLP.
-        activation: of an MLP.
         dueling: see :class:`hakisa_algos.policy.q_heads.QHeads`.
         layer_norm: normalise after every layer of a named network; a network of your own stays as it is.
-        normalize_observation: scale observations by their running mean and variance, pictures pixel by pixel.
         keep_value: store the best value of each observation that is acted on, as column ``value``.
-        bf16: run the network (never heads or losses) in bfloat16.
+        options: see :class:`hakisa_algos.policy.policy.NetworkPolicy`.
 
     Attributes:
         epsilon: probability of a random choice while exploring; the learner sets it, and it travels with the weights.
@@ -43,26 +37,18 @@ class QNetwork(nn.Module):
         observation_space: spaces.Space[Any],
         action_space: spaces.Space[Any],
         *,
-        network: str | NetworkFactory = "auto",
-        hidden_sizes: Sequence[int] = (256, 256),
-        activation: str = "relu",
         dueling: bool = False,
         layer_norm: bool = False,
-        normalize_observation: bool = False,
         keep_value: bool = False,
-        bf16: bool = False,
+        **options: Any,
     ) -> None:
-        super().__init__()
-        self.observation = ObservationLayout(observation_space)
-        self.version = 0
-        self.bf16 = bf16
+        super().__init__(observation_space, **options)
         self.keep_value = keep_value
-        self.trunk = build_network(self.observation.space, network, hidden_sizes, activation)
-        if layer_norm and not callable(network):
+        if layer_norm and not self.own_networks:
             insert_layer_norm(self.trunk)
-        self.normalizer = ObservationNormalizer(self.observation.space) if normalize_observation else None
         self.heads = QHeads(ActionLayout.of(action_space), width(self.trunk), dueling)
         self.register_buffer("epsilon", torch.tensor(1.0))
+        self.eval()
 
     def forward(self, observation: Observation) -> QValues:
         """The values of all actions."""
@@ -87,19 +73,6 @@ class QNetwork(nn.Module):
         """The value of the best action, ``[batch]``."""
         values: QValues = self(observation)
         return values.max()
-
-    def bare(self, observation: Observation) -> QValues:
-        """What acting asks of the network, and nothing round it: what a step in the envs is measured against."""
-        values: QValues = self(observation)
-        return values
-
-    def initial_state(self, n: int) -> State:
-        """See :class:`hakisa_algos.policy.policy.Policy`; a feed-forward net carries nothing."""
-        return {}
-
-    def begin(self, mask: Tensor, state: State) -> State:
-        """See :class:`hakisa_algos.policy.policy.Policy`."""
-        return state
 
 
 def insert_layer_norm(network: nn.Module) -> None:

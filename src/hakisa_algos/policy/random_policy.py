@@ -7,13 +7,12 @@ from typing import Any
 import numpy as np
 import torch
 from gymnasium import spaces
-from torch import Tensor
 
 from hakisa_algos.policy.observations import Observation, ObservationLayout
-from hakisa_algos.policy.policy import Decision, State
+from hakisa_algos.policy.policy import Decision, FeedForward, State
 
 
-class RandomPolicy:
+class RandomPolicy(FeedForward):
     """See :class:`hakisa_algos.policy.policy.Policy`; it draws by the action space's own generator.
 
     Args:
@@ -38,11 +37,3 @@ class RandomPolicy:
         """Any actions, each as likely as the others."""
         batch = len(next(iter(observation.values())) if isinstance(observation, dict) else observation)
         return Decision(torch.as_tensor(np.stack([np.asarray(self.sample()) for _ in range(batch)])))
-
-    def initial_state(self, n: int) -> State:
-        """Nothing."""
-        return {}
-
-    def begin(self, mask: Tensor, state: State) -> State:
-        """Nothing."""
-        return state

@@ -6,8 +6,10 @@ replacement within each task, so that no draw leaves a task out. Every function 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
+from statistics import NormalDist
 
 import numpy as np
 
@@ -19,7 +21,7 @@ CONFIDENCE = 0.95
 
 @dataclass(frozen=True)
 class Estimate:
-    """A figure and its percentile-bootstrap interval."""
+    """A figure and the interval in which it lies."""
 
     value: float
     low: float
@@ -50,67 +52,91 @@ def interquartile_mean(scores: np.ndarray, axis: int = 0) -> np.ndarray:
     return middle
 
 
-def estimate(
-    scores: np.ndarray, *, replicates: int = REPLICATES, confidence: float = CONFIDENCE, seed: int = 0
-) -> Estimate:
+def estimate(scores: np.ndarray, *, replicates: int = REPLICATES, seed: int = 0) -> Estimate:
     """Interquartile mean over all runs and tasks together, with its stratified bootstrap interval.
 
-    Args:
-        scores: ``[runs]`` or ``[runs, tasks]``.
-        replicates: bootstrap draws. More make the ends of the interval steadier and take longer.
-        confidence: of the interval.
-        seed: of the draws.
+    More ``replicates`` make the ends of the interval steadier and take longer.
     """
     scores = _matrix(scores)
     generator = np.random.default_rng(seed)
     drawn = _resampled(scores, replicates, generator).reshape(replicates, -1)
-    low, high = _ends(interquartile_mean(drawn, axis=1), confidence)
+    low, high = _ends(interquartile_mean(drawn, axis=1))
     return Estimate(float(interquartile_mean(scores.reshape(-1))), float(low), float(high))
 
 
-def improvement_probability(x: np.ndarray, y: np.ndarray) -> float:
+def improvement(x: np.ndarray, y: np.ndarray, *, replicates: int = REPLICATES, seed: int = 0) -> Estimate:
     """Probability that a run of X scores higher than a run of Y, ties counted as a half; the mean over tasks.
 
-    That is the Mann-Whitney U of each task, divided by the number of pairs.
-
-    Args:
-        x: scores of X, ``[runs]`` or ``[runs, tasks]``.
-        y: scores of Y on the same tasks; the number of runs may differ.
+    That is the Mann-Whitney U of each task, divided by the number of pairs. Both are scores on the same tasks, else a
+    ConfigError; the numbers of runs may differ. See :func:`estimate` for the interval.
     """
-    x, y = _pair(x, y)
-    return float(_improvement(x[None], y[None])[0])
-
-
-def improvement(
-    x: np.ndarray,
-    y: np.ndarray,
-    *,
-    replicates: int = REPLICATES,
-    confidence: float = CONFIDENCE,
-    seed: int = 0,
-) -> Estimate:
-    """:func:`improvement_probability` with its stratified bootstrap interval; see :func:`estimate`."""
-    x, y = _pair(x, y)
+    x, y = _matrix(x), _matrix(y)
+    if x.shape[1] != y.shape[1]:
+        raise ConfigError(f"scores on {x.shape[1]} and on {y.shape[1]} tasks cannot be compared; take the common ones")
     generator = np.random.default_rng(seed)
     drawn = _improvement(_resampled(x, replicates, generator), _resampled(y, replicates, generator))
-    low, high = _ends(drawn, confidence)
-    return Estimate(improvement_probability(x, y), float(low), float(high))
+    low, high = _ends(drawn)
+    return Estimate(float(_improvement(x[None], y[None])[0]), float(low), float(high))
 
 
-def band(curves: np.ndarray, *, replicates: int = 2_000, confidence: float = CONFIDENCE, seed: int = 0) -> Band:
-    """Interquartile mean of curves with its pointwise bootstrap interval over runs.
+def wilson(successes: int, n: int) -> Estimate:
+    """A share of ``n`` independent trials with its score interval (Wilson 1927), which holds for few trials too."""
+    if not 0 <= successes <= n or n == 0:
+        raise ConfigError(f"{successes} successes in {n} trials are no share; at least one trial is needed")
+    z, share = NormalDist().inv_cdf((1 + CONFIDENCE) / 2), successes / n
+    middle = share + z**2 / (2 * n)
+    half = z * math.sqrt(share * (1 - share) / n + (z / (2 * n)) ** 2)
+    scale = 1 + z**2 / n
+    # No rounding beyond the share itself, which at 0 and at n successes is an end.
+    return Estimate(share, max(0.0, min(share, (middle - half) / scale)), min(1.0, max(share, (middle + half) / scale)))
 
-    Args:
-        curves: ``[runs, points]``, all on the same grid (see :func:`on_grid`).
-        replicates: see :func:`estimate`.
-        confidence: see :func:`estimate`.
-        seed: see :func:`estimate`.
+
+@dataclass(frozen=True)
+class Rates:
+    """How games ended: shares with their Wilson 95 % intervals.
+
+    Games that went exactly alike count once, since they are no further evidence; ``games`` is how many are left.
+    """
+
+    games: int
+    win: Estimate
+    loss: Estimate
+    draw: Estimate
+
+    def __str__(self) -> str:
+        ways = ((self.win, "won"), (self.loss, "lost"), (self.draw, "drawn"))
+        shares = (f"{rate.value:.0%} [{rate.low:.0%}, {rate.high:.0%}] {how}" for rate, how in ways if rate.value)
+        return f"{', '.join(shares)} of {self.games} different games"
+
+
+def rates_by(
+    names: Sequence[str | None], outcomes: Sequence[str | None], trajectories: Sequence[Hashable]
+) -> dict[str, Rates]:
+    """Rates for each name (such as an opponent), in order of their first game; without names or outcomes of None.
+
+    Outcomes are ``"win"``, ``"loss"`` or ``"draw"``; trajectories are equal where games went alike.
+    """
+    games: dict[str, set[tuple[str, Hashable]]] = {}
+    for name, outcome, trajectory in zip(names, outcomes, trajectories, strict=True):
+        if name is not None and outcome is not None:
+            games.setdefault(name, set()).add((outcome, trajectory))
+    found = {}
+    for name, played in games.items():
+        ends = [outcome for outcome, _ in played]
+        found[name] = Rates(len(ends), *(wilson(ends.count(way), len(ends)) for way in ("win", "loss", "draw")))
+    return found
+
+
+def band(curves: np.ndarray, *, replicates: int = 2_000, seed: int = 0) -> Band:
+    """Interquartile mean of curves ``[runs, points]`` with its pointwise bootstrap interval over runs.
+
+    All are on the same grid (see :func:`on_grid`); for ``replicates`` see :func:`estimate`.
     """
     curves = _matrix(curves)
     generator = np.random.default_rng(seed)
     # Whole runs are drawn: the points of one run belong together.
     rows = generator.integers(0, len(curves), (replicates, len(curves)))
-    low, high = _ends(np.stack([interquartile_mean(curves[chosen]) for chosen in rows]), confidence)
+    low, high = _ends(np.stack([interquartile_mean(curves[chosen]) for chosen in rows]))
     return Band(interquartile_mean(curves), low, high)
 
 
@@ -133,13 +159,6 @@ def _matrix(scores: np.ndarray) -> np.ndarray:
     return scores
 
 
-def _pair(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    x, y = _matrix(x), _matrix(y)
-    if x.shape[1] != y.shape[1]:
-        raise ConfigError(f"scores on {x.shape[1]} and on {y.shape[1]} tasks cannot be compared; take the common ones")
-    return x, y
-
-
 def _resampled(scores: np.ndarray, replicates: int, generator: np.random.Generator) -> np.ndarray:
     """``[replicates, runs, tasks]``: runs drawn anew in each task."""
     runs, tasks = scores.shape
@@ -154,9 +173,7 @@ def _improvement(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     return wins
 
 
-def _ends(values: np.ndarray, confidence: float) -> tuple[np.ndarray, np.ndarray]:
-    if not 0 < confidence < 1:
-        raise ConfigError(f"confidence={confidence!r} must lie between 0 and 1, such as 0.95")
-    tail = 50 * (1 - confidence)
+def _ends(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    tail = 50 * (1 - CONFIDENCE)
     low, high = np.percentile(values, [tail, 100 - tail], axis=0)
     return low, high

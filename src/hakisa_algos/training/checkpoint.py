@@ -1,137 +1,216 @@
 """Checkpoints: the whole training state on disk, whole or not at all.
 
     checkpoints/
-        step_000001024/       tensors.safetensors  arrays.npz  state.json
+        step_000001024/       tensors.safetensors  state.json
         step_000002048/
+        rows/                 segments of the replay ring, see hakisa_algos.data.segments; shared by checkpoints
         latest                text: the folder name of the newest good one
-        best                  text: likewise, set by mark_best
+        best                  text: likewise, of the best one
 
-A checkpoint is written beside under a temporary name; its files and folder are flushed to the disk, it is
-renamed, and only then is ``latest`` replaced, which is atomic. Whenever the process or the machine dies,
-``latest`` names a complete checkpoint. Nothing here is pickled, and loading cannot run code: safetensors, npz
-with ``allow_pickle=False``, and JSON that decodes to plain types (see :mod:`.state_codec`).
+A checkpoint is written beside under a temporary name, flushed to the disk and renamed; only then is ``latest``
+replaced, which is atomic: whenever the process or the machine dies, ``latest`` names a complete checkpoint. Rows that
+are on the disk are not written again, and those that ``latest`` does not need go once it stands: an older checkpoint
+has then lost its ring, and a run that goes on from it does not do so bit for bit. Nothing is pickled, and loading
+cannot run code: safetensors, and JSON that decodes to plain types (see :mod:`.state_codec`).
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
-import os
 import re
 import shutil
-import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import safetensors.torch
+from torch import Tensor
 
+from hakisa_algos.data.dataset import Snapshot
+from hakisa_algos.data.files import TEMPORARY, flush, read_document, verify, write_document, write_tensors, write_text
+from hakisa_algos.data.rollout import RolloutBuffer
+from hakisa_algos.data.segments import Series, from_json, to_json
+from hakisa_algos.data.stored import StoredRows
 from hakisa_algos.errors import CheckpointError
-from hakisa_algos.training.state_codec import StateEncoder, decode
+from hakisa_algos.training.run_folder import free_path
+from hakisa_algos.training.state_codec import decode, encode
 
-FORMAT = "hakisa-checkpoint"
-VERSION = 1
+FORMAT, VERSION = "hakisa-checkpoint", 2
 
-_TENSORS, _ARRAYS, _STATE = "tensors.safetensors", "arrays.npz", "state.json"
+_TENSORS, _STATE, _ROWS = "tensors.safetensors", "state.json", "rows"
 _NAME = re.compile(r"step_\d{9,}(-\d+)?")
-_TEMPORARY = ".tmp-"
 
 
-def save_checkpoint(folder: Path, state: Mapping[str, Any], *, keep: int = 3) -> Path:
-    """Write ``state`` as a new checkpoint and make it the latest one.
+@dataclass(frozen=True)
+class Checkpoint:
+    """What was saved.
+
+    Attributes:
+        path: its folder.
+        state: as it was given to :meth:`Checkpoints.save`, tensors on the CPU.
+        rows: what the ring held, and older rows; they are on the disk and not read yet. None: there were none, or they
+            went with a newer checkpoint.
+    """
+
+    path: Path
+    state: dict[str, Any]
+    rows: StoredRows | None
+
+
+class Checkpoints:
+    """Writes checkpoints into a folder, beside the run: one process at a time may.
 
     Args:
-        folder: the ``checkpoints`` folder; made if missing. One process at a time may save into it.
-        state: nested dict / list / tuple of tensors (dense, any dtype but complex128, any device; they come
-            back on the CPU, without gradient), NumPy arrays and scalars (any dtype without objects), int of
-            any size, float (NaN and infinities too), bool, str and None. Keys are str or int; any other
-            mapping comes back as a dict. ``state["step"]``, an int >= 0, names the checkpoint.
-        keep: how many of the newest checkpoints stay, this one included; the best stays besides.
-
-    Returns:
-        The folder of the new checkpoint: ``step_000001024``, or ``step_000001024-2`` if that step was saved
-        before.
-
-    Raises:
-        CheckpointError: the state holds something else; nothing was written.
-        OSError: the disk failed; the checkpoint that was the latest still is.
+        folder: the ``checkpoints`` folder; made if missing.
+        keep: how many of the newest checkpoints stay; the best stays besides.
     """
-    folder = Path(folder)
-    step = state.get("step")
-    if type(step) is not int or step < 0:
-        raise CheckpointError(f'state["step"] is {step!r}; it must be an int >= 0, to name the checkpoint; add it')
-    if keep < 1:
-        raise CheckpointError(f"keep is {keep}; it must be at least 1, the checkpoint just written")
-    encoder = StateEncoder()
-    encoded = encoder.encode(state)
 
-    folder.mkdir(parents=True, exist_ok=True)
-    _remove_leftovers(folder)
-    target = _free_target(folder, f"step_{step:09d}")
-    temporary = folder / f"{_TEMPORARY}{target.name}"
-    try:
-        _write_files(temporary, encoder, encoded)
-        temporary.rename(target)
-        _flush(folder)
-    except Exception:
-        shutil.rmtree(temporary, ignore_errors=True)  # a full disk should not stay full
-        raise
-    _point(folder, "latest", target.name)
-    _prune(folder, keep)
-    return target
+    def __init__(self, folder: Path | str, keep: int = 3) -> None:
+        if keep < 1:
+            raise CheckpointError(f"keep is {keep}; it must be at least 1, the checkpoint just written")
+        self.folder = Path(folder)
+        self._keep = keep
+        self._writing: Future[None] | None = None
+
+    def save(
+        self,
+        state: Mapping[str, Any],
+        buffer: RolloutBuffer | None = None,
+        rows: int = 0,
+        *,
+        stored: StoredRows | None = None,
+        best: bool = False,
+    ) -> Path:
+        """Begins a new checkpoint, which becomes the latest one when it is complete; see :meth:`wait`.
+
+        It is of the moment of this call: the run may go on at once. A buffer waits by itself, briefly and hardly ever,
+        before it overwrites a row that is not written yet.
+
+        Args:
+            state: what :func:`hakisa_algos.training.state_codec.encode` takes. ``state["step"]``, an int >= 0, names
+                the checkpoint.
+            buffer: whose newest rows are saved with it.
+            rows: how many of them must be readable again; 0 saves none.
+            stored: rows on the disk that belong to it, too: older ones, or those of a checkpoint that was loaded. They
+                are linked, not copied, where the file system can.
+            best: it becomes the best one, too.
+
+        Returns:
+            The folder that it will be: ``step_000001024``, or ``step_000001024-2`` if that step was saved before.
+
+        Raises:
+            CheckpointError: the state holds something else; nothing was written.
+            OSError: the disk failed, now or in the save before; what was the latest checkpoint still is.
+        """
+        self.wait()
+        step = state.get("step")
+        if type(step) is not int or step < 0:
+            raise CheckpointError(f'state["step"] is {step!r}; it must be an int >= 0, to name the checkpoint; add it')
+        tensors: dict[str, Tensor] = {}
+        encoded = encode(state, tensors)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        target = free_path(self.folder / f"step_{step:09d}")
+        snapshot = None
+        if buffer is not None and rows and buffer.rows > buffer.oldest:
+            snapshot = Snapshot(buffer, rows, self.folder / _ROWS)
+        series = stored.series if stored else ()
+        thread = ThreadPoolExecutor(1, "checkpoint")
+        self._writing = thread.submit(self._write, target, encoded, tensors, series, snapshot, best)
+        thread.shutdown(wait=False)  # it ends when that is written
+        return target
+
+    def wait(self) -> None:
+        """Returns when what was saved is complete.
+
+        Raises:
+            CheckpointError, OSError: it could not be written; the checkpoint before it is still the latest one.
+        """
+        writing, self._writing = self._writing, None
+        if writing is not None:
+            writing.result()
+
+    close = wait  # it may be used again afterwards
+
+    def _write(
+        self,
+        target: Path,
+        encoded: Any,
+        tensors: Mapping[str, Tensor],
+        older: Sequence[Series],
+        snapshot: Snapshot | None,
+        best: bool,
+    ) -> None:
+        folder, rows = self.folder, self.folder / _ROWS
+        temporary = folder / f"{TEMPORARY}{target.name}"
+        try:
+            for path in folder.glob(f"{TEMPORARY}*"):
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+            _keep_segments(folder)
+            rows.mkdir(exist_ok=True)
+            series = [Series(tuple(segment.link_into(rows) for segment in one.segments)) for one in older]
+            if snapshot:
+                series.append(snapshot.write())
+            flush(rows)
+            temporary.mkdir()
+            files = {_TENSORS: write_tensors(temporary / _TENSORS, tensors)}
+            listed = {"files": files, "rows": to_json(series, folder), "state": encoded}
+            write_document(temporary / _STATE, FORMAT, VERSION, listed)
+            temporary.rename(target)
+            flush(folder)
+        except BaseException:
+            shutil.rmtree(temporary, ignore_errors=True)  # a full disk should not stay full
+            _keep_segments(folder)
+            raise
+        finally:
+            if snapshot:
+                snapshot.release()
+        for pointer in ("latest", "best") if best else ("latest",):
+            write_text(folder / pointer, target.name + "\n")
+        if snapshot:
+            snapshot.found_in(series[-1])
+        _keep_segments(folder)
+        _prune(folder, self._keep)
 
 
-def load_checkpoint(folder: Path) -> dict[str, Any]:
-    """Read a checkpoint back, tensors on the CPU.
+def load_checkpoint(folder: Path | str) -> Checkpoint:
+    """Reads a checkpoint back; its rows are left on the disk until they are asked for.
 
     Args:
         folder: the ``checkpoints`` folder (its latest one is read), one checkpoint folder, or a pointer file
             such as ``checkpoints/best``.
 
     Raises:
-        CheckpointError: there is none, or it is damaged, not ours, or from a newer version; says which file,
+        CheckpointError: there is none, or it is damaged, not ours, or from another version; says which file,
             what was found, and what to do.
     """
-    checkpoint = find_checkpoint(folder)
-    document = _read_state(checkpoint)
-    for name, facts in document["files"].items():
-        _verify(checkpoint / name, facts)
+    path = find_checkpoint(Path(folder))
+    document, fix = _read_state(path), _another(path)
     try:
+        facts = document["files"][_TENSORS]
+        verify(path / _TENSORS, facts["size"], facts["sha256"], fix)
         # Cloned, because load_file maps the file: a tensor must not change or vanish with it.
-        loaded = safetensors.torch.load_file(checkpoint / _TENSORS)
-        tensors = {name: tensor.clone() for name, tensor in loaded.items()}
-        with np.load(checkpoint / _ARRAYS, allow_pickle=False) as archive:
-            arrays = {name.removesuffix(".npy"): archive[name] for name in archive.zip.namelist()}
-        state = decode(document["state"], tensors, arrays)
+        loaded = safetensors.torch.load_file(path / _TENSORS)
+        state = decode(document["state"], {name: tensor.clone() for name, tensor in loaded.items()})
+        series = from_json(document["rows"], path.parent)
         if not isinstance(state, dict):
             raise TypeError(f"the state is a {type(state).__name__}, not a dict")
-        return state
-    except Exception as error:  # the checksums hold, so save_checkpoint did not write this
+    except CheckpointError:
+        raise
+    except Exception as error:  # the checksums hold, so no checkpoint was written like this
         raise CheckpointError(
-            f"{checkpoint} does not decode ({type(error).__name__}: {error}); a checkpoint is what "
-            f"save_checkpoint wrote, unedited; {_another(checkpoint)}"
+            f"{path} does not decode ({type(error).__name__}: {error}); a checkpoint is what Hakisa wrote, unedited; "
+            f"{fix}"
         ) from error
-
-
-def mark_best(checkpoint: Path) -> None:
-    """Let the pointer ``best`` beside ``checkpoint`` name it; it is then never pruned.
-
-    Raises:
-        CheckpointError: ``checkpoint`` is not a checkpoint folder.
-    """
-    checkpoint = Path(checkpoint)
-    if not (_NAME.fullmatch(checkpoint.name) and (checkpoint / _STATE).is_file()):
-        raise CheckpointError(f"{checkpoint} is not a checkpoint; pass what save_checkpoint returned")
-    _point(checkpoint.parent, "best", checkpoint.name)
+    pointer = path.parent / "latest"
+    latest = not pointer.is_file() or _read_pointer(pointer) == path.name
+    there = all(segment.path.is_file() for one in series for segment in one.segments)
+    # Of the latest one a missing file is damage, which StoredRows names; an older one has lost its rows by rule.
+    return Checkpoint(path, state, StoredRows(series) if series and (there or latest) else None)
 
 
 def find_checkpoint(folder: Path) -> Path:
-    """The checkpoint folder that ``folder`` (see :func:`load_checkpoint`) stands for.
-
-    Raises:
-        CheckpointError: there is none.
-    """
+    """The checkpoint folder that ``folder`` (see :func:`load_checkpoint`) stands for."""
     folder = Path(folder)
     if (folder / _STATE).exists() or _NAME.fullmatch(folder.name):
         checkpoint = folder
@@ -162,51 +241,7 @@ def _read_pointer(pointer: Path) -> str:
 
 
 def _read_state(checkpoint: Path) -> dict[str, Any]:
-    """state.json, its own checksum, format and version verified."""
-    path = checkpoint / _STATE
-    try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-        digest = document.pop("sha256") if isinstance(document, dict) else None
-        whole = digest is not None and digest == hashlib.sha256(_canonical(document)).hexdigest()
-    except (OSError, ValueError, KeyError, RecursionError) as error:
-        raise CheckpointError(
-            f"{path} is damaged or not ours ({type(error).__name__}: {str(error)[:200]}); it must be the "
-            f"JSON that save_checkpoint wrote, with its checksum; {_another(checkpoint)}"
-        ) from error
-    if not isinstance(document, dict) or document.get("format") != FORMAT:
-        found = document.get("format") if isinstance(document, dict) else type(document).__name__
-        raise CheckpointError(
-            f"{path} has the format {found!r}; Hakisa reads {FORMAT!r} only; pass a folder that save_checkpoint wrote"
-        )
-    version = document.get("version")
-    if type(version) is int and version > VERSION:
-        raise CheckpointError(
-            f"{path} has format version {version}; this Hakisa reads up to {VERSION}; upgrade it: pip install -U hakisa"
-        )
-    files = document.get("files")
-    listed = isinstance(files, dict) and set(files) == {_TENSORS, _ARRAYS}
-    listed = listed and all(isinstance(facts, dict) for facts in document["files"].values())
-    if not whole or version != VERSION or not listed:
-        raise CheckpointError(
-            f"{path} does not match its own checksum; it was changed or damaged after it was written; "
-            f"{_another(checkpoint)}"
-        )
-    return document
-
-
-def _verify(path: Path, facts: Mapping[str, Any]) -> None:
-    if not path.is_file():
-        raise CheckpointError(f"{path} is missing; {_STATE} lists it; {_another(path.parent)}")
-    size = path.stat().st_size
-    if size != facts.get("size"):
-        raise CheckpointError(
-            f"{path} has {size} bytes; {_STATE} says {facts.get('size')}: it is cut short or was changed; "
-            f"{_another(path.parent)}"
-        )
-    if _sha256(path) != facts.get("sha256"):
-        raise CheckpointError(
-            f"{path} does not have the SHA-256 that {_STATE} says; it was damaged or changed; {_another(path.parent)}"
-        )
+    return read_document(checkpoint / _STATE, FORMAT, VERSION, _another(checkpoint))
 
 
 def _another(near: Path) -> str:
@@ -217,61 +252,6 @@ def _another(near: Path) -> str:
     return f"load another one: {', '.join(str(path) for path in others[-3:])}"
 
 
-def _write_files(temporary: Path, encoder: StateEncoder, encoded: Any) -> None:
-    temporary.mkdir()
-    safetensors.torch.save_file(encoder.tensors, temporary / _TENSORS)
-    _write_arrays(temporary / _ARRAYS, encoder.arrays)
-    document: dict[str, Any] = {"format": FORMAT, "version": VERSION, "files": {}, "state": encoded}
-    for name in (_TENSORS, _ARRAYS):
-        path = temporary / name
-        document["files"][name] = {"size": path.stat().st_size, "sha256": _sha256(path)}
-    document["sha256"] = hashlib.sha256(_canonical(document)).hexdigest()
-    _write_text(temporary / _STATE, json.dumps(document, indent=1, allow_nan=False))
-    for path in (temporary / _TENSORS, temporary / _ARRAYS, temporary):
-        _flush(path)
-
-
-def _write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
-    """As np.savez writes it, but with any name: savez itself cannot store an array called "file"."""
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
-        for name, array in arrays.items():
-            with archive.open(f"{name}.npy", "w", force_zip64=True) as entry:
-                np.lib.format.write_array(entry, array, allow_pickle=False)
-
-
-def _write_text(path: Path, text: str) -> None:
-    with open(path, "w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _flush(path: Path) -> None:
-    """Force a file, or the names in a folder, to the disk."""
-    if os.name == "nt" and path.is_dir():
-        return  # Windows cannot open folders
-    descriptor = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _point(folder: Path, pointer: str, name: str) -> None:
-    temporary = folder / f"{_TEMPORARY}{pointer}"
-    _write_text(temporary, name + "\n")
-    os.replace(temporary, folder / pointer)
-    _flush(folder)
-
-
-def _free_target(folder: Path, name: str) -> Path:
-    target, count = folder / name, 1
-    while target.exists():
-        count += 1
-        target = folder / f"{name}-{count}"
-    return target
-
-
 def _checkpoints(folder: Path) -> list[Path]:
     """Checkpoint folders, oldest write first (not by step: a run may be resumed from before its latest)."""
     named = [path for path in folder.glob("step_*") if _NAME.fullmatch(path.name)]
@@ -279,9 +259,19 @@ def _checkpoints(folder: Path) -> list[Path]:
     return sorted(whole, key=lambda path: ((path / _STATE).stat().st_mtime_ns, path.name))
 
 
-def _remove_leftovers(folder: Path) -> None:
-    for path in folder.glob(f"{_TEMPORARY}*"):
-        shutil.rmtree(path) if path.is_dir() else path.unlink()
+def _keep_segments(folder: Path) -> None:
+    """Removes all segments but those of the latest checkpoint."""
+    rows, pointer = folder / _ROWS, folder / "latest"
+    needed: set[str] = set()
+    if pointer.is_file():
+        try:
+            listed = _read_state(find_checkpoint(folder))["rows"]
+        except CheckpointError:
+            return  # whoever wants to know why loads it
+        needed = {segment["file"] for one in listed for segment in one["segments"]}
+    for path in rows.iterdir() if rows.is_dir() else ():
+        if path.relative_to(folder).as_posix() not in needed:
+            path.unlink()
 
 
 def _prune(folder: Path, keep: int) -> None:
@@ -290,17 +280,5 @@ def _prune(folder: Path, keep: int) -> None:
     for path in _checkpoints(folder)[:-keep]:
         if path.name not in pointed:
             # Renamed first: a kill in the middle of the removal must not leave half a checkpoint by its name.
-            doomed = path.rename(folder / f"{_TEMPORARY}old-{path.name}")
+            doomed = path.rename(folder / f"{TEMPORARY}old-{path.name}")
             shutil.rmtree(doomed)
-
-
-def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with open(path, "rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
-
-
-def _canonical(document: Mapping[str, Any]) -> bytes:
-    return json.dumps(document, separators=(",", ":"), allow_nan=False).encode()

@@ -36,14 +36,7 @@ class CollapseConfig:
 
 @dataclass(frozen=True)
 class Collapse:
-    """What was seen.
-
-    Attributes:
-        episodes: episodes since the beginning of the run.
-        mean: mean return of the last window.
-        best_mean: mean return of the best window.
-        signals: what else went wrong, in words; never empty.
-    """
+    """What was seen: the mean returns of the last window and of the best, and what else went wrong, in words."""
 
     episodes: int
     mean: float
@@ -158,13 +151,12 @@ class CollapseDetector:
 
     def state(self) -> dict[str, Any]:
         """What a checkpoint keeps."""
-        state = {name: getattr(self, f"_{name}") for name in _FIELDS}
+        state = {name[1:]: value for name, value in vars(self).items() if name.startswith("_")}
         return state | {"returns": list(self._returns), "best": asdict(self._best) if self._best else None}
 
     def load_state(self, state: Mapping[str, Any]) -> None:
         """Continue from ``state()``; the configuration stays the one given here."""
-        for name in _FIELDS:
-            setattr(self, f"_{name}", state[name])
+        vars(self).update({f"_{name}": value for name, value in state.items()})
         self._returns = deque(state["returns"], self.config.window)
         self._best = _Window(**state["best"]) if state["best"] else None
 
@@ -187,16 +179,3 @@ class CollapseDetector:
         if self._critic_was_good and self._critic_bad >= config.critic_updates:
             signals.append(f"explained variance is negative since {self._critic_bad} updates")
         return tuple(signals)
-
-
-_FIELDS = (
-    "episodes",
-    "best_at",
-    "lowest",
-    "gain",
-    "peak_kl",
-    "peak_kl_at",
-    "critic_was_good",
-    "critic_bad",
-    "silent_under",
-)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-import math
+import contextlib
+import dataclasses
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,26 +13,49 @@ import numpy as np
 import torch
 from gymnasium.vector import VectorEnv
 
-from hakisa_algos.data.collect import Collector, Rows
-from hakisa_algos.data.rollout import RolloutBuffer
+from hakisa_algos.data.contract import REAL_TIME, declared
+from hakisa_algos.data.episodes import Episode, EpisodeCounter
+from hakisa_algos.data.stepper import Stepper
+from hakisa_algos.data.vectorize import LONGEST_EPISODE, ResetMode, own_limit
+from hakisa_algos.errors import ConfigError
 from hakisa_algos.learners.validation import check_seed
-from hakisa_algos.policy.policy import Policy
+from hakisa_algos.policy.policy import Policy, acting
+from hakisa_algos.policy.precision import torch_threads, weights_cast_once
+from hakisa_algos.training.aggregate import Rates, rates_by
 
 # Run seeds are small numbers; evaluation seeds lie far from them.
 _SEED_OFFSET = 1_000_000_007
+# So many more episodes than are asked for may end without a result.
+_MOST_LOST = 10
+
+
+class Stopped(Exception):
+    """An evaluation was told to stop before its last episode was over."""
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Returns of an evaluation.
+    """What came of an evaluation; one entry per episode, column by column.
 
     Attributes:
-        returns: undiscounted raw return of each episode, ``[episodes]``.
-        lengths: of each episode in steps, ``[episodes]``.
+        returns: undiscounted raw return of each episode, those that were cut included.
+        lengths: of each episode in steps.
+        cut: bool: the limit of steps ended it, not the env.
+        limit: that limit.
+        trajectories: the number of the first episode in which the agent saw, did and got exactly the same.
+        outcomes: ``"win"``, ``"loss"`` or ``"draw"``; None where the env does not say.
+        opponents: against whom it was; None where the env does not say.
+        starts: from which start it was; None where the env does not say.
     """
 
     returns: np.ndarray
     lengths: np.ndarray
+    cut: np.ndarray
+    limit: int
+    trajectories: list[int]
+    outcomes: list[str | None]
+    opponents: list[str | None]
+    starts: list[str | None]
 
     @property
     def mean(self) -> float:
@@ -41,8 +67,29 @@ class Evaluation:
         """Standard deviation of the returns."""
         return float(self.returns.std())
 
+    @property
+    def distinct(self) -> int:
+        """How many episodes went differently."""
+        return len(set(self.trajectories))
+
+    @property
+    def rates(self) -> Rates | None:
+        """How the games ended; None where the env says no outcome."""
+        return rates_by(["all"] * len(self.outcomes), self.outcomes, self.trajectories).get("all")
+
+    def rates_by(self, names: Sequence[str | None]) -> dict[str, Rates]:
+        """The same for each name in ``names``, which is :attr:`opponents` or :attr:`starts`."""
+        return rates_by(names, self.outcomes, self.trajectories)
+
     def __str__(self) -> str:
-        return f"{self.mean:.2f} +/- {self.std:.2f} over {len(self.returns)} episodes"
+        cut = f", {self.cut.sum()} of them cut after {self.limit:,} steps" if self.cut.any() else ""
+        rates = f"; {self.rates}" if self.rates else ""
+        return f"{self.mean:.2f} +/- {self.std:.2f} over {len(self.returns)} episodes{cut}{rates}"
+
+    def plain(self) -> dict[str, Any]:
+        """As JSON says it."""
+        values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        return {name: value.tolist() if isinstance(value, np.ndarray) else value for name, value in values.items()}
 
 
 def evaluate(
@@ -53,30 +100,133 @@ def evaluate(
     seed: int = 0,
     deterministic: bool = True,
     device: torch.device | None = None,
+    max_steps: int | None = None,
+    stop: Callable[[], bool] | None = None,
 ) -> Evaluation:
-    """Plays ``episodes`` episodes, the same number in every column.
+    """Plays exactly ``episodes`` episodes.
 
-    Every column plays the same number, because taking whichever episodes end first would favour short ones.
+    How many of them each column plays is settled beforehand, because taking whichever end first would favour short
+    ones.
 
     Args:
         policy: who plays; it is not changed.
         envs: not those that are being trained in.
-        episodes: at least so many; rounded up to a multiple of the columns.
+        episodes: how many; with more columns than that the others count nothing.
         seed: of the evaluation; its episodes are none that a run with any small seed was trained on.
         deterministic: the policy's best actions; False draws them as in training.
         device: where the policy lives.
+        max_steps: of an episode, which is then cut and counts as it is; None: the env's own limit, else
+            :data:`hakisa_algos.data.vectorize.LONGEST_EPISODE`.
+        stop: asked at every step; True ends the evaluation.
+
+    Raises:
+        Stopped: ``stop`` said so.
+        ConfigError: nothing to play, or an env whose episodes all end in rows that do not count.
     """
-    seed = check_seed(seed)
-    n = envs.num_envs
-    each = math.ceil(episodes / n)
-    buffer = RolloutBuffer(1, n, policy.observation, keep_observations=False)
-    collector = Collector(envs, policy, buffer, _SEED_OFFSET + seed, device, explore=not deterministic)
-    returns: list[list[float]] = [[] for _ in range(n)]
-    lengths: list[list[int]] = [[] for _ in range(n)]
-    while min(map(len, returns)) < each:
-        collector.collect(Rows(1))
-        for episode in buffer.episodes():
-            if len(returns[episode.env]) < each:
-                returns[episode.env].append(episode.total)
-                lengths[episode.env].append(episode.length)
-    return Evaluation(np.array(returns).reshape(-1), np.array(lengths).reshape(-1))
+    for name, value in (("episodes", episodes), ("max_steps", max_steps)):
+        if value is not None and value < 1:
+            raise ConfigError(f"{name}={value!r} must be at least 1")
+    n, device = envs.num_envs, device or torch.device("cpu")
+    seed = _SEED_OFFSET + check_seed(seed)
+    limit = max_steps or own_limit(envs) or LONGEST_EPISODE
+    stepper = Stepper(envs, policy, seed, device=device, explore=not deterministic, episode_limit=limit)
+    generator = torch.Generator(device).manual_seed(seed)
+    wanted = episodes // n + (np.arange(n) < episodes % n)
+    played: list[list[tuple[Episode, bytes]]] = [[] for _ in range(n)]
+    openings = lost = 0
+
+    def missing() -> np.ndarray:
+        return np.array([len(own) < most for own, most in zip(played, wanted, strict=True)])
+
+    # Games in real time need the cores.
+    threads = torch_threads(1) if declared(envs, REAL_TIME) else contextlib.nullcontext()
+    with acting(policy), threads, weights_cast_once(device):
+        # Once, or in rounds of an episode for each column where none can be begun anew without the others.
+        while (due := missing()).any():
+            rows = _play(stepper, generator, openings)
+            openings += 1
+            while due.any():
+                if stop is not None and stop():
+                    raise Stopped(f"stopped after {sum(map(len, played))} of {episodes} episodes")
+                over, ended = next(rows)
+                over &= due
+                for column in np.flatnonzero(over).tolist():
+                    played[column] += [ended[column]] if column in ended else []
+                    lost += column not in ended
+                if lost > episodes + _MOST_LOST:
+                    raise ConfigError(
+                        f"{lost} episodes ended in a row that the env calls no transition, and so have no result, "
+                        f"against {sum(map(len, played))} that have one; mend the env"
+                    )
+                due &= missing() if stepper.mode is ResetMode.MASKED else ~over
+    found = [episode for own in played for episode, _ in own]
+    first: dict[bytes, int] = {}
+    identities = [identity for own in played for _, identity in own]
+    return Evaluation(
+        returns=np.array([episode.total for episode in found]),
+        lengths=np.array([episode.length for episode in found]),
+        cut=np.array([episode.cut for episode in found]),
+        limit=limit,
+        trajectories=[first.setdefault(identity, number) for number, identity in enumerate(identities)],
+        outcomes=[episode.outcome for episode in found],
+        opponents=[episode.opponent for episode in found],
+        starts=[episode.start for episode in found],
+    )
+
+
+def metrics_of(best: Evaluation, drawn: Evaluation) -> dict[str, float]:
+    """What a run logs of its evaluations, with best actions and with drawn ones; rates where the env says outcomes."""
+    metrics = {
+        "eval/mean_reward": best.mean,
+        "eval/std_reward": best.std,
+        "eval/mean_ep_length": float(best.lengths.mean()),
+        "eval/cut_episodes": float(best.cut.sum()),
+        "eval/mean_reward_stochastic": drawn.mean,
+    }
+    if best.rates:
+        win = best.rates.win
+        metrics |= {"eval/win_rate": win.value, "eval/win_rate_low": win.low, "eval/win_rate_high": win.high}
+        metrics |= {"eval/loss_rate": best.rates.loss.value, "eval/draw_rate": best.rates.draw.value}
+        metrics |= {"eval/different_games": float(best.rates.games)}
+    if drawn.rates:
+        metrics["eval/win_rate_stochastic"] = drawn.rates.win.value
+    return metrics
+
+
+def _play(
+    stepper: Stepper, generator: torch.Generator, number: int
+) -> Iterator[tuple[np.ndarray, dict[int, tuple[Episode, bytes]]]]:
+    """Resets all columns, the ``number``-th time, and plays on.
+
+    Yields:
+        Of each row where episodes ended, bool ``[n]``; and by column those that have a result, with a hash of all that
+        the agent saw, did and got in them.
+    """
+    n = stepper.envs.num_envs
+    counter, hashes = EpisodeCounter(n), [_hash() for _ in range(n)]
+    opening = stepper.open(np.full(n, number))
+    _add(hashes, opening.start, opening.standing.observation)
+    for part in stepper.play(opening.standing, generator):
+        values = part.values
+        _add(hashes, values["transition"], values["action"], values["reward"])
+        over = values["terminated"] | values["truncated"]
+        ended = counter.count(values["reward"], over, part.counted, values.get("seat"), part.told)
+        yield over, {episode.env: (episode, hashes[episode.env].digest()) for episode in ended}
+        counter.begin(part.start)
+        for column in np.flatnonzero(part.start).tolist():
+            hashes[column] = _hash()
+        # Before the next step, with which some envs write over it.
+        _add(hashes, ~part.standing.done, part.standing.observation)
+
+
+def _hash() -> Any:
+    return hashlib.sha1(usedforsecurity=False)
+
+
+def _add(hashes: list[Any], mask: np.ndarray, *arrays: Any) -> None:
+    """Adds to the hash of each column in ``mask`` what it has in the arrays, which may be dicts of arrays."""
+    flat = [entry for array in arrays for entry in (array.values() if isinstance(array, dict) else [array])]
+    told = [np.ascontiguousarray(array).reshape(len(mask), -1).view(np.uint8) for array in flat]
+    rows = np.concatenate(told, axis=1)
+    for column in np.flatnonzero(mask).tolist():
+        hashes[column].update(rows[column])

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import logging
 import math
+import numbers
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
-from hakisa_algos.errors import RunFolderError, require
+from hakisa_algos.errors import ConfigError, RunFolderError, require
 
 logger = logging.getLogger(__name__)
 
@@ -19,7 +20,10 @@ class Sink(Protocol):
     """Takes metrics; anything with these two methods is one."""
 
     def write(self, step: int, metrics: Mapping[str, float]) -> None:
-        """Record metrics (their names: docs/metrics.md) after ``step`` env steps, never fewer than before."""
+        """Records metrics (their names: docs/metrics.md) after ``step`` env steps, never fewer than before.
+
+        A metric that is no number is a ConfigError.
+        """
 
     def close(self) -> None:
         """Flush and let go; a second call does nothing."""
@@ -45,7 +49,9 @@ class JsonlSink:
 
     def write(self, step: int, metrics: Mapping[str, float]) -> None:
         """Append one line and flush it."""
-        line = {"step": int(step)} | {name: _number(value) for name, value in metrics.items()}
+        line: dict[str, float | None] = {"step": int(step)}
+        for name, value in _numbers(metrics).items():
+            line[name] = None if isinstance(value, float) and not math.isfinite(value) else value
         self._file.write(json.dumps(line, allow_nan=False) + "\n")
         self._file.flush()
 
@@ -55,15 +61,7 @@ class JsonlSink:
 
 
 class TensorBoardSink:
-    """TensorBoard event files (extra ``tensorboard``).
-
-    Args:
-        folder: where the event files go; ``tensorboard --logdir`` takes it or any folder above it.
-        resume_step: as for :class:`JsonlSink`; TensorBoard then hides the events of later steps.
-
-    Raises:
-        MissingExtraError: tensorboard is not installed.
-    """
+    """TensorBoard event files (extra ``tensorboard``); it hides those of later steps than ``resume_step``."""
 
     def __init__(self, folder: Path, resume_step: int | None = None) -> None:
         require("tensorboard", "tensorboard")
@@ -74,8 +72,8 @@ class TensorBoardSink:
 
     def write(self, step: int, metrics: Mapping[str, float]) -> None:
         """Add one scalar event per metric."""
-        for name, value in metrics.items():
-            self._writer.add_scalar(name, float(value), step)
+        for name, value in _numbers(metrics).items():
+            self._writer.add_scalar(name, value, step)
 
     def close(self) -> None:
         """Write what is pending and close."""
@@ -85,17 +83,8 @@ class TensorBoardSink:
 class WandbSink:
     """A Weights & Biases run (extra ``wandb``); nothing of it is imported before this is constructed.
 
-    Args:
-        folder: where the local files go, in ``wandb/``; also the way to find a run again on resume.
-        project: the project's name on the server.
-        name: the run's name.
-        config: the run's configuration, as it stands in config.json.
-        mode: ``"online"`` (default) needs a network and a login; ``"offline"`` needs neither, and
-            ``wandb sync`` uploads the folder later.
-        run_id: makes a resumed run continue its curves; use the same id each time.
-
-    Raises:
-        MissingExtraError: wandb is not installed.
+    ``mode="offline"`` needs no network: ``wandb sync`` uploads ``folder/wandb/`` later. With the same ``run_id`` a
+    resumed run continues its curves.
     """
 
     def __init__(
@@ -127,7 +116,7 @@ class WandbSink:
 
     def write(self, step: int, metrics: Mapping[str, float]) -> None:
         """Log one row."""
-        self._run.log({"step": int(step)} | {name: float(value) for name, value in metrics.items()})
+        self._run.log({"step": int(step)} | _numbers(metrics))
 
     def close(self) -> None:
         """Finish the run; online, this waits for the upload."""
@@ -175,22 +164,29 @@ def _mend(path: Path, resume_step: int | None) -> None:
     os.replace(temporary, path)
 
 
-def _lines(path: Path) -> list[tuple[int, str, dict[str, Any] | None]]:
+def _lines(path: Path) -> Iterator[tuple[int, str, dict[str, Any] | None]]:
     """Line number, text, and what it says (None: damaged)."""
     with open(path, encoding="utf-8", errors="replace", newline="\n") as file:
-        return [(number, line, _parse(line)) for number, line in enumerate(file, 1)]
+        for number, line in enumerate(file, 1):
+            try:
+                row = json.loads(line)
+            except ValueError:
+                row = None
+            yield number, line, row if isinstance(row, dict) and type(row.get("step")) is int else None
 
 
-def _parse(line: str) -> dict[str, Any] | None:
-    try:
-        row = json.loads(line)
-    except ValueError:
-        return None
-    return row if isinstance(row, dict) and type(row.get("step")) is int else None
-
-
-def _number(value: float) -> float | int | None:
-    if isinstance(value, int):
-        return int(value)
-    number = float(value)
-    return number if math.isfinite(number) else None
+def _numbers(metrics: Mapping[str, Any]) -> dict[str, float]:
+    """The metrics in Python's own numbers; also those of NumPy and torch, as callbacks add them, become such."""
+    found: dict[str, float] = {}
+    for name, value in metrics.items():
+        try:
+            plain = value.item() if hasattr(value, "item") else value
+        except (ValueError, RuntimeError):  # an array or tensor of several
+            plain = None
+        if not isinstance(plain, numbers.Real) or name == "step":
+            raise ConfigError(
+                f"metric {name!r} is {value!r}; a metric is one number, and 'step' is the name of the env steps; see "
+                "what adds it to the metrics: a callback, or the learner's update"
+            )
+        found[name] = int(plain) if isinstance(plain, numbers.Integral) else float(plain)
+    return found

@@ -1,82 +1,122 @@
-"""Pictures of a finished or running run, drawn without a display."""
+"""Curves as pictures, drawn without a display."""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from hakisa_algos.errors import RunFolderError, require
 from hakisa_algos.training.metrics import read_metrics
 
-_INK, _QUIET, _CURVE, _EVALUATION = "#22303c", "#9aa5b1", "#1f77b4", "#d1495b"
+_INK, _QUIET = "#22303c", "#9aa5b1"
+# Told apart by people who see fewer colours (Okabe and Ito 2008), dark enough for thin lines on white.
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#b0468f", "#9a7b00", "#2a9fd6", "#8c564b", "#5b5fc7")
 
 
-def learning_curve(
-    metrics_jsonl: Path, output_png: Path, *, baseline: float | None = None, title: str = "Learning curve"
-) -> None:
-    """Draw return over env steps as a PNG (extra ``report``).
+@dataclass(frozen=True)
+class Chart:
+    """Curves over one axis.
 
-    Args:
-        metrics_jsonl: the run's metrics; the curve is ``rollout/ep_rew_mean``, the dots ``eval/mean_reward``.
-        output_png: the picture to write, 1600 x 900 pixels; its folder is made.
-        baseline: return of a random policy, drawn as a dashed line; ``None`` (default) draws none.
-        title: above the picture.
+    Lines are ``(x, y)`` or ``(x, y, low, high)``, whose band is shaded, by label; those in ``dots`` are unconnected.
+    ``levels`` are dashed lines across, with what is compared; with ``doubling`` each step along x doubles it.
+    """
 
-    Raises:
-        MissingExtraError: matplotlib is not installed.
-        RunFolderError: the metrics hold no return yet, or cannot be read.
+    lines: Mapping[str, Sequence[Any]]
+    title: str = ""
+    xlabel: str = "env steps"
+    ylabel: str = "return"
+    levels: Mapping[str, float] = field(default_factory=dict)
+    dots: Collection[str] = ()
+    doubling: bool = False
+
+
+def curves(path: Path, *charts: Chart, colours: Mapping[str, int] | None = None) -> None:
+    """Draws charts as a PNG, two to a row; one alone has 1600 x 900 pixels (extra ``report``).
+
+    A label has one colour in all of them: of the number in ``COLOURS`` that ``colours`` gives it, or as they come.
     """
     require("matplotlib", "report")
     # Not pyplot: its figures live in a global list, and its backend may want a display.
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
+    columns, rows = min(2, len(charts)), -(-len(charts) // 2)
+    size = (8, 4.5) if columns == 1 else (10, 3.2 * rows + 0.4)
+    figure = Figure(figsize=size, dpi=200, layout="constrained")
+    FigureCanvasAgg(figure)
+    numbers = dict(colours or {})
+    drawn: dict[str, Any] = {}
+    for place, chart in enumerate(charts, start=1):
+        for label in chart.lines:
+            numbers.setdefault(label, len(numbers))
+        drawn |= _draw(figure.add_subplot(rows, columns, place), chart, numbers)
+    if len(charts) == 1:
+        figure.axes[0].legend(frameon=False, fontsize=9, labelcolor=_INK)
+    elif len(drawn) > 1:
+        figure.legend(drawn.values(), drawn.keys(), loc="outside upper center", ncols=len(drawn), frameon=False)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, metadata={"Software": None})
+
+
+def _draw(axes: Any, chart: Chart, numbers: Mapping[str, int]) -> dict[str, Any]:
+    """Draws one chart; returns its lines by their labels."""
+    from matplotlib.ticker import EngFormatter
+
+    drawn = {}
+    for label, (x, y, *band) in chart.lines.items():
+        colour = COLOURS[numbers[label] % len(COLOURS)]
+        style = {"linestyle": "none", "marker": "o", "markersize": 5, "markeredgecolor": "white", "zorder": 3}
+        (drawn[label],) = axes.plot(x, y, color=colour, label=label, **(style if label in chart.dots else {}))
+        if band:
+            axes.fill_between(x, *band, color=colour, alpha=0.18, linewidth=0)
+    for label, level in chart.levels.items():
+        axes.axhline(level, color=_QUIET, linestyle=(0, (4, 3)), linewidth=1.2, zorder=1)
+        axes.annotate(
+            label, (1, level), xycoords=("axes fraction", "data"), xytext=(-4, 4), textcoords="offset points",
+            ha="right", color=_QUIET, fontsize=9,
+        )  # fmt: skip
+    axes.set_title(chart.title, loc="left", color=_INK, fontweight="bold")
+    axes.set_xlabel(chart.xlabel, color=_INK)
+    axes.set_ylabel(chart.ylabel, color=_INK)
+    if chart.doubling:
+        axes.set_xscale("log", base=2)
+    axes.xaxis.set_major_formatter(EngFormatter(sep=""))
+    axes.grid(axis="y", color="#e6eaee")
+    axes.set_axisbelow(True)
+    axes.margins(x=0.01, y=0.08)
+    axes.spines[["top", "right", "left"]].set_visible(False)
+    axes.spines["bottom"].set_color(_QUIET)
+    axes.tick_params(colors=_INK, length=0, labelsize=9)
+    return drawn
+
+
+def learning_curve(
+    metrics_jsonl: Path, output_png: Path, *, baseline: float | None = None, title: str = "Learning curve"
+) -> None:
+    """Draws return over env steps as a PNG of 1600 x 900 pixels (extra ``report``).
+
+    The curve is ``rollout/ep_rew_mean``, the dots ``eval/mean_reward``, and a dashed line the ``baseline``, the return
+    of a random policy.
+
+    Raises:
+        RunFolderError: the metrics hold no return yet, or cannot be read.
+    """
+    require("matplotlib", "report")
     rows = read_metrics(metrics_jsonl)
-    curve = _series(rows, "rollout/ep_rew_mean")
-    evaluations = _series(rows, "eval/mean_reward")
-    if not curve and not evaluations:
+    evaluated = "evaluation, deterministic"
+    named = {"training, mean of the last episodes": "rollout/ep_rew_mean", evaluated: "eval/mean_reward"}
+    lines: dict[str, Sequence[Any]] = {}
+    for label, name in named.items():
+        known = [(row["step"], row[name]) for row in rows if math.isfinite(row.get(name, math.nan))]
+        if known:
+            lines[label] = tuple(zip(*known, strict=True))
+    if not lines:
         raise RunFolderError(
             f"{metrics_jsonl} has {len(rows)} lines and no rollout/ep_rew_mean; a curve needs one finished episode; "
             "train longer"
         )
-    figure = Figure(figsize=(8, 4.5), dpi=200, layout="constrained")
-    FigureCanvasAgg(figure)
-    axes = figure.add_subplot()
-    if baseline is not None:
-        axes.axhline(baseline, color=_QUIET, linestyle=(0, (4, 3)), linewidth=1.2, zorder=1)
-        axes.annotate(
-            f"random policy {baseline:.4g}", (1, baseline), xycoords=("axes fraction", "data"), xytext=(-4, 4),
-            textcoords="offset points", ha="right", color=_QUIET, fontsize=9,
-        )  # fmt: skip
-    if curve:
-        axes.plot(*zip(*curve, strict=True), color=_CURVE, linewidth=1.8, label="training, mean of the last episodes")
-    if evaluations:
-        axes.plot(
-            *zip(*evaluations, strict=True), color=_EVALUATION, linestyle="none", marker="o", markersize=5,
-            markeredgecolor="white", label="evaluation, deterministic", zorder=3,
-        )  # fmt: skip
-        axes.legend(frameon=False, fontsize=9, labelcolor=_INK, loc="best")
-    _tidy(axes, title)
-    output_png.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(output_png, metadata={"Software": None})
-
-
-def _series(rows: list[dict[str, Any]], name: str) -> list[tuple[int, float]]:
-    """(step, value) where there is one."""
-    return [(row["step"], row[name]) for row in rows if name in row and row[name] == row[name]]
-
-
-def _tidy(axes: Any, title: str) -> None:
-    from matplotlib.ticker import EngFormatter
-
-    axes.set_title(title, loc="left", color=_INK, fontsize=13, fontweight="bold", pad=12)
-    axes.set_xlabel("env steps", color=_INK)
-    axes.set_ylabel("return", color=_INK)
-    axes.xaxis.set_major_formatter(EngFormatter(sep=""))
-    axes.grid(axis="y", color="#e6eaee", linewidth=0.8)
-    axes.set_axisbelow(True)
-    axes.margins(x=0.01, y=0.08)
-    for side in ("top", "right", "left"):
-        axes.spines[side].set_visible(False)
-    axes.spines["bottom"].set_color(_QUIET)
-    axes.tick_params(colors=_INK, length=0, labelsize=9)
+    levels = {} if baseline is None else {f"random policy {baseline:.4g}": baseline}
+    curves(output_png, Chart(lines, title, levels=levels, dots=[evaluated]))

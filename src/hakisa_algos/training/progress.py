@@ -1,86 +1,95 @@
-"""What a view of a run shows, and in which words."""
+"""What is known of a run at one moment, and in which words it is said."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
+
+_PARTS = 256
+_NOTICES = 3
+_LINE = {
+    "return": "rollout/ep_rew_mean",
+    "episodes": "rollout/episodes",
+    "won": "rollout/win_rate",
+    "evaluated": "eval/mean_reward",
+    "KL": "train/approx_kl",
+    "entropy": "train/entropy",
+    "explained": "train/explained_variance",
+    "env": "time/env_share",
+    "act": "time/act_share",
+    "update": "time/update_share",
+}
 
 
 @dataclass
 class Progress:
-    """What the view shows; the one place where it is kept.
+    """What a panel or a line shows; the one place where it is kept.
 
-    Attributes:
-        title: what runs, such as ``"PPO on Hakisa/Pong-v0"``.
-        total_steps: env steps of the whole run.
-        step: env steps done.
-        metrics: the newest value of each metric.
-        returns: mean returns so far, thinned out evenly.
-        notices: the last notices, oldest first, and how often each was given in a row.
-        elapsed: seconds since ``start``.
-        rate: env steps per second, NaN while unknown.
+    ``metrics`` has the newest value of each, ``returns`` the last mean return of each part of the run by its number,
+    and ``notices`` the last ones, oldest first, with how often each was given in a row.
     """
 
     title: str
     total_steps: int
     step: int = 0
     metrics: dict[str, float] = field(default_factory=dict)
-    returns: list[float] = field(default_factory=list)
+    returns: dict[int, float] = field(default_factory=dict)
     notices: list[tuple[str, int]] = field(default_factory=list)
-    elapsed: float = 0.0
-    rate: float = math.nan
+
+    def take(self, step: int, metrics: Mapping[str, float]) -> None:
+        """Takes in what is new; metrics that are not given keep their last value."""
+        self.step = int(step)
+        self.metrics.update({name: float(value) for name, value in metrics.items()})
+        if math.isfinite(self.get("rollout/ep_rew_mean")):
+            self.returns[int(_PARTS * self.share)] = self.get("rollout/ep_rew_mean")
+
+    def notice(self, text: str) -> bool:
+        """Takes in a notice; False if it is the last one again, which is counted."""
+        last, count = self.notices[-1] if self.notices else (None, 0)
+        if text == last:
+            self.notices[-1] = (text, count + 1)
+        else:
+            self.notices = [*self.notices, (text, 1)][-_NOTICES:]
+        return text != last
+
+    def get(self, name: str) -> float:
+        """The newest value of a metric; NaN while unknown."""
+        return self.metrics.get(name, math.nan)
+
+    @property
+    def share(self) -> float:
+        """Of the run that is done, at most 1."""
+        return min(1.0, self.step / self.total_steps) if self.total_steps > 0 else 1.0
 
     @property
     def seconds_left(self) -> float:
         """At the present rate; NaN while unknown."""
-        return max(0, self.total_steps - self.step) / self.rate if self.rate > 0 else math.nan
+        rate = self.get("time/fps")
+        return max(0, self.total_steps - self.step) / rate if rate > 0 else math.nan
 
+    def said(self, facts: Mapping[str, str]) -> list[tuple[str, str]]:
+        """Of metrics by their labels those that are known, as (label, value in words)."""
+        known = [(label, name, self.get(name)) for label, name in facts.items() if math.isfinite(self.get(name))]
+        percent = ("_share", "/win_rate")
+        return [(label, f"{value:.0%}" if name.endswith(percent) else number(value)) for label, name, value in known]
 
-def plain_line(progress: Progress) -> str:
-    """One line for a log file: everything that the panel leads with."""
-    metrics = progress.metrics
-    share = progress.step / progress.total_steps if progress.total_steps > 0 else 1.0
-    parts = [f"{progress.step:,}/{progress.total_steps:,} {share:.0%}"]
-    if math.isfinite(progress.rate):
-        parts.append(f"{progress.rate:,.0f} steps/s")
-    if math.isfinite(progress.seconds_left):
-        parts.append(f"{duration(progress.seconds_left)} left")
-    for name, label in (
-        ("rollout/ep_rew_mean", "return"),
-        ("rollout/episodes", "episodes"),
-        ("eval/mean_reward", "evaluated"),
-        ("train/approx_kl", "KL"),
-        ("train/entropy", "entropy"),
-        ("train/explained_variance", "explained"),
-        ("time/env_share", "env"),
-        ("time/act_share", "act"),
-        ("time/update_share", "update"),
-        ("time/bound_share", "bound"),
-    ):
-        if math.isfinite(metrics.get(name, math.nan)):
-            value = metrics[name]
-            parts.append(f"{label} {value:.0%}" if name.endswith("_share") else f"{label} {number(value)}")
-    return "  ".join(parts)
+    def line(self) -> str:
+        """One line for a log file: everything that the panel leads with."""
+        parts = [f"{self.step:,}/{self.total_steps:,} {self.share:.0%}"]
+        if math.isfinite(self.seconds_left):
+            parts += [f"{self.get('time/fps'):,.0f} steps/s", f"{duration(self.seconds_left)} left"]
+        return "  ".join(parts + [f"{label} {value}" for label, value in self.said(_LINE)])
 
 
 def number(value: float) -> str:
-    """The digits that matter: ``1,204``, ``12.4``, ``0.00812``, ``2.5e-04``."""
-    if not math.isfinite(value):
-        return "-"
-    if value == round(value) and abs(value) < 1e9:
-        return f"{value:,.0f}"
-    if abs(value) < 1e-3 or abs(value) >= 1e9:
-        return f"{value:.1e}"
-    digits = max(0, 2 - math.floor(math.log10(abs(value)))) if abs(value) < 1000 else 0
-    return f"{value:,.{min(digits, 6)}f}"
+    """The digits that matter: ``1,204``, ``12.4``, ``0.00812``."""
+    return f"{value:,.0f}" if 1000 <= abs(value) < 1e9 else f"{value:.3g}"
 
 
 def duration(seconds: float) -> str:
-    """``0:42``, ``16:20``, ``3:05:00``, ``4 d 3 h``; ``-`` while unknown."""
+    """``16:20``, ``3:05:00``, ``4 days, 3:20:00``; ``-`` while unknown."""
     if not math.isfinite(seconds):
         return "-"
-    minutes, rest = divmod(int(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    if hours >= 48:
-        return f"{hours // 24} d {hours % 24} h"
-    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+    return str(timedelta(seconds=min(int(seconds), 10**9))).removeprefix("0:")

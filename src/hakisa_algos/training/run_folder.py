@@ -1,7 +1,7 @@
 """The folder of one run: what was asked for, on what machine, and everything that came of it.
 
 runs/ppo-CartPole-v1-1/
-    config.json     fully resolved configuration; enough to resume
+    config.json     fully resolved configuration, and what was changed in it since; enough to resume
     system.json     versions and machine
     metrics.jsonl   checkpoints/   videos/
 """
@@ -16,12 +16,17 @@ import math
 import platform
 import re
 import subprocess
-from collections.abc import Mapping
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from hakisa_algos.cores import available_cores
+from hakisa_algos.data.files import write_text
 from hakisa_algos.errors import ConfigError, RunFolderError, did_you_mean
+from hakisa_algos.training.metrics import JsonlSink, Sink, TensorBoardSink, WandbSink
+from hakisa_algos.training.options import RunOptions
 
 logger = logging.getLogger(__name__)
 
@@ -41,35 +46,22 @@ class RunFolder:
         self.config = config
 
     @classmethod
-    def create(
-        cls,
-        path: Path | str,
-        config: Mapping[str, Any],
-        *,
-        exist: Literal["error", "number"] = "error",
-        threads: int | None = None,
-    ) -> RunFolder:
+    def create(cls, path: Path | str, config: Mapping[str, Any], *, threads: int | None = None) -> RunFolder:
         """A new run folder with config.json and system.json in it.
 
-        Args:
-            path: the folder; parents are made. It may exist if it is empty.
-            config: fully resolved configuration: dicts, lists, dataclasses, paths and finite scalars.
-            exist: what to do when ``path`` holds something: ``"error"`` (default), or ``"number"``: take the
-                first free one of ``path-2``, ``path-3``, ...
-            threads: that torch will train with, for system.json; default: its present number.
+        To the configuration (dicts, lists, dataclasses, paths and finite scalars) come ``run_id``, which no other run
+        has, and ``changes``, none so far (see :meth:`record`). ``threads`` is what torch will train with.
 
         Raises:
             RunFolderError: ``path`` is a file, or a folder with something in it.
             ConfigError: the configuration holds what JSON cannot.
         """
-        plain = _plain(config, "config")
+        plain = _plain(config, "config") | {"run_id": uuid.uuid4().hex, "changes": []}
         path = Path(path)
-        if exist == "number":
-            path = _free(path)
-        elif _taken(path):
+        if free_path(path) != path:
             raise RunFolderError(
                 f"{path} exists and is not empty; a run needs a folder of its own; continue that run with "
-                f"'hakisa resume {path}', or choose another name, such as {_free(path)}"
+                f"'hakisa resume {path}', or choose another name, such as {free_path(path)}"
             )
         path.mkdir(parents=True, exist_ok=True)
         run = cls(path, plain)
@@ -105,6 +97,40 @@ class RunFolder:
                 logger.warning("%s began on another system; not bitwise: %s", path, ", ".join(changed))
         return cls(path, config)
 
+    def record(self, config: Mapping[str, Any], changes: Sequence[Mapping[str, Any]]) -> None:
+        """Writes what has become of the configuration into config.json, where it stays readable at every moment.
+
+        Args:
+            config: what has another value now.
+            changes: ``step``, ``field``, ``from`` and ``to`` of each change; those that stand there already are not
+                repeated, as when a run was killed before its first checkpoint after them.
+        """
+        told = self.config.get("changes", [])
+        new = [change for change in _plain(changes, "changes") if change not in told]
+        self.config = self.config | _plain(config, "config") | {"changes": [*told, *new]}
+        _write_json(self.path / "config.json", self.config)
+
+    @contextmanager
+    def sinks(self, options: RunOptions, step: int) -> Iterator[list[Sink]]:
+        """Opens all places that metrics go to; what they hold of later steps than ``step`` is dropped."""
+        with ExitStack() as opened:
+            sinks: list[Sink] = [opened.enter_context(closing(JsonlSink(self.metrics, step)))]
+            if options.tensorboard:
+                sinks.append(opened.enter_context(closing(TensorBoardSink(self.path / "tensorboard", step))))
+            if options.wandb != "off":
+                run_id = self.config.get("run_id")
+                online = WandbSink(
+                    self.path,
+                    project=options.wandb_project,
+                    name=self.path.name,
+                    config=self.config,
+                    mode=options.wandb,
+                    # Not its name: two machines may have runs of the same one.
+                    run_id=run_id if isinstance(run_id, str) else None,
+                )
+                sinks.append(opened.enter_context(closing(online)))
+            yield sinks
+
     @property
     def metrics(self) -> Path:
         """The metrics file (see :class:`.metrics.JsonlSink`)."""
@@ -124,15 +150,20 @@ class RunFolder:
 def default_run_path(algorithm: str, env_id: str, seed: int, root: Path | str = "runs") -> Path:
     """A free path for a new run: ``runs/ppo-CartPole-v1-1``, then ``runs/ppo-CartPole-v1-1-2``, and so on."""
     name = re.sub(r"[^A-Za-z0-9._-]+", "-", f"{algorithm}-{env_id}-{seed}").strip("-.")
-    return _free(Path(root) / name)
+    return free_path(Path(root) / name)
+
+
+def free_path(path: Path) -> Path:
+    """The first of ``path``, ``path-2``, ``path-3``, ... that does not exist, or is an empty folder."""
+    free, count = path, 1
+    while free.exists() and (not free.is_dir() or any(free.iterdir())):
+        count += 1
+        free = path.with_name(f"{path.name}-{count}")
+    return free
 
 
 def system_info(threads: int | None = None) -> dict[str, Any]:
-    """Versions and machine, as they stand in system.json: what a figure must be read with.
-
-    Args:
-        threads: of torch; default: its present number.
-    """
+    """Versions and machine, as they stand in system.json: what a figure must be read with."""
     import torch
 
     versions = {name: _version(name) for name in _DISTRIBUTIONS}
@@ -180,18 +211,6 @@ def _commit() -> str | None:
     return head.stdout.strip() + ("+" if status.stdout.strip() else "")
 
 
-def _taken(path: Path) -> bool:
-    return path.exists() and (not path.is_dir() or any(path.iterdir()))
-
-
-def _free(path: Path) -> Path:
-    free, count = path, 1
-    while _taken(free):
-        count += 1
-        free = path.with_name(f"{path.name}-{count}")
-    return free
-
-
 def _plain(value: Any, key: str) -> Any:
     """``value`` as JSON can say it."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
@@ -211,7 +230,7 @@ def _plain(value: Any, key: str) -> Any:
 
 
 def _write_json(path: Path, value: Any) -> None:
-    path.write_text(json.dumps(value, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+    write_text(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
 
 
 def _read_json(path: Path) -> dict[str, Any]:

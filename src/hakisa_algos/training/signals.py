@@ -1,10 +1,12 @@
-"""Ctrl+C and SIGTERM as a wish to stop, not an accident."""
+"""Ctrl+C and SIGTERM as a wish to stop, not an accident; or SIGTERM as Ctrl+C, for what ends at once."""
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import threading
-from types import FrameType, TracebackType
+from collections.abc import Iterator
+from types import FrameType
 from typing import Any
 
 _WATCHED = (signal.SIGINT, signal.SIGTERM)
@@ -24,16 +26,14 @@ class StopSignals:
         self._before: dict[signal.Signals, Any] = {}
 
     def __enter__(self) -> StopSignals:
-        if threading.current_thread() is threading.main_thread():
+        if _hears_signals():
             self._before = {watched: signal.signal(watched, self._note) for watched in _WATCHED}
+            outer = getattr(self._before[signal.SIGTERM], "__self__", None)
+            if isinstance(outer, StopSignals):  # what was heard round this holds in it, too
+                self.name = outer.name
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exception: object) -> None:
         for watched, handler in self._before.items():
             signal.signal(watched, handler)
         self._before = {}
@@ -44,3 +44,20 @@ class StopSignals:
                 raise KeyboardInterrupt
             raise SystemExit(128 + number)
         self.name = signal.Signals(number).name
+
+
+@contextlib.contextmanager
+def interrupting() -> Iterator[None]:
+    """While entered, SIGTERM raises KeyboardInterrupt; nothing in other threads."""
+    if not _hears_signals():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _hears_signals() -> bool:
+    return threading.current_thread() is threading.main_thread()

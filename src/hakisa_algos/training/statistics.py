@@ -4,68 +4,82 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
+
+from hakisa_algos.data.contract import OUTCOMES
+from hakisa_algos.data.episodes import Episode
+
+# What is kept of the last episodes, by its name in a checkpoint.
+_KEPT = {"returns": "total", "lengths": "length", "outcomes": "outcome", "infos": "info"}
 
 
 class EpisodeStatistics:
-    """Return and length of the last episodes, and the best stretch so far.
+    """What the last episodes were like, and the best stretch so far.
 
     Args:
         window: how many episodes the means are over; larger is smoother and later.
+
+    Attributes:
+        count: episodes since the beginning of the run.
+        best_mean_return: highest ``mean_return`` of a full window; NaN until there was one.
     """
 
     def __init__(self, window: int = 100) -> None:
-        self._returns: deque[float] = deque(maxlen=window)
-        self._lengths: deque[int] = deque(maxlen=window)
-        self._count = 0
-        self._best = math.nan
+        self._last: dict[str, deque[Any]] = {name: deque(maxlen=window) for name in _KEPT}
+        self.count = 0
+        self.best_mean_return = math.nan
 
-    def add(self, episode_return: float, length: int) -> None:
-        """Count one finished episode: its undiscounted raw return, and its length in steps."""
-        self._returns.append(float(episode_return))
-        self._lengths.append(int(length))
-        self._count += 1
-        if len(self._returns) == self._returns.maxlen:
-            self._best = max(self.mean_return, self._best) if self._best == self._best else self.mean_return
+    def add(self, episode: Episode) -> None:
+        """Counts one finished episode."""
+        for name, attribute in _KEPT.items():
+            self._last[name].append(getattr(episode, attribute))
+        self.count += 1
+        if len(self.returns) == self._last["returns"].maxlen:
+            self.best_mean_return = max(self.mean_return, self.best_mean_return)  # of a NaN it takes the first
 
     @property
     def returns(self) -> list[float]:
         """Returns of the window's episodes, oldest first."""
-        return list(self._returns)
-
-    @property
-    def count(self) -> int:
-        """Episodes since the beginning of the run."""
-        return self._count
+        return list(self._last["returns"])
 
     @property
     def mean_return(self) -> float:
-        """Mean return of the window; NaN before the first episode."""
-        return math.fsum(self._returns) / len(self._returns) if self._returns else math.nan
+        """Mean return of the window: undiscounted, of raw rewards; NaN before the first episode."""
+        return _mean(self._last["returns"])
 
     @property
     def mean_length(self) -> float:
         """Mean length of the window, in steps; NaN before the first episode."""
-        return sum(self._lengths) / len(self._lengths) if self._lengths else math.nan
+        return _mean(self._last["lengths"])
 
-    @property
-    def best_mean_return(self) -> float:
-        """Highest ``mean_return`` of a full window; NaN until there was one."""
-        return self._best
+    def metrics(self) -> dict[str, float]:
+        """By name (docs/metrics.md): rates of the episodes that say an outcome, entries of infos of those with them."""
+        found = {
+            "rollout/ep_rew_mean": self.mean_return,
+            "rollout/ep_len_mean": self.mean_length,
+            "rollout/episodes": self.count,
+        }
+        said = [outcome for outcome in self._last["outcomes"] if outcome is not None]
+        if said:
+            found |= {f"rollout/{outcome}_rate": said.count(outcome) / len(said) for outcome in OUTCOMES}
+        infos = self._last["infos"]
+        for key in sorted({key for info in infos for key in info}):
+            found[f"info/{key}"] = _mean([info[key] for info in infos if key in info])
+        return found
 
     def state(self) -> dict[str, Any]:
         """What a checkpoint keeps."""
-        return {
-            "returns": list(self._returns),
-            "lengths": list(self._lengths),
-            "count": self._count,
-            "best": self._best,
-        }
+        kept = {name: list(values) for name, values in self._last.items()}
+        return kept | {"count": self.count, "best": self.best_mean_return}
 
     def load_state(self, state: Mapping[str, Any]) -> None:
-        """Continue from ``state()``; the window stays the one given here."""
-        self._returns = deque(state["returns"], self._returns.maxlen)
-        self._lengths = deque(state["lengths"], self._lengths.maxlen)
-        self._count = state["count"]
-        self._best = state["best"]
+        """Continues from ``state()``, of an older version too; the window stays the one given here."""
+        for name, values in self._last.items():
+            values.clear()
+            values.extend(state.get(name, ()))
+        self.count, self.best_mean_return = state["count"], state["best"]
+
+
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values) if values else math.nan

@@ -5,8 +5,7 @@ from __future__ import annotations
 import subprocess
 import tempfile
 from pathlib import Path
-from types import TracebackType
-from typing import IO
+from typing import Self
 
 import numpy as np
 
@@ -39,7 +38,8 @@ class VideoWriter:
         self._program: str = require("imageio_ffmpeg", "video").get_ffmpeg_exe()
         self._shape: tuple[int, ...] | None = None
         self._process: subprocess.Popen[bytes] | None = None
-        self._said: IO[bytes] | None = None
+        # A file, not a pipe: nobody reads while frames are written, and a full pipe would stop ffmpeg.
+        self._said = tempfile.TemporaryFile()  # noqa: SIM115 (open until close())
 
     def add(self, frame: np.ndarray) -> None:
         """Append a frame, ``[height, width, 3]`` uint8 RGB, of the same size as the first.
@@ -61,8 +61,9 @@ class VideoWriter:
         assert self._process.stdin is not None
         try:
             self._process.stdin.write(np.ascontiguousarray(frame).data)
-        except (BrokenPipeError, ValueError) as error:  # ValueError: closed after an earlier failure
-            raise self._failure("gave up") from error
+        except BrokenPipeError as error:
+            process, self._process = self._process, None
+            raise self._failure(process, "gave up") from error
 
     def close(self) -> None:
         """Finish the file. Without a frame there is none. A second call does nothing.
@@ -71,28 +72,21 @@ class VideoWriter:
             VideoError: ffmpeg failed, or did not finish within two minutes.
         """
         process, self._process = self._process, None
-        if process is None or self._said is None:
-            return
         try:
-            assert process.stdin is not None
-            process.stdin.close()
-            code = process.wait(_FINISH_SECONDS)
-        except BrokenPipeError:
-            code = process.wait()
+            if process is not None:
+                process.communicate(timeout=_FINISH_SECONDS)  # a broken pipe is passed over: the code tells of it
+                if process.returncode:
+                    raise self._failure(process, f"ended with code {process.returncode}")
         except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-            raise self._failure("did not finish") from None
-        if code != 0:
-            raise self._failure(f"ended with code {code}")
-        self._said.close()
+            assert process is not None
+            raise self._failure(process, "did not finish") from None
+        finally:
+            self._said.close()
 
-    def __enter__(self) -> VideoWriter:
+    def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *exception: object) -> None:
         self.close()
 
     def _start(self, height: int, width: int) -> subprocess.Popen[bytes]:
@@ -106,30 +100,21 @@ class VideoWriter:
             "-c:v", "libx264", "-pix_fmt", "yuv420p", "-crf", "20", "-movflags", "+faststart",
             "-f", "mp4", str(self.path),
         ]  # fmt: skip
-        # A file, not a pipe: nobody reads while frames are written, and a full pipe would stop ffmpeg.
-        self._said = tempfile.TemporaryFile()  # noqa: SIM115 (open until ffmpeg ends)
         try:
             return subprocess.Popen(
                 command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=self._said,
                 start_new_session=True,  # Ctrl+C is for us: we finish the file
             )  # fmt: skip
         except OSError as error:
-            self._said.close()
             raise VideoError(
                 f"ffmpeg ({self._program}) cannot be started: {error}; install it again: "
                 'pip install --force-reinstall "hakisa[video]"'
             ) from error
 
-    def _failure(self, what: str) -> VideoError:
+    def _failure(self, process: subprocess.Popen[bytes], what: str) -> VideoError:
         """The error, with ffmpeg's own last words; ffmpeg is gone afterwards."""
-        process, self._process = self._process, None
-        if process is not None:
-            process.kill()
-            process.communicate()  # closes the pipe, whatever is left in it
-        said = b""
-        if self._said is not None and not self._said.closed:
-            self._said.seek(0)
-            said = self._said.read()[-500:]
-            self._said.close()
-        words = said.decode(errors="replace").strip() or "nothing"
+        process.kill()
+        process.communicate()  # closes the pipe, whatever is left in it
+        self._said.seek(0)
+        words = self._said.read()[-500:].decode(errors="replace").strip() or "nothing"
         return VideoError(f"ffmpeg {what} while writing {self.path}; it said: {words}; check the disk and the path")

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from gymnasium.spaces import Box
 
+from hakisa_envs import contract
 from hakisa_envs.errors import checked_float, checked_int
 
 FRAMES_PER_SECOND = 60
@@ -50,11 +51,18 @@ class PongOptions:
         return {
             "render_modes": ["rgb_array"],
             "render_fps": FRAMES_PER_SECOND / self.frame_skip,
-            "frame_stack": (0, self.frame_stack, "zero"),
+            contract.CONTRACT: contract.VERSION,
+            contract.FRAME_STACK: (0, self.frame_stack, "zero"),
         }
 
 
 OPTION_NAMES = tuple(field.name for field in fields(PongOptions))
+
+
+def outcome(score: float) -> str:
+    """How a game ended, or stands: ``"win"``, ``"loss"`` or ``"draw"``, by the points made less those lost."""
+    win, loss, draw = contract.OUTCOMES
+    return win if score > 0 else loss if score < 0 else draw
 
 
 def emulator_seed(seed: int) -> int:

@@ -11,7 +11,8 @@ from gymnasium.spaces import Discrete
 from gymnasium.utils import EzPickle
 from numpy.typing import NDArray
 
-from hakisa_envs.atari.options import OPTION_NAMES, PongOptions, emulator_seed
+from hakisa_envs import contract
+from hakisa_envs.atari.options import OPTION_NAMES, PongOptions, emulator_seed, outcome
 from hakisa_envs.atari.paddle import PaddleHits
 from hakisa_envs.errors import checked_choice, import_extra, refuse_unknown
 
@@ -37,7 +38,8 @@ class PongEnv(gym.Env[NDArray[np.uint8], np.int64], EzPickle):
 
     **Episode** terminated at 21 points. ``gymnasium.make`` truncates it after 27,000 steps (30 minutes of
     play at ``frame_skip=4``), or ``max_episode_steps``. ``info``: ``lives`` (always 0), ``frame_number``
-    and ``episode_frame_number`` (ints).
+    and ``episode_frame_number`` (ints), and ``outcome``: ``"win"``, ``"loss"`` or ``"draw"``, by who leads. It stands
+    in every row, since a time limit outside may end the episode at any; in the last one it is the outcome.
 
     Args:
         difficulty: Position of the console's two switches, 0 to 3. The first (1 and 3) halves the
@@ -110,6 +112,7 @@ class PongEnv(gym.Env[NDArray[np.uint8], np.int64], EzPickle):
         # [0] is the last emulator frame and then the pooled one, [1] the frame before it.
         self._raw = np.zeros((2, SCREEN_HEIGHT, SCREEN_WIDTH), dtype=np.uint8)
         self._hits = PaddleHits()
+        self._score = 0
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -136,6 +139,7 @@ class PongEnv(gym.Env[NDArray[np.uint8], np.int64], EzPickle):
             self.ale.act(self._noop)
 
         self._hits.restart()
+        self._score = 0
         self._stack[:] = 0
         self.ale.getScreenGrayscale(self._raw[0])
         self._raw[1] = 0
@@ -156,6 +160,7 @@ class PongEnv(gym.Env[NDArray[np.uint8], np.int64], EzPickle):
         for remaining in range(self.options.frame_skip - 1, -1, -1):
             points = self.ale.act(chosen)
             reward += points
+            self._score += points
             if self.options.paddle_reward:
                 reward += self.options.paddle_reward * self._hits.seen(self.ale.getRAM())
             terminated = self.ale.game_over()
@@ -207,4 +212,5 @@ class PongEnv(gym.Env[NDArray[np.uint8], np.int64], EzPickle):
             "lives": self.ale.lives(),
             "frame_number": self.ale.getFrameNumber(),
             "episode_frame_number": self.ale.getEpisodeFrameNumber(),
+            contract.OUTCOME: outcome(self._score),
         }

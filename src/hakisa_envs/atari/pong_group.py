@@ -10,7 +10,8 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
-from hakisa_envs.atari.options import PongOptions, emulator_seed
+from hakisa_envs import contract
+from hakisa_envs.atari.options import PongOptions, emulator_seed, outcome
 from hakisa_envs.errors import import_extra
 from hakisa_envs.masked_reset import Seeds, read_reset
 
@@ -38,9 +39,9 @@ class PongGroup(VectorEnv[NDArray[np.uint8], NDArray[np.int64], NDArray[Any]]):
             **options.metadata,
             "render_modes": [],
             "autoreset_mode": AutoresetMode.NEXT_STEP,
-            "masked_reset": True,
+            contract.MASKED_RESET: True,
             # A seeded reset makes ale-py load the ROM again, 65 ms; trainers that seed episodes do so every 8th.
-            "episodes_per_seed": 8,
+            contract.EPISODES_PER_SEED: 8,
         }
         self.render_mode = None
         vector_env = import_extra("ale_py.vector_env", extra="atari", needed_by="Hakisa/Pong-v0")
@@ -65,6 +66,7 @@ class PongGroup(VectorEnv[NDArray[np.uint8], NDArray[np.int64], NDArray[Any]]):
         self.action_space = batch_space(self.single_action_space, num_envs)
 
         self._elapsed = np.zeros(num_envs, dtype=np.int64)
+        self._score = np.zeros(num_envs)
         self._terminated = np.zeros(num_envs, dtype=np.bool_)
         self._expired = np.zeros(num_envs, dtype=np.bool_)
         self._in_flight = False
@@ -82,7 +84,7 @@ class PongGroup(VectorEnv[NDArray[np.uint8], NDArray[np.int64], NDArray[Any]]):
         chosen = [
             -1 if value is None else emulator_seed(value) for value, reset in zip(seeds, mask, strict=True) if reset
         ]
-        self._elapsed[mask] = 0
+        self._elapsed[mask] = self._score[mask] = 0
         self._terminated[mask] = self._expired[mask] = False
         self.newest = self._envs.reset(seed=np.array(chosen), options={"reset_mask": mask})
         return self.newest
@@ -105,15 +107,29 @@ class PongGroup(VectorEnv[NDArray[np.uint8], NDArray[np.int64], NDArray[Any]]):
         observations, rewards, terminations, _, infos = self._envs.recv()
         self._in_flight = False
         rewards = rewards.astype(np.float64)
-        if expired.any():
+        if np.count_nonzero(expired):  # a tenth of what any() takes
             # ale-py knows nothing of our time limit and has played these on: reset them instead.
             observations, infos = self._envs.reset(options={"reset_mask": expired})
             rewards[expired], terminations[expired] = 0.0, False
         self._elapsed = np.where(restarted, 0, self._elapsed + 1)
+        self._score += rewards
+        if np.count_nonzero(restarted):
+            self._score[restarted] = 0.0
         truncations = self._elapsed >= self._limit
         self._terminated, self._expired = terminations.copy(), truncations & ~terminations
         self.newest = observations, infos
+        ended = terminations | truncations
+        if np.count_nonzero(ended):
+            infos = infos | self.outcomes(ended)
         return observations, rewards, terminations, truncations, infos
+
+    def outcomes(self, ended: NDArray[np.bool_] | None = None) -> dict[str, Any]:
+        """As Gymnasium's vector envs say what only some columns have: None, and False in the mask, for the others."""
+        mask = np.zeros(self.num_envs, np.bool_) if ended is None else ended
+        words = np.full(self.num_envs, None, dtype=object)
+        for column in np.flatnonzero(mask):
+            words[column] = outcome(self._score[column])
+        return {contract.OUTCOME: words, f"_{contract.OUTCOME}": mask}
 
     def _land(self) -> None:
         """Ends a step that an exception, such as Ctrl+C, left between `send` and `recv`."""

@@ -12,6 +12,7 @@ from gymnasium.vector import VectorEnv
 from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
+from hakisa_envs import contract
 from hakisa_envs.atari.options import OPTION_NAMES, PongOptions
 from hakisa_envs.atari.pong_group import PongGroup, Step, checked_actions
 from hakisa_envs.errors import checked_int, refuse_unknown
@@ -63,7 +64,8 @@ class PongVectorEnv(VectorEnv[NDArray[np.uint8], NDArray[np.int64], NDArray[Any]
     without a seed goes on with other dice than `PongEnv`.
 
     ``info`` holds int32 arrays ``[num_envs]``: ``env_id``, ``lives``, ``frame_number``,
-    ``episode_frame_number``.
+    ``episode_frame_number``; and, in a row in which episodes end, object array ``outcome``, ``"win"``, ``"loss"`` or
+    ``"draw"`` by who leads, with the mask ``_outcome``.
 
     Attributes:
         groups: vector environments that are, one after the other, these columns: two halves, so that two threads can
@@ -145,6 +147,8 @@ class PongVectorEnv(VectorEnv[NDArray[np.uint8], NDArray[np.int64], NDArray[Any]
         return observations, rewards, terminations, truncations, self._joined_infos(infos)
 
     def _joined_infos(self, infos: Sequence[dict[str, Any]]) -> dict[str, Any]:
+        if any(contract.OUTCOME in info for info in infos):
+            infos = [group.outcomes() | info for group, info in zip(self.groups, infos, strict=True)]
         joined = {name: _joined([info[name] for info in infos]) for name in infos[0]}
         # Each group counts its columns from 0.
         joined["env_id"] = np.arange(self.num_envs, dtype=np.int32)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
 import gymnasium as gym
@@ -9,8 +10,10 @@ import numpy as np
 from gymnasium.utils import EzPickle
 from numpy.typing import ArrayLike, NDArray
 
+from hakisa_envs import contract
 from hakisa_envs.errors import checked_choice, refuse_unknown
 from hakisa_envs.press.game import OPTIONS, PressGame
+from hakisa_envs.press.state import pack_state, unpack_state
 
 
 class PressEnv(gym.Env[NDArray[Any], NDArray[np.int64]], EzPickle):
@@ -48,6 +51,7 @@ class PressEnv(gym.Env[NDArray[Any], NDArray[np.int64]], EzPickle):
     """
 
     metadata: ClassVar[dict[str, Any]] = {  # type: ignore[misc]
+        contract.CONTRACT: contract.VERSION,
         "render_modes": ["rgb_array", "ansi"],
         "render_fps": 10,
     }
@@ -109,6 +113,20 @@ class PressEnv(gym.Env[NDArray[Any], NDArray[np.int64]], EzPickle):
         self._position += 1
         terminated = self._targets[self._position] == self.game.nothing
         return self._observation(), reward, terminated, False, {}
+
+    def get_state(self) -> dict[str, Any]:
+        """Where the episode stands: its ``targets``, ``position`` in them, and the ``generator`` of later episodes."""
+        return pack_state(self._targets, self._position, self._np_random)
+
+    def set_state(self, state: Mapping[str, Any]) -> None:
+        """Put the env where it was; it need not have been reset before.
+
+        Raises:
+            ValueError: If the state is of other options.
+        """
+        targets, self._position, generator = unpack_state(state, self.game)
+        self._targets = targets.tolist()
+        self._np_random, self._np_random_seed = generator, None if generator is None else -1
 
     def render(self) -> NDArray[np.uint8] | str | None:
         """Show the target: uint8 RGB ``[height, width, 3]``, or words with ``"ansi"``."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -10,10 +11,12 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
+from hakisa_envs import contract
 from hakisa_envs.errors import checked_choice, checked_int, refuse_unknown
 from hakisa_envs.masked_reset import Seeds, read_reset
 from hakisa_envs.press.env import PressEnv
 from hakisa_envs.press.game import OPTIONS, PressGame
+from hakisa_envs.press.state import pack_state, unpack_state
 
 
 class PressVectorEnv(VectorEnv[NDArray[Any], NDArray[np.int64], NDArray[Any]]):
@@ -50,7 +53,11 @@ class PressVectorEnv(VectorEnv[NDArray[Any], NDArray[np.int64], NDArray[Any]]):
         self.autoreset_mode = AutoresetMode(autoreset_mode)
         modes = (AutoresetMode.NEXT_STEP, AutoresetMode.DISABLED)
         checked_choice("autoreset_mode", self.autoreset_mode, modes)
-        self.metadata = {**PressEnv.metadata, "autoreset_mode": self.autoreset_mode, "masked_reset": True}
+        self.metadata = {
+            **PressEnv.metadata,
+            "autoreset_mode": self.autoreset_mode,
+            contract.MASKED_RESET: True,
+        }
         self.render_mode = checked_choice("render_mode", render_mode, (None, *self.metadata["render_modes"]))
         self.game = PressGame(observation, num_keys, grid_size, episode_length, wrong_cost)
         self.single_action_space = self.game.action_space
@@ -121,6 +128,24 @@ class PressVectorEnv(VectorEnv[NDArray[Any], NDArray[np.int64], NDArray[Any]]):
             self.reset(options={"reset_mask": over})
         terminations = self._targets[self._columns, self._positions] == self.game.nothing
         return self._observations(), rewards, terminations, np.zeros(self.num_envs, dtype=np.bool_), {}
+
+    def get_state(self) -> list[dict[str, Any]]:
+        """Where every column's episode stands, as `PressEnv.get_state` says."""
+        positions = self._positions.tolist()
+        return [pack_state(*column) for column in zip(self._targets, positions, self._generators, strict=True)]
+
+    def set_state(self, states: Sequence[Mapping[str, Any]]) -> None:
+        """Put every column where it was; it need not have been reset before.
+
+        Raises:
+            ValueError: If there is not one state for each column, or one is of other options.
+        """
+        if len(states) != self.num_envs:
+            raise ValueError(f"Got {len(states)} states for {self.num_envs} columns.")
+        unpacked = [unpack_state(state, self.game) for state in states]
+        for column, (targets, position, generator) in enumerate(unpacked):
+            self._targets[column], self._positions[column] = targets, position
+            self._generators[column] = generator
 
     def render(self) -> tuple[Any, ...] | None:
         """One frame (``"rgb_array"``) or description (``"ansi"``) per column."""

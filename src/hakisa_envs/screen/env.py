@@ -14,6 +14,7 @@ from gymnasium.spaces import Box
 from gymnasium.utils import EzPickle
 from numpy.typing import ArrayLike, NDArray
 
+from hakisa_envs import contract
 from hakisa_envs.errors import checked_choice, checked_float, refuse_unknown
 from hakisa_envs.screen.actions import ActionMap
 from hakisa_envs.screen.clock import DeadlineClock, Tick
@@ -57,7 +58,8 @@ class ScreenGameEnv(gym.Env[NDArray[np.uint8], NDArray[np.int64]], EzPickle):
     last frame (a pause does not count), ``wait_ms`` for the deadline, ``late_ms``, ``missed`` deadlines,
     ``transition`` (False where dt is over twice the period, the window is minimised and has no readings, the game
     is still paused because its pause key was refused, or a press was refused because the window had lost the focus or
-    was covered: such a row would teach that the key does nothing), ``duplicate``,
+    was covered: such a row would teach that the key does nothing), ``counted`` (False only where the game was lost:
+    any other row was played, and its reward belongs to the result), ``duplicate``,
     ``unchanged_s``, ``black``, ``clipped``, ``obscured``, ``resized``, ``focused``, ``held``, ``refused``, ``dropped``,
     ``released``, ``input_restarts``, ``readings``, ``reward_parts``, ``failure``.
 
@@ -83,9 +85,10 @@ class ScreenGameEnv(gym.Env[NDArray[np.uint8], NDArray[np.int64]], EzPickle):
     metadata: dict[str, Any] = {  # noqa: RUF012
         "render_modes": ["rgb_array"],
         "render_fps": 30,
-        "real_time": True,
+        contract.CONTRACT: contract.VERSION,
+        contract.REAL_TIME: True,
         # A game's profile names a command: no run folder or checkpoint may choose it.
-        "launches_programs": True,
+        contract.LAUNCHES_PROGRAMS: True,
     }
 
     def __init__(
@@ -130,8 +133,13 @@ class ScreenGameEnv(gym.Env[NDArray[np.uint8], NDArray[np.int64]], EzPickle):
         channels = 1 if shown.grey else 3
         shape = (shown.stack * channels, shown.size[1], shown.size[0])
         self.observation_space = Box(0, 255, shape, np.uint8)
-        stack = (0, shown.stack, "zero")
-        self.metadata = {**type(self).metadata, "render_fps": self.rate, "frame_stack": stack}
+        self.metadata = {
+            **type(self).metadata,
+            "render_fps": self.rate,
+            contract.FRAME_STACK: (0, shown.stack, "zero"),
+            # Another env would find the very game that this one plays, and not one of its own.
+            contract.EXCLUSIVE: self.display == "current" or not self.profile.launch.command,
+        }
         self._stack = np.zeros(shape, np.uint8)
         self._channels = channels
         self._clock = DeadlineClock(self.rate)
@@ -333,7 +341,9 @@ class ScreenGameEnv(gym.Env[NDArray[np.uint8], NDArray[np.int64]], EzPickle):
             "wait_ms": tick.waited_ns / 1e6,
             "late_ms": tick.late_ns / 1e6,
             "missed": tick.missed,
-            "transition": in_time and view.window.shown and not kept_out and not self._session.paused,
+            # What came too late, or was refused, was played all the same: it is not learnt from, and it counts.
+            contract.COUNTED: True,
+            contract.TRANSITION: in_time and view.window.shown and not kept_out and not self._session.paused,
             "duplicate": False,
             "unchanged_s": (frame.t_grab_ns - self._changed_ns) / 1e9,
             "black": is_black(self._stack[-self._channels :]),
@@ -354,7 +364,8 @@ class ScreenGameEnv(gym.Env[NDArray[np.uint8], NDArray[np.int64]], EzPickle):
         self._failures.append(time.monotonic())
         if len(self._failures) > FAILURES and self._failures[-1] - self._failures[0] < FAILURE_WINDOW_S:
             raise error
-        info = {"failure": str(error), "transition": False, "readings": {}, "reward_parts": {}}
+        nothing = {contract.TRANSITION: False, contract.COUNTED: False}
+        info = {"failure": str(error), **nothing, "readings": {}, "reward_parts": {}}
         return self._stack.copy(), 0.0, False, True, info
 
     def _lost(self, error: ScreenError) -> None:

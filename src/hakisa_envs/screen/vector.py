@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
-import gymnasium as gym
-from gymnasium.wrappers import TimeLimit
-
-from hakisa_envs.errors import checked_int
 from hakisa_envs.screen.env import ScreenGameEnv
-from hakisa_envs.vector import ProcessVectorEnv
+from hakisa_envs.vector import ProcessVectorEnv, make_process_vec
 
 
 def make_screen_vec(
     num_envs: int = 1,
     *,
     max_episode_steps: int | None = None,
+    start_timeout: float = 120.0,
     step_timeout: float = 15.0,
     reset_timeout: float = 120.0,
     **options: Any,
@@ -26,16 +22,17 @@ def make_screen_vec(
     Args:
         num_envs: How many.
         max_episode_steps: Truncate episodes after so many steps; None or -1: never.
+        start_timeout: Seconds that a process may take until its game could be started.
         step_timeout: Seconds after which a game's process that does not answer a step is replaced.
         reset_timeout: The same for a reset.
         options: Of `ScreenGameEnv`.
     """
-    checked_int("num_envs", num_envs, 1)
-    factory = partial(make_one, None if max_episode_steps == -1 else max_episode_steps, options)
-    return ProcessVectorEnv([factory] * num_envs, step_timeout=step_timeout, reset_timeout=reset_timeout)
-
-
-def make_one(max_episode_steps: int | None, options: dict[str, Any]) -> gym.Env[Any, Any]:
-    """Make one game, as every process does."""
-    env: gym.Env[Any, Any] = ScreenGameEnv(**options)
-    return env if max_episode_steps is None else TimeLimit(env, max_episode_steps)
+    return make_process_vec(
+        ScreenGameEnv,
+        num_envs,
+        max_episode_steps=max_episode_steps,
+        start_timeout=start_timeout,
+        step_timeout=step_timeout,
+        reset_timeout=reset_timeout,
+        **options,
+    )

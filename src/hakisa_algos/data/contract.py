@@ -1,0 +1,99 @@
+"""The words by which envs and trainers steer each other; docs/contract.md says what each one means.
+
+The words are those of hakisa_envs.contract: neither package needs the other. The functions read them.
+
+Nothing else does. An env says that it follows the contract by ``metadata[CONTRACT] = VERSION``; without that no word
+below is honoured, so that an env of somebody else's whose infos happen to use one is not misread.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+from gymnasium.vector import VectorEnv
+
+CONTRACT, VERSION = "hakisa_contract", 1
+
+# Keys of ``metadata``.
+REAL_TIME = "real_time"
+FRAME_STACK = "frame_stack"
+MASKED_RESET = "masked_reset"
+OVERLAPPING_RESETS = "overlapping_resets"
+EPISODES_PER_SEED = "episodes_per_seed"
+LAUNCHES_PROGRAMS = "launches_programs"
+EXCLUSIVE = "exclusive"
+
+# Keys of ``info``.
+TRANSITION = "transition"
+LEARNED = "learned"
+COUNTED = "counted"
+RESETTING = "resetting"
+BEGAN = "began"
+OUTCOME = "outcome"
+OPPONENT = "opponent"
+START = "start"
+ACTION_MASK = "action_mask"
+
+OUTCOMES = ("win", "loss", "draw")
+
+# Methods and attributes.
+PAUSE, RESUME = "pause", "resume"
+GET_STATE, SET_STATE = "get_state", "set_state"
+GROUPS = "groups"
+
+
+class Said(NamedTuple):
+    """What the infos of a row say of its columns, each bool ``[n]``; not to be written to."""
+
+    transition: np.ndarray
+    learned: np.ndarray
+    counted: np.ndarray
+    began: np.ndarray
+
+
+def follows(metadata: Mapping[str, Any]) -> bool:
+    """Whether the env says that it follows the contract."""
+    return bool(metadata.get(CONTRACT) == VERSION)
+
+
+def declared(envs: VectorEnv[Any, Any, Any], key: str, otherwise: Any = None) -> Any:
+    """What the env declares under ``key`` of its metadata; ``otherwise`` if nothing, or if it follows no contract."""
+    return envs.metadata.get(key, otherwise) if follows(envs.metadata) else otherwise
+
+
+def said(infos: Mapping[str, Any], n: int) -> Said:
+    """What the infos of a step of ``n`` columns say; a column that says nothing is at an ordinary transition."""
+    # Under SAME_STEP the row's own infos are in final_info, once its episode has ended.
+    told = (infos, infos.get("final_info", {}))
+    began = told_bool(infos, BEGAN, n)
+    transition = ~began
+    for each in told:
+        if TRANSITION in each:
+            transition &= told_bool(each, TRANSITION, n, True)
+        if RESETTING in each:
+            transition &= ~told_bool(each, RESETTING, n)
+    learned = counted = transition
+    for each in told:
+        if LEARNED in each:
+            learned = told_bool(each, LEARNED, n, learned)
+        if COUNTED in each:
+            counted = told_bool(each, COUNTED, n, counted)
+    return Said(transition, learned & transition, counted, began)
+
+
+def told_bool(infos: Mapping[str, Any], key: str, n: int, otherwise: Any = False) -> np.ndarray:
+    """Bool ``[n]``: what the infos say under ``key``, and ``otherwise`` of the columns that say nothing."""
+    if key not in infos:
+        return np.full(n, otherwise)
+    speaking = np.asarray(infos.get(f"_{key}", True), bool)
+    return np.where(speaking, np.asarray(infos[key]).astype(bool), otherwise)
+
+
+def entry(infos: Mapping[str, Any], key: str, column: int) -> Any:
+    """What a column's infos say under ``key`` at the end of its episode; None if nothing."""
+    for each in (infos.get("final_info", {}), infos):
+        if key in each and (f"_{key}" not in each or each[f"_{key}"][column]):
+            return each[key][column]
+    return None

@@ -1,0 +1,84 @@
+"""What a learner wants collected before its next update."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from gymnasium.vector import VectorEnv
+
+MakeEnvs = Callable[[], VectorEnv[Any, Any, Any]]
+
+
+@dataclass(frozen=True)
+class Rows:
+    """``n`` rows: one step of every env each."""
+
+    n: int
+
+
+@dataclass(frozen=True)
+class Episodes:
+    """Rows until ``n`` episodes have ended, but at most what the buffer holds."""
+
+    n: int
+
+
+@dataclass(frozen=True)
+class Games:
+    """Rows until a :class:`hakisa_algos.policy.policy.Seated` policy has played all games that it has."""
+
+
+class Play(Protocol):
+    """Plays for itself, in the trainer's envs or in others that it makes."""
+
+    def __call__(
+        self, envs: VectorEnv[Any, Any, Any], make_envs: MakeEnvs | None, info_keys: tuple[str, ...]
+    ) -> Played:
+        """Plays.
+
+        Args:
+            envs: of the run; whoever uses them resets them first.
+            make_envs: makes the same envs again; None where that is impossible.
+            info_keys: entries of the last infos that episodes keep.
+        """
+
+    def close(self) -> None:
+        """Ends what was started for it; it may be called again afterwards."""
+
+
+@dataclass(frozen=True)
+class Played:
+    """What came of a :class:`Play`.
+
+    Attributes:
+        rows: how many, in envs as wide as the buffer.
+        episodes: that have ended, :class:`hakisa_algos.data.rollout.Episode`.
+        nanoseconds: see :class:`hakisa_algos.data.collect.Collector`.
+    """
+
+    rows: int
+    episodes: list[Any]
+    nanoseconds: dict[str, int]
+
+
+@dataclass(frozen=True)
+class Elsewhere:
+    """Whatever ``play`` plays; its rows are counted and its episodes kept, but its rows cannot be read."""
+
+    play: Play
+
+
+@dataclass(frozen=True)
+class Nothing:
+    """No env at all: the learner has its data already.
+
+    Attributes:
+        done: how far the learner is, in the unit of its own end (:attr:`hakisa_algos.learners.learner.Facts.total`).
+    """
+
+    done: int
+
+
+Need = Rows | Episodes | Games | Elsewhere | Nothing

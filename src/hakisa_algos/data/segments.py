@@ -1,0 +1,264 @@
+"""How rows lie on the disk: in segments, files that are written once and never changed.
+
+A segment is a safetensors file with the rows ``[first, first + rows)`` of all columns of one buffer:
+
+    column.reward, column.action, ...   [rows, num_envs, ...]
+    column.age                          [rows + 1, num_envs]        steps since the episode began
+    observation, or observation.KEY     [rows + 1, num_envs, ...]   as the ring has them: of stacked frames the newest
+    final_position, final, final.KEY    [n], [n, ...]               row * num_envs + env of truncated rows; and what was
+                                                                    seen there at last
+
+Where there is one row more than ``rows``, it is the one after the last, which has an observation but no action yet.
+
+Its header says in JSON (key ``hakisa``) what it is; no code runs when it is read. Consecutive segments make a series;
+where two hold the same row, the later one is right (an episode can be closed after its row was written).
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import shutil
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from gymnasium import spaces
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from hakisa_algos.data.columns import FrameStack
+from hakisa_algos.data.files import TEMPORARY, check_version, flush, verify, verify_size, write_tensors
+from hakisa_algos.errors import CheckpointError
+
+FORMAT, VERSION = "hakisa-rows", 1
+_FIX = "restore it from a backup, load another checkpoint, or leave its folder out"
+
+# What all rows of a series have in common, as JSON: observation, action, stack, num_envs, columns.
+Layout = Mapping[str, Any]
+
+
+def make_layout(
+    observation: spaces.Space[Any] | None,
+    action: spaces.Space[Any] | None,
+    stack: FrameStack | None,
+    num_envs: int,
+    columns: Mapping[str, np.ndarray],
+) -> Layout:
+    """Describes rows.
+
+    Args:
+        observation: the space of stored observations; None if there are none.
+        action: the space of actions, if it is known.
+        stack: of frames that are stored once.
+        num_envs: columns of the buffer.
+        columns: ``[rows, num_envs, ...]`` by name.
+    """
+    return {
+        "observation": None if observation is None else describe(observation),
+        "action": None if action is None else describe(action),
+        "stack": None if stack is None else [stack.axis, stack.size, stack.padding],
+        "num_envs": num_envs,
+        "columns": {name: [str(column.dtype), list(column.shape[2:])] for name, column in columns.items()},
+    }
+
+
+def describe(space: spaces.Space[Any]) -> dict[str, Any]:
+    """A space as JSON: equal for equal spaces, readable by people and programs."""
+    if isinstance(space, spaces.Dict):
+        return {"type": "Dict", "spaces": {key: describe(inner) for key, inner in space.items()}}
+    said: dict[str, Any] = {"type": type(space).__name__}
+    for name in ("shape", "dtype", "n", "start", "nvec", "sizes", "low", "high"):
+        value = getattr(space, name, None)  # each kind of space has some of them
+        if name == "dtype":
+            said[name] = str(value)
+        elif value is not None:
+            array = np.asarray(value)
+            # Bounds of pictures are the same number over and over.
+            same = name in ("low", "high") and array.size and (array == array.flat[0]).all()
+            said[name] = _plain((array.flat[0] if same else array).tolist())
+    return said
+
+
+def _plain(value: Any) -> Any:
+    """JSON has no infinity."""
+    if isinstance(value, list):
+        return [_plain(entry) for entry in value]
+    return repr(value) if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def check_layout(where: Path, found: Layout, needed: Layout) -> None:
+    """Refuses rows that cannot be read as, or together with, ``needed``; another number of columns is no matter.
+
+    Raises:
+        CheckpointError: it names the file, what was found and what is needed.
+    """
+    for name in ("observation", "action", "stack"):
+        if found[name] != needed[name] and not (name == "action" and None in (found[name], needed[name])):
+            raise CheckpointError(
+                f"{where} holds rows of {name} {found[name]}; needed is {needed[name]}: rows are read together only if "
+                "spaces and stack are the same; leave its folder out, or use the env that it was written with"
+            )
+    for name, form in found["columns"].items():
+        if form != needed["columns"].get(name, form):
+            raise CheckpointError(
+                f"{where} has the column {name!r} of (dtype, shape) {form}; needed is {needed['columns'][name]}; "
+                "leave its folder out, or use the env and algorithm that it was written with"
+            )
+
+
+@dataclass(frozen=True)
+class Segment:
+    """One file, known by the document that lists it.
+
+    Attributes:
+        path: of the file.
+        size: in bytes.
+        sha256: of its content.
+        first: number of its first row, counted since the start of what wrote it.
+        rows: how many.
+        layout: of the rows.
+    """
+
+    path: Path
+    size: int
+    sha256: str
+    first: int
+    rows: int
+    layout: Layout
+
+    @property
+    def end(self) -> int:
+        """Number of the row after its last one."""
+        return self.first + self.rows
+
+    def open(self) -> dict[str, np.ndarray]:
+        """Its arrays, mapped into memory, after one pass over the file that verifies it.
+
+        Raises:
+            CheckpointError: it is missing, truncated, altered, foreign or of a newer version.
+        """
+        verify_size(self.path, self.size, _FIX)
+        try:
+            with safe_open(self.path, "pt") as file:
+                said = json.loads((file.metadata() or {})["hakisa"])
+                check_version(self.path, said.get("format"), said.get("version"), FORMAT, VERSION)
+                verify(self.path, self.size, self.sha256, _FIX)
+                # PyTorch's, which are mapped; NumPy's would be read.
+                return {name: file.get_tensor(name).numpy() for name in file.keys()}  # noqa: SIM118 (no mapping)
+        except (SafetensorError, ValueError, KeyError, AttributeError, OSError) as error:
+            raise CheckpointError(
+                f"{self.path} is not a segment of rows ({type(error).__name__}: {error}); it was changed, damaged or "
+                f"written by something else; {_FIX}"
+            ) from error
+
+    def link_into(self, folder: Path) -> Segment:
+        """The same segment in ``folder``, which costs no space where the file system can link."""
+        if self.path.parent == folder:
+            return self
+        path = folder / self.path.name
+        try:
+            path.hardlink_to(self.path)
+        except FileExistsError:
+            pass  # names are never used twice
+        except OSError:  # another file system, or one that has no links
+            if not self.path.is_file():
+                raise CheckpointError(f"{self.path} is missing, so its rows cannot be saved again; {_FIX}") from None
+            temporary = folder / f"{TEMPORARY}{path.name}"
+            shutil.copyfile(self.path, temporary)
+            flush(temporary)
+            os.replace(temporary, path)
+        return replace(self, path=path)
+
+
+@dataclass(frozen=True)
+class Series:
+    """Consecutive segments of one buffer, oldest first."""
+
+    segments: tuple[Segment, ...]
+
+    @property
+    def layout(self) -> Layout:
+        """Of its rows."""
+        return self.segments[0].layout
+
+    @property
+    def num_envs(self) -> int:
+        """Columns."""
+        return int(self.layout["num_envs"])
+
+    @property
+    def first(self) -> int:
+        """Number of its first row."""
+        return self.segments[0].first
+
+    @property
+    def end(self) -> int:
+        """Number of the row after its last one."""
+        return self.segments[-1].end
+
+
+def write_segment(folder: Path, first: int, tensors: Mapping[str, Tensor], layout: Layout) -> Segment:
+    """Writes a new segment under a name that no other one ever has.
+
+    Args:
+        folder: where to.
+        first: number of the first row.
+        tensors: as the head of this file says.
+        layout: of the rows.
+    """
+    rows = len(tensors["column.age"]) - 1
+    path = folder / f"rows_{first:012d}_{uuid.uuid4().hex[:12]}.safetensors"
+    said = {"format": FORMAT, "version": VERSION, "first": first, "rows": rows, **layout}
+    facts = write_tensors(path, tensors, {"hakisa": json.dumps(said, allow_nan=False)})
+    return Segment(path, facts["size"], facts["sha256"], first, rows, layout)
+
+
+def tensor_name(kind: str, key: str) -> str:
+    """Of a tensor in a segment: ``kind``, or for an entry of a Dict observation ``kind.key``."""
+    return f"{kind}.{key}" if key else kind
+
+
+def finals(arrays: Mapping[str, np.ndarray]) -> dict[int, Any]:
+    """The final observations in a segment, by ``row * num_envs + env``."""
+    keyed = {name.partition(".")[2]: array for name, array in arrays.items() if name.partition(".")[0] == "final"}
+    found = {}
+    for index, position in enumerate(arrays["final_position"].tolist() if keyed else ()):
+        entry = {key: array[index] for key, array in keyed.items()}
+        found[position] = entry.get("", entry)
+    return found
+
+
+def to_json(series: Sequence[Series], folder: Path) -> list[dict[str, Any]]:
+    """Series as a document in ``folder`` lists them; all their files lie in it."""
+    return [
+        {
+            **one.layout,
+            "segments": [
+                {"file": s.path.relative_to(folder).as_posix(), "size": s.size, "sha256": s.sha256}
+                | {"first": s.first, "rows": s.rows}
+                for s in one.segments
+            ],
+        }
+        for one in series
+    ]
+
+
+def from_json(listed: Sequence[Mapping[str, Any]], folder: Path) -> list[Series]:
+    """What :func:`to_json` gave; no file is looked at."""
+    found = []
+    for one in listed:
+        layout = {name: value for name, value in one.items() if name != "segments"}
+        found.append(
+            Series(
+                tuple(
+                    Segment(folder / s["file"], s["size"], s["sha256"], s["first"], s["rows"], layout)
+                    for s in one["segments"]
+                )
+            )
+        )
+    return found

@@ -1,0 +1,164 @@
+"""Rows on the disk, of any number of series, to be read like a buffer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from hakisa_algos.data.files import verify_size
+from hakisa_algos.data.segments import Layout, Series, check_layout, finals
+from hakisa_algos.policy.observations import Observation
+
+# False in the row after the last one of a column, which only holds the observation there.
+_NOT_AT_HEAD = ("transition", "learned")
+
+
+class StoredRows:
+    """A read-only view of stored rows that reads like a :class:`hakisa_algos.data.rollout.RolloutBuffer`.
+
+    It has ONE column, in which every column of every series lies one after the other, each followed by the row after
+    its last one, which is no transition: so no window crosses a join, and every row has its next observation. Files are
+    mapped into memory. Nothing is read until it is asked for, and a file is verified before anything of it is used;
+    small columns are then held whole, observations never.
+
+    Args:
+        series: what to read; at least one, of the same spaces and stack.
+
+    Attributes:
+        series: as given.
+        rows: of all columns of all series, the rows after their last ones included.
+        relabel: see :class:`hakisa_algos.data.rollout.RolloutBuffer`.
+
+    Raises:
+        CheckpointError: files are missing or cut short, or do not fit together.
+    """
+
+    num_envs = 1
+    oldest = 0
+
+    def __init__(self, series: Sequence[Series]) -> None:
+        for one in series:
+            check_layout(one.segments[0].path, one.layout, series[0].layout)
+        for segment in (s for one in series for s in one.segments):
+            verify_size(segment.path, segment.size, "restore it from a backup, or leave its folder out")
+        self.series = tuple(series)
+        self.relabel: Any = None
+        lengths = np.array([one.end - one.first + 1 for one in series])
+        self._lengths = lengths
+        self._begins = _sums(lengths * np.array([one.num_envs for one in series]))  # of each series, in positions
+        self._tops = _sums(lengths)  # of each series, in rows of all series one below the other
+        self._segments = [(n, segment) for n, one in enumerate(series) for segment in one.segments]
+        self._segment_tops = np.array([self._tops[n] + s.first - series[n].first for n, s in self._segments])
+        self._opened: dict[int, dict[str, np.ndarray]] = {}
+        self._finals: dict[int, dict[int, Any]] = {}
+        self._columns: dict[str, np.ndarray] = {}
+        stack = series[0].layout["stack"]
+        self._stack: int = stack[1] if stack else 1
+        self._zero: bool = stack is not None and stack[2] == "zero"
+        self.rows = int(self._begins[-1])
+
+    @property
+    def capacity(self) -> int:
+        """As many as there are."""
+        return self.rows
+
+    @property
+    def steps(self) -> int:
+        """The same, since there is one column."""
+        return self.rows
+
+    @property
+    def layout(self) -> Layout:
+        """Of the rows, but for their number of columns."""
+        return self.series[0].layout
+
+    def take(self, name: str, position: np.ndarray) -> np.ndarray:
+        """Entries of a column, at positions of any shape; beyond the last one they are meaningless."""
+        if name not in self._columns:
+            self._columns[name] = np.concatenate([self._read_column(n, name) for n in range(len(self.series))])
+        entries: np.ndarray = self._columns[name][position % self.rows]
+        return entries
+
+    def rewards(self, position: np.ndarray) -> np.ndarray:
+        """Float32 rewards at positions of any shape: the stored ones, or what :attr:`relabel` makes."""
+        stored = self.take("reward", position)
+        return stored if self.relabel is None else np.asarray(self.relabel(self, position), np.float32)
+
+    def observation(self, position: np.ndarray) -> Observation:
+        """Observations at positions ``[batch]``, those after the last rows included."""
+        names = sorted(name for name in self._open(0) if name.startswith("observation"))
+        if names == ["observation"]:
+            return self._read(names[0], position)
+        return {name.removeprefix("observation."): self._read(name, position) for name in names}
+
+    def final_observation(self, position: int) -> Any:
+        """The encoded final observation, without a batch axis, of a truncated row."""
+        top, env, n = (int(a[0]) for a in self._place(np.array([position])))
+        one = self.series[n]
+        number = int(self._segment_of(np.array([top]))[0])
+        if number not in self._finals:
+            self._finals[number] = finals(self._open(number))
+        return self._finals[number][(top - int(self._tops[n]) + one.first) * one.num_envs + env]
+
+    def _place(self, position: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Of positions the row, counted over all series, the env and the series."""
+        n = np.searchsorted(self._begins, position, "right") - 1
+        env, row = np.divmod(position - self._begins[n], self._lengths[n])
+        return self._tops[n] + row, env, n
+
+    def _segment_of(self, top: np.ndarray) -> np.ndarray:
+        # The last one that begins there or before: of two that hold the row the later one.
+        return np.searchsorted(self._segment_tops, top, "right") - 1
+
+    def _open(self, number: int) -> dict[str, np.ndarray]:
+        if number not in self._opened:
+            self._opened[number] = self._segments[number][1].open()
+        return self._opened[number]
+
+    def _read_column(self, n: int, name: str) -> np.ndarray:
+        one = self.series[n]
+        form = one.layout["columns"][name]
+        column = np.zeros((one.num_envs, self._lengths[n], *form[1]), form[0])
+        for number, (of, segment) in enumerate(self._segments):
+            if of == n:
+                array = self._open(number)[f"column.{name}"]
+                begin = segment.first - one.first
+                column[:, begin : begin + len(array)] = array.swapaxes(0, 1)
+        if name in _NOT_AT_HEAD:
+            column[:, -1] = False
+            if one.first:  # frames of its first stacks are in rows that are not there
+                row = np.arange(min(self._stack - 1, self._lengths[n]))
+                age = self.take("age", self._begins[n] + np.arange(one.num_envs)[:, None] * self._lengths[n] + row)
+                column[:, : len(row)] &= age <= row
+        return column.reshape(-1, *column.shape[2:])
+
+    def _read(self, name: str, position: np.ndarray) -> Tensor:
+        """Whole observations, or stacks, of which each frame lies once."""
+        if self._stack == 1:
+            return torch.from_numpy(self._gather(name, position))
+        age = self.take("age", position)[:, None]
+        back = np.arange(self._stack - 1, -1, -1)
+        source = np.maximum(position[:, None] - np.minimum(back, age), 0)
+        frames = self._gather(name, source.reshape(-1))
+        if self._zero:
+            frames[(back > age).reshape(-1)] = 0
+        return torch.from_numpy(frames.reshape(len(position), -1, *frames.shape[2:]))
+
+    def _gather(self, name: str, position: np.ndarray) -> np.ndarray:
+        top, env, _ = self._place(position)
+        number = self._segment_of(top)
+        row = top - self._segment_tops[number]
+        like = self._open(int(number[0]))[name]
+        gathered = np.empty((len(position), *like.shape[2:]), like.dtype)
+        for i in np.unique(number):
+            at = np.flatnonzero(number == i)
+            gathered[at] = self._open(int(i))[name][row[at], env[at]]
+        return gathered
+
+
+def _sums(lengths: np.ndarray) -> np.ndarray:
+    return np.concatenate([[0], np.cumsum(lengths)])

@@ -1,0 +1,147 @@
+"""A run or an agent on disk, what is asked of whoever loads it, and what may be changed when it goes on."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gymnasium import spaces
+
+from hakisa_algos.data.vectorize import why_not_from_file
+from hakisa_algos.errors import CheckpointError, ConfigError, did_you_mean
+from hakisa_algos.learners.registry import find_algorithm
+from hakisa_algos.learners.validation import changed, config_from
+from hakisa_algos.training.checkpoint import Checkpoint, load_checkpoint
+from hakisa_algos.training.run_folder import RunFolder
+
+_WEIGHTS = "the weights of the run would not fit"
+# What cannot be changed, and why. Names with a dot are entries of a mapping.
+_FIXED = {
+    "algorithm": "what one algorithm has learned is of no use to another",
+    "seed": "what is random in the run goes on from its checkpoint",
+    "spaces": _WEIGHTS,
+    "custom_network": _WEIGHTS,
+    "config.network": _WEIGHTS,
+    "config.hidden_sizes": _WEIGHTS,
+    "config.activation": "the weights of the run were learned with the other",
+    "config.layer_norm": _WEIGHTS,
+    "config.dueling": _WEIGHTS,
+    "config.normalize_observation": "the weights of the run were learned with what the network saw so far",
+    "config.memory": _WEIGHTS,
+    "config.optimizer": "the run has the state of the other optimizer",
+}
+_NESTED = ("config", "options", "env_options")
+
+
+@dataclass(frozen=True)
+class StoredRun:
+    """What lies at a path.
+
+    Attributes:
+        path: a run folder, a checkpoints folder, one checkpoint, or a pointer to one.
+        folder: the run folder, if it is one.
+        checkpoint: from which it goes on.
+        before: the identity of the agent that wrote it (:meth:`hakisa_algos.agent.Agent.identity`).
+        asked: the same, but for what config.json says otherwise: it may have been edited.
+    """
+
+    path: Path
+    folder: RunFolder | None
+    checkpoint: Checkpoint
+    before: Mapping[str, Any]
+    asked: Mapping[str, Any]
+
+    @classmethod
+    def read(cls, path: Path | str, *, of_a_run: bool = False) -> StoredRun:
+        """What lies at ``path``, but no stored rows; ``of_a_run``: it must be a run folder.
+
+        Raises:
+            CheckpointError: nothing that can be loaded, or of no agent.
+            RunFolderError: its config.json is damaged, or it should be a run folder and has none.
+            ConfigError: its config.json has a key that it should not have.
+        """
+        path = Path(path)
+        folder = RunFolder.open(path) if of_a_run or (path / "config.json").is_file() else None
+        checkpoint = load_checkpoint(path / "checkpoints" if (path / "checkpoints").is_dir() else path)
+        before = checkpoint.state.get("identity", {})
+        if "algorithm" not in before:
+            raise CheckpointError(f"{path} names no algorithm; pass a folder that a run or an agent's save() wrote")
+        return cls(path, folder, checkpoint, before, _asked(folder, before) if folder else before)
+
+    def config(self, changes: Any = None, num_envs: int | None = None) -> Any:
+        """The hyperparameters to go on with; ``changes`` are all of them, or a mapping of those that change."""
+        config = changes
+        if not dataclasses.is_dataclass(config):
+            values = self.asked["config"] | dict(changes or {})
+            config = config_from(find_algorithm(self.before["algorithm"]).config_class, values)
+        if num_envs is not None:
+            config = changed(config, {"num_envs": num_envs})
+        check_changes(self.before, {**self.asked, "config": dataclasses.asdict(config)})
+        return config
+
+    def env(self) -> str:
+        """The env's id, unless it has none, or one that a file must not choose."""
+        env, options = self.asked["env"], self.asked["env_options"]
+        if not isinstance(env, str):
+            raise ConfigError(f"{self.path} was trained on an env object or a callable; pass it again as env=")
+        why = why_not_from_file(env)
+        if why:
+            # A file must not choose what code runs.
+            raise ConfigError(
+                f"{self.path} names the env {env!r}, {why}, with options {dict(options)}. If you trust them, allow it: "
+                f'env="{env}" in Python, --env {env} on the command line'
+            )
+        return env
+
+
+def _asked(folder: RunFolder, before: Mapping[str, Any]) -> dict[str, Any]:
+    where = folder.path / "config.json"
+    told = {name: value for name, value in folder.config.items() if name not in ("run_id", "changes")}
+    for name, value in told.items():
+        if name not in (*before, "options"):  # which version 0.1.0 told there only
+            raise ConfigError(f"{where} has {name!r}.{did_you_mean(name, before)}")
+        if isinstance(before.get(name), Mapping) and not isinstance(value, Mapping):
+            raise ConfigError(f'"{name}" in {where} is {value!r}; it must be an object')
+    # What was left out of it is as it was.
+    return {**before, **told, "config": before["config"] | told.get("config", {})}
+
+
+def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """What two identities of an agent (:meth:`hakisa_algos.agent.Agent.identity`) differ in.
+
+    Each ``field``, such as ``"seed"`` or ``"config.gamma"``, with its values ``from`` and ``to``.
+    """
+    old, new = _flat(before), _flat({key: after[key] for key in before if key in after})
+    return [
+        {"field": name, "from": old.get(name), "to": new.get(name)}
+        for name in dict.fromkeys([*old, *new])
+        if old.get(name) != new.get(name)
+    ]
+
+
+def check_changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> None:
+    """Refuses what cannot be changed in a run, and says why."""
+    for change in differences(before, after):
+        if change["field"] in _FIXED:
+            raise ConfigError(
+                f"{change['field']} cannot be changed from {change['from']!r} to {change['to']!r} in a run that has "
+                f"begun: {_FIXED[change['field']]}; leave it as it was, or start a new run"
+            )
+
+
+def describe(space: spaces.Space[Any]) -> Any:
+    """A space as an identity holds it: what must be the same for a network to fit, which bounds need not."""
+    if isinstance(space, spaces.Dict):
+        return {name: describe(entry) for name, entry in space.items()}
+    return f"Box({space.shape}, {space.dtype})" if isinstance(space, spaces.Box) else repr(space)
+
+
+def _flat(identity: Mapping[str, Any]) -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in identity.items():
+        flat |= {f"{key}.{name}": entry for name, entry in value.items()} if key in _NESTED else {key: value}
+    # JSON has no tuples.
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in flat.items()}
