@@ -38,7 +38,7 @@ class EvaluateArguments:
     seed: int = 0
     """Of the evaluation; its episodes are none that training saw."""
     best: bool = False
-    """Take the best checkpoint (by --eval-every) instead of the latest."""
+    """Take the best checkpoint (by --evaluate-every) instead of the latest."""
     video: Path | None = None
     """Film one episode into this file, such as out.mp4."""
     env: str | None = None
@@ -62,7 +62,7 @@ def run(arguments: Sequence[str]) -> int:
     checkpoint = folder.checkpoints / "best" if chosen.best else folder.checkpoints
     if chosen.best and not checkpoint.is_file():
         raise CheckpointError(
-            f"{folder.path} has no best checkpoint, since nothing was evaluated in training (--eval-every); "
+            f"{folder.path} has no best checkpoint, since nothing was evaluated in training (--evaluate-every); "
             "leave --best out for the latest"
         )
     options = None if chosen.env_options is None else key_values(chosen.env_options)
