@@ -62,7 +62,7 @@ def test_best_without_evaluations_says_so(run, tmp_path, capsys):
     arguments = ("--total-steps", "1", "--config.n-steps", "1", "--run", str(tmp_path / "r"))
     assert main(["train", "ppo", "--env", "Hakisa/Press-v0", *arguments]) == 0
     assert main(["eval", str(tmp_path / "r"), "--best"]) == 2
-    assert "--eval-every" in capsys.readouterr().err
+    assert "--evaluate-every" in capsys.readouterr().err
 
 
 def test_video_is_an_mp4(run, tmp_path, capsys):

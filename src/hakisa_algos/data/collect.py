@@ -243,8 +243,7 @@ class Collector:
         values = part.values
         values["policy_version"] = version
         self.buffer.add(values, part.final)
-        done = values["terminated"] | values["truncated"]
-        self.buffer.finished += self._counter.count(values["reward"], done, part.counted, values.get("seat"), part.told)
+        self.buffer.finished += self._counter.count(values["reward"], part.counted, values.get("seat"), part.told)
         self.has_learned = self.has_learned or bool(values["learned"].any())
         self._rebuilder.played(values["action"])
         self._follow(part)

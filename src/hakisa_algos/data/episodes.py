@@ -55,7 +55,6 @@ class EpisodeCounter:
     def count(
         self,
         reward: np.ndarray,
-        done: np.ndarray,
         counted: np.ndarray,
         seat: np.ndarray | None,
         told: Mapping[int, Mapping[str, Any]],
@@ -64,23 +63,20 @@ class EpisodeCounter:
 
         Args:
             reward: raw, ``[num_envs]``.
-            done: bool ``[num_envs]``: an episode ends.
-            counted: bool ``[num_envs]``: the row belongs to the result; an episode that ends with one that does not is
-                nobody's result.
+            counted: bool ``[num_envs]``: the row belongs to the result.
             seat: who acted, ``[num_envs]``; None: each column for itself.
-            told: further fields of the episodes that end, by column.
+            told: by column, further fields of each episode that ends, and is somebody's result.
         """
         np.add(self._total, reward, out=self._total, where=counted)
         if self._discount != 1:
             np.add(self._discounted, reward * self._discount**self._length, out=self._discounted, where=counted)
         self._length += counted
         ended: list[Episode] = []
-        if np.count_nonzero(done):  # rarely
-            for env in np.flatnonzero(done & counted).tolist():
-                who = env if seat is None else int(seat[env])
-                total = float(self._total[env])
-                discounted = total if self._discount == 1 else float(self._discounted[env])
-                ended.append(Episode(env, who, total, int(self._length[env]), discounted, **told.get(env, {})))
+        for env, fields in told.items():
+            who = env if seat is None else int(seat[env])
+            total = float(self._total[env])
+            discounted = total if self._discount == 1 else float(self._discounted[env])
+            ended.append(Episode(env, who, total, int(self._length[env]), discounted, **fields))
         return ended
 
     def begin(self, mask: np.ndarray) -> None:

@@ -190,6 +190,7 @@ class ActionHeads(Segments):
     def __init__(self, layout: ActionLayout, features: int, gain: float = 0.01) -> None:
         super().__init__(layout)
         self.linear = nn.Linear(features, sum(layout.size))
+        self._noise_shape = tuple(self.pad_index.shape)
         nn.init.orthogonal_(self.linear.weight, gain)
         nn.init.zeros_(self.linear.bias)
         self.register_buffer("bonus", _bonus_weights(layout), persistent=False)
@@ -205,7 +206,7 @@ class ActionHeads(Segments):
 
     def noise(self, batch: int, generator: torch.Generator | None = None) -> Tensor:
         """What decides a batch of draws, ``[batch, segments, widest]``."""
-        noise = torch.empty(batch, *self.pad_index.shape, device=self.size.device)
+        noise = torch.empty(batch, *self._noise_shape, device=self.size.device)
         return noise.exponential_(generator=generator)
 
 

@@ -36,11 +36,11 @@ class SmallActor:
         self._segment = np.array(layout.segment)
         self._pad_index = heads.pad_index.numpy() if heads.padded else None
         self._addresses: list[int] = []
-        self._arrays: list[Array] = []
+        self._layers: list[tuple[Array, Array]] = []
 
     def __getstate__(self) -> dict[str, Any]:
         """Without the views, which would be copies in a copy."""
-        return self.__dict__ | {"_addresses": [], "_arrays": []}
+        return self.__dict__ | {"_addresses": [], "_layers": []}
 
     def act(self, observation: Array, noise: Array) -> Array:
         """Actions ``[batch, *shape]`` for observations ``[batch, *shape]``.
@@ -64,11 +64,10 @@ class SmallActor:
 
     def logits(self, observation: Array) -> Array:
         """Of all segments, ``[batch, sum(sizes)]``."""
-        weights = self._weights()
+        *hidden, (weight, bias) = self._weights()
         features = observation.reshape(len(observation), -1)
         if features.dtype != np.float32:
             features = features.astype(np.float32) * np.float32(1 / 255 if features.dtype == np.uint8 else 1)
-        *hidden, (weight, bias) = zip(weights[0::2], weights[1::2], strict=True)
         for w, b in hidden:
             features = _product(features, w)
             features += b
@@ -80,16 +79,16 @@ class SmallActor:
         logits += bias
         return logits
 
-    def _weights(self) -> list[Array]:
-        """Weight ``[inputs, outputs]`` and bias of each layer in turn: views."""
+    def _weights(self) -> list[tuple[Array, Array]]:
+        """Weight ``[inputs, outputs]`` and bias of each layer: views."""
         addresses = [parameter.data_ptr() for parameter in self._parameters]
         if addresses != self._addresses:  # moved, or this is a copy
             *hidden, weight, bias = (parameter.detach().numpy() for parameter in self._parameters)
             half = len(hidden) // 2
-            layers = zip(hidden[:half], hidden[half:], strict=True)
-            self._arrays = [array[0] for layer in layers for array in layer] + [weight.T, bias]
+            pairs = zip(hidden[:half], hidden[half:], strict=True)
+            self._layers = [*((w[0], b[0]) for w, b in pairs), (weight.T, bias)]
             self._addresses = addresses
-        return self._arrays
+        return self._layers
 
 
 def _product(a: Array, b: Array) -> Array:

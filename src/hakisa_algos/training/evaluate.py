@@ -210,7 +210,7 @@ def _play(
         values = part.values
         _add(hashes, values["transition"], values["action"], values["reward"])
         over = values["terminated"] | values["truncated"]
-        ended = counter.count(values["reward"], over, part.counted, values.get("seat"), part.told)
+        ended = counter.count(values["reward"], part.counted, values.get("seat"), part.told)
         yield over, {episode.env: (episode, hashes[episode.env].digest()) for episode in ended}
         counter.begin(part.start)
         for column in np.flatnonzero(part.start).tolist():
