@@ -22,7 +22,7 @@ import numpy as np
 
 HERE = Path(__file__).resolve()
 # Updates in a piece: about two seconds on two cores.
-UPDATES = {"pong": 1, "cartpole": 24, "press": 24, "dqn_pong": 160}
+UPDATES = {"pong": 1, "cartpole": 24, "press": 24, "dqn_pong": 32}
 ROLLOUTS = {"num_envs": 8, "n_steps": 128, "epochs": 4, "minibatch_size": 256, "total_steps": 10**8}
 
 

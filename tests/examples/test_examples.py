@@ -13,6 +13,7 @@ SAYS = {
     "cartpole": "a pole that leans to the right: push",
     "cross_entropy": "cross-entropy method on CartPole:",
     "custom_network": "saved, loaded and evaluated again:",
+    "memory": "memory=lstm: ",
     "live_game": "the screen then read {'flash': ",
     "live_sb3": "SB3's PPO on live games: 256 steps",
     "new_profile": "(6, 48, 64), ",

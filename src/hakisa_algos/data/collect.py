@@ -92,6 +92,7 @@ class Collector:
         self._play: Play | None = None
         self._standing: Standing | None = None
         self._episode = np.zeros(buffer.num_envs, np.int64)  # where the next opening begins
+        self._first = self._chunk = 0  # of this collection, see Rows
         self._lost = self._paused = False
         self._actor: Policy | None = None
         self.envs = envs
@@ -151,12 +152,15 @@ class Collector:
             stepper.info_keys = self.info_keys
         with acting(self.policy), self._lost_if_raised():
             self._open()
+            self._first, self._chunk = self.buffer.rows, need.chunk if isinstance(need, Rows) else 0
             if meanwhile is not None:
                 assert isinstance(need, Rows)
                 return self._collect_beside(need.n, meanwhile)
             threads = torch_threads(1) if self._real_time else contextlib.nullcontext()
             with threads, weights_cast_once(self.device):
                 self._collect(need)
+            if self._chunk:
+                self.buffer.keep_state(self._stands.state)
         self._rebuilder.trim()
         self._hold(True)
         return None
@@ -242,7 +246,9 @@ class Collector:
         """The only way into the buffer: one row, of all columns."""
         values = part.values
         values["policy_version"] = version
-        self.buffer.add(values, part.final)
+        if self._chunk and not (self.buffer.rows - self._first) % self._chunk:
+            self.buffer.keep_state(self._stands.state)
+        self.buffer.add(values, part.final, part.final_state)
         self.buffer.finished += self._counter.count(values["reward"], part.counted, values.get("seat"), part.told)
         self.has_learned = self.has_learned or bool(values["learned"].any())
         self._rebuilder.played(values["action"])
@@ -276,7 +282,8 @@ class Collector:
         self._lost = False
         if self._standing is None:
             return
-        self.buffer.close_episodes(self._standing.observation)
+        state = {} if isinstance(self.policy, Seated) else self._standing.state
+        self.buffer.close_episodes(self._standing.observation, state)
         self._episode = self._standing.episode + 1
         self._standing = None
 

@@ -13,9 +13,15 @@ MakeEnvs = Callable[[], VectorEnv[Any, Any, Any]]
 
 @dataclass(frozen=True)
 class Rows:
-    """``n`` rows: one step of every env each."""
+    """``n`` rows: one step of every env each.
+
+    Attributes:
+        n: how many.
+        chunk: the policy's state is stored before every ``chunk``-th of them, and after the last one; 0: never.
+    """
 
     n: int
+    chunk: int = 0
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from hakisa_algos.data.episodes import Episode
 from hakisa_algos.data.segments import Layout, Segment, Series, check_layout, finals, make_layout, tensor_name
 from hakisa_algos.data.stored import StoredRows
 from hakisa_algos.policy.observations import Observation, ObservationLayout, map_observation, pick
+from hakisa_algos.policy.policy import State
 
 # Of a buffer and positions in it, the rewards there, float32 in the shape of the positions.
 Relabel = Callable[[Any, np.ndarray], np.ndarray]
@@ -75,6 +76,9 @@ class RolloutBuffer:
         for name, dtype in (("age", np.int32), ("reward", np.float32), ("policy_version", np.int32)):
             self._arrays[name] = np.zeros((self._ring, num_envs), dtype)
         self._final: dict[int, Any] = {}
+        # The policy's states: before rows, with final observations. They are for the next update, and never saved.
+        self._states: dict[int, State] = {}
+        self._final_states: dict[int, State] = {}
         self._restored = 0  # rows before this one did not come with the checkpoint
         self._age = np.zeros(num_envs, np.int32)
         self.observation_space, self.stack = space, stack
@@ -125,7 +129,14 @@ class RolloutBuffer:
         for key, column in self._observations.items():
             column.write(row, observation[key] if key else observation, self._age)
 
-    def add(self, values: Mapping[str, Any], final: Mapping[int, Any]) -> None:
+    def keep_state(self, state: State) -> None:
+        """Stores what the policy carries when it is to act in the row at the head, ``[num_envs, ...]``."""
+        _forget(self._states, self.rows - self.capacity)
+        self._states[self.rows] = state
+
+    def add(
+        self, values: Mapping[str, Any], final: Mapping[int, Any], final_state: Mapping[int, State] | None = None
+    ) -> None:
         """Commits the row at the head.
 
         Args:
@@ -133,6 +144,7 @@ class RolloutBuffer:
                 ``terminated``, ``truncated`` (never both), ``transition`` and ``learned``; ``policy_version``, of the
                 policy that acted; and what else is to be stored.
             final: for every truncated env its final observation, encoded, without a batch axis.
+            final_state: for each of them the policy's state with it, if it has one.
         """
         row = self.rows % self._ring
         for name, value in values.items():
@@ -140,7 +152,7 @@ class RolloutBuffer:
                 self._allocate(name, np.asarray(value))
             self._arrays[name][row] = value
         if final or self._final:
-            self._keep_final(final)
+            self._keep_final(final, final_state or {})
         self.rows += 1
 
     def rollout(self, length: int) -> Rollout:
@@ -192,11 +204,12 @@ class RolloutBuffer:
         self.rows += rows
         self._restored = self.rows
 
-    def close_episodes(self, final: Any) -> None:
+    def close_episodes(self, final: Any, state: State | None = None) -> None:
         """Marks running episodes as truncated after the last committed row, because their env cannot go on.
 
         Args:
             final: encoded observations at the head, ``[num_envs, ...]``.
+            state: the policy's with them, if it has one.
         """
         if self.rows > self.oldest:
             row = (self.rows - 1) % self._ring
@@ -206,6 +219,7 @@ class RolloutBuffer:
             for env in np.flatnonzero(running):
                 key = (self.rows - 1) * self.num_envs + int(env)
                 self._final[key] = map_observation(np.array, pick(final, int(env)))
+                self._final_states[key] = {name: entries[int(env)] for name, entries in (state or {}).items()}
 
     @property
     def history(self) -> int:
@@ -301,12 +315,19 @@ class RolloutBuffer:
     def _allocate(self, name: str, like: np.ndarray) -> None:
         self._arrays[name] = np.zeros((self._ring, self.num_envs, *like.shape[1:]), like.dtype)
 
-    def _keep_final(self, final: Mapping[int, Any]) -> None:
+    def _keep_final(self, final: Mapping[int, Any], final_state: Mapping[int, State]) -> None:
         oldest = (self.rows + 1 - self.capacity) * self.num_envs
-        while self._final and (first := next(iter(self._final))) < oldest:
-            del self._final[first]
-        for env, observation in final.items():
-            self._final[self.rows * self.num_envs + env] = map_observation(np.array, observation)
+        _forget(self._final, oldest)
+        _forget(self._final_states, oldest)
+        head = self.rows * self.num_envs
+        self._final |= {head + env: map_observation(np.array, observation) for env, observation in final.items()}
+        self._final_states |= {head + env: state for env, state in final_state.items()}
+
+
+def _forget(entries: dict[int, Any], oldest: int) -> None:
+    """Lets go of those before ``oldest``; they lie in order."""
+    while entries and (first := next(iter(entries))) < oldest:
+        del entries[first]
 
 
 class Rollout:
@@ -370,3 +391,13 @@ class Rollout:
         if isinstance(final[0], dict):
             return {key: torch.from_numpy(np.stack([f[key] for f in final])) for key in final[0]}
         return torch.from_numpy(np.stack(final))
+
+    def state(self, row: int) -> State:
+        """The policy's before ``row``, counted in the window; empty where none was kept."""
+        return self._buffer._states.get(self._first + row, {})
+
+    def final_states(self) -> State:
+        """The policy's states with :meth:`final_observations`."""
+        first, stored = self._first * self.num_envs, self._buffer._final_states
+        states = [stored[k] for k in sorted(stored) if first <= k < first + len(self)]
+        return {name: torch.stack([state[name] for state in states]) for name in (states[0] if states else ())}

@@ -68,6 +68,7 @@ class Part(NamedTuple):
         values: the row as the buffer stores it, but for ``policy_version``.
         counted: bool: it belongs to the result of its episode.
         final: the final observation of every truncated column.
+        final_state: the policy's state with it.
         told: of every column whose episode ended, further fields of :class:`hakisa_algos.data.episodes.Episode`.
         start: bool: an episode begins with the observation that follows, or nothing of an episode is shown yet.
         standing: after the row.
@@ -79,6 +80,7 @@ class Part(NamedTuple):
     values: dict[str, Any]
     counted: np.ndarray
     final: dict[int, Any]
+    final_state: dict[int, State]
     told: dict[int, dict[str, Any]]
     start: np.ndarray
     standing: Standing
@@ -161,7 +163,7 @@ class Stepper:
         if not self._seated:
             standing = standing._replace(state=self._begun(~resetting, standing.state))
         standing = standing._replace(observation=self.policy.observation.encode(raw), resetting=resetting)
-        return Part({}, self._none, {}, {}, self._all, standing, self._numbered(seeds), 0, spent)
+        return Part({}, self._none, {}, {}, {}, self._all, standing, self._numbered(seeds), 0, spent)
 
     def decide(self, standing: Standing, generator: torch.Generator) -> Decision:
         """What the policy does where ``standing`` stands."""
@@ -216,6 +218,7 @@ class Stepper:
             values[name] = extra.cpu().numpy()
 
         final: dict[int, Any] = {}
+        final_state: dict[int, State] = {}
         told: dict[int, dict[str, Any]] = {}
         seeds: dict[int, int | None] = {}
         start = standing.done if self.mode is ResetMode.NEXT_STEP else done
@@ -225,6 +228,10 @@ class Stepper:
             resetting = resetting & ~new
         if np.count_nonzero(done):
             final = self._finals(raw, infos, truncated, cut)
+            if not self._seated and state:
+                final_state = {
+                    column: {name: entries[column - self.first] for name, entries in state.items()} for column in final
+                }
             ended = np.flatnonzero(done & counted).tolist()
             told = {self.first + column: self._told(infos, column, bool(cut[column])) for column in ended}
             episode = episode + done
@@ -246,7 +253,8 @@ class Stepper:
         waiting = done if self.mode is ResetMode.NEXT_STEP else self._none
         encoded = self.policy.observation.encode(raw)
         after = Standing(encoded, state, episode, length, waiting, resetting)
-        return Part(values, counted, final, told, start, after, self._numbered(seeds) if seeds else {}, act, spent)
+        numbered = self._numbered(seeds) if seeds else {}
+        return Part(values, counted, final, final_state, told, start, after, numbered, act, spent)
 
     def _said(self, infos: Mapping[str, Any], standing: Standing) -> Said:
         """What each column is at in this row."""
@@ -316,6 +324,7 @@ def joined(parts: Sequence[Part]) -> Part:
         values,
         np.concatenate([part.counted for part in parts]),
         {column: seen for part in parts for column, seen in part.final.items()},
+        {column: state for part in parts for column, state in part.final_state.items()},
         {column: told for part in parts for column, told in part.told.items()},
         np.concatenate([part.start for part in parts]),
         Standing(observation, state, *rest),

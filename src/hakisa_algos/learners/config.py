@@ -45,6 +45,8 @@ class GradientConfig:
     """Scale observations by their running mean and variance, pictures pixel by pixel."""
     precision: Precision = "auto"
     """fp32, bf16, or auto: bf16 for pictures where the hardware computes in it."""
+    memory: Literal["lstm", "gru"] | None = None
+    """Remember what was seen earlier in the episode, by an LSTM or a GRU after the network; ppo, a2c and reinforce."""
 
     def __post_init__(self) -> None:
         """Checks types and ranges.
@@ -85,6 +87,7 @@ class EpsilonConfig(GradientConfig):
     def __post_init__(self) -> None:
         """See :class:`GradientConfig`."""
         super().__post_init__()
+        refuse_memory(self.memory, "Q-learning")
         check_config(self, positive=("epsilon_fraction",), shares=("epsilon_start", "epsilon_end", "epsilon_fraction"))
         for name in ("epsilon_start", "epsilon_end"):
             if self.epsilon_schedule == "exponential" and getattr(self, name) == 0:
@@ -109,6 +112,19 @@ def anneal(value: float, shape: str, progress: float) -> float:
     if shape == "cosine":
         return value * (1 + math.cos(math.pi * done)) / 2
     raise ConfigError(f"schedule {shape!r} is unknown.{did_you_mean(shape, SHAPES)}")
+
+
+def refuse_memory(memory: str | None, method: str) -> None:
+    """What a method without memory says of it.
+
+    Raises:
+        ConfigError: ``memory`` is one.
+    """
+    if memory is not None:
+        raise ConfigError(
+            f"memory={memory!r}: {method} has none here, as with memory it is another method; use ppo, a2c or "
+            "reinforce, or show it several frames at once (FrameStackObservation)"
+        )
 
 
 def no_preset(preset: str, presets: Any = ()) -> ConfigError:

@@ -20,7 +20,7 @@ from hakisa_algos.data.episodes import Episode
 from hakisa_algos.data.needs import Elsewhere
 from hakisa_algos.data.rollout import RolloutBuffer
 from hakisa_algos.errors import ConfigError, NonFiniteError
-from hakisa_algos.learners.config import no_preset
+from hakisa_algos.learners.config import no_preset, refuse_memory
 from hakisa_algos.learners.generation import Generation, GenerationPlay
 from hakisa_algos.learners.learner import Facts
 from hakisa_algos.learners.lineage import Genome, Lineage, Mutation, birth, diversity, from_arrays, to_arrays
@@ -84,6 +84,8 @@ class GAConfig:
     """Processes that play, each in num_envs envs of its own; 0 plays in this one. The result is the same."""
     tasks: int = 1
     """Parts of a generation, each played by one worker; at least as many as workers. Each ends with idle envs."""
+    memory: None = None
+    """There is none; for PPO, A2C and REINFORCE."""
 
     def __post_init__(self) -> None:
         """Checks types and ranges.
@@ -91,6 +93,7 @@ class GAConfig:
         Raises:
             ConfigError: names the field, its value and the rule.
         """
+        refuse_memory(self.memory, "the genetic algorithm")
         counts = ("total_steps", "num_envs", "population", "parents", "survivors", "episodes", "validation_episodes")
         sizes = ("steps_per_individual", "mutation_scale", "mutation_share", "mutation_inputs", "hidden_sizes", "tasks")
         decays = ("mutation_scale_decay", "mutation_share_decay")

@@ -7,7 +7,7 @@ REINFORCE is A2C with lambda 1 and the return in place of the advantage.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
@@ -18,6 +18,8 @@ from torch import Tensor
 from hakisa_algos.data.needs import Rows
 from hakisa_algos.data.returns import generalized_advantages
 from hakisa_algos.data.rollout import Rollout, RolloutBuffer
+from hakisa_algos.errors import ConfigError
+from hakisa_algos.learners.chunks import ChunkedRollout
 from hakisa_algos.learners.config import GradientConfig, Shape, anneal
 from hakisa_algos.learners.gradient import Descent, GradientLearner
 from hakisa_algos.learners.learner import Facts
@@ -25,7 +27,7 @@ from hakisa_algos.learners.rollouts import Batch, Outcome, drawn_observations, l
 from hakisa_algos.learners.validation import check_config
 from hakisa_algos.policy.compilation import Compiled
 from hakisa_algos.policy.observations import Observation, to_device
-from hakisa_algos.policy.policy import ActorCritic, learning
+from hakisa_algos.policy.policy import ActorCritic, Chunks, learning
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,13 @@ class PPOConfig(GradientConfig):
     optimizer: Literal["adam", "rmsprop"] = "adam"
     """adam (eps 1e-5), or rmsprop (A2C's)."""
     activation: str = "tanh"
+    memory_size: int = 128
+    """What the memory is wide."""
+    memory_chunk: int = 32
+    """Rows in a row that the memory learns from; n_steps if that is less. It is not taught to remember longer: take
+    more than the steps from a cue to its use."""
+    memory_refresh: bool = True
+    """Compute the memory's states anew before each epoch but the first, as the weights have changed."""
     compile: bool = False
     """Compile the gradient, and acting where it is not in NumPy (small networks on the CPU); takes
     half a minute at the start and needs a C++ compiler."""
@@ -72,10 +81,30 @@ class PPOConfig(GradientConfig):
         counts = ("n_steps", "epochs", "minibatch_size")
         check_config(
             self,
-            positive=(*counts, "clip", "value_clip", "target_kl"),
+            positive=(*counts, "clip", "value_clip", "target_kl", "memory_size", "memory_chunk"),
             not_negative=("entropy_coefficient", "value_coefficient"),
             shares=("gae_lambda",),
         )
+        if not self.memory:
+            return
+        chunk = self.chunk
+        if self.n_steps % chunk:
+            fitting = self.n_steps - self.n_steps % chunk
+            raise ConfigError(
+                f"n_steps={self.n_steps} must be a multiple of memory_chunk={chunk}, such as {fitting} or "
+                f"{fitting + chunk}"
+            )
+        if self.minibatch_size < chunk:
+            raise ConfigError(
+                f"minibatch_size={self.minibatch_size} must be at least memory_chunk={chunk}, as it is made of chunks"
+            )
+        if self.compile:
+            raise ConfigError(f"compile=True does not go with memory={self.memory!r}; leave it out")
+
+    @property
+    def chunk(self) -> int:
+        """Rows after which the policy's state is stored; 0 without memory."""
+        return min(self.memory_chunk, self.n_steps) if self.memory else 0
 
 
 FOR_PICTURES = PPOConfig(
@@ -142,7 +171,9 @@ class PPOLearner(GradientLearner):
     for_pictures: ClassVar[PPOConfig] = FOR_PICTURES
 
     def _make_policy(self, *spaces: Any, **options: Any) -> ActorCritic:
-        return ActorCritic(*spaces, compile=self.config.compile, **options)
+        config = self.config
+        options |= {"memory": config.memory, "memory_size": config.memory_size}
+        return ActorCritic(*spaces, compile=config.compile, **options)
 
     def _begin(self, seed: int) -> None:
         config = self.config
@@ -158,7 +189,8 @@ class PPOLearner(GradientLearner):
     def facts(self) -> Facts:
         """A rollout, which is used once."""
         config = self.config
-        return Facts(Rows(config.n_steps), config.total_steps, config.n_steps, target_kl=config.target_kl)
+        rows = Rows(config.n_steps, config.chunk)
+        return Facts(rows, config.total_steps, config.n_steps, target_kl=config.target_kl)
 
     def update(self, buffer: RolloutBuffer) -> dict[str, float]:
         """Epochs of minibatch steps on the newest rollout, until done or stopped by the KL."""
@@ -170,23 +202,24 @@ class PPOLearner(GradientLearner):
         if config.compile:  # which would take plain numbers for constants, and compile for each new one
             numbers = torch.tensor(numbers, device=self.device).unbind()
         rollout = buffer.rollout(config.n_steps)
-        batch = self._batch(rollout)
+        chunked = ChunkedRollout(rollout, config.chunk, self.device) if config.memory else None
+        batch = self._batch(rollout, chunked)
         if not len(batch):
             return {"train/gradient_steps": 0.0}
 
         terms: list[dict[str, Tensor]] = []
         steps, stopped = 0, False
         with self.descent.update(config, progress):
-            with learning(self.policy):
-                for part in batch.minibatches(config.epochs, config.minibatch_size, self.generator):
-                    observation = to_device(rollout.observation(part.index), self.device)
+            for index, part, chunks in self._minibatches(batch, chunked):
+                observation = to_device(rollout.observation(index), self.device)
+                with learning(self.policy):
                     # The minibatch that ends the update counts too: its KL is what the last step did.
-                    terms.append(self._differentiate(observation, part, *numbers))
-                    stopped = bool(config.target_kl and terms[-1]["approx_kl"].item() > 1.5 * config.target_kl)
-                    if stopped:
-                        break
-                    self.descent.step()
-                    steps += 1
+                    terms.append(self._differentiate(observation, chunks, part, *numbers))
+                stopped = bool(config.target_kl and terms[-1]["approx_kl"].item() > 1.5 * config.target_kl)
+                if stopped:
+                    break
+                self.descent.step()
+                steps += 1
             normalizes = self.policy.normalizer is not None
             seen = drawn_observations(rollout, batch, self.generator, self.device) if normalizes else None
             metrics = self.descent.settle(terms, seen, lambda: self._crash_data(batch, rollout))
@@ -199,14 +232,35 @@ class PPOLearner(GradientLearner):
             "train/stopped_by_kl": float(stopped),
         }
 
-    def _gradient(self, observation: Observation, part: Judged, *numbers: float) -> dict[str, Tensor]:
-        return self.descent.differentiate(*self._loss(observation, part, *numbers))
+    def _minibatches(
+        self, batch: Judged, chunked: ChunkedRollout | None
+    ) -> Iterator[tuple[Tensor, Judged, Chunks | None]]:
+        """Positions of rows; those of them that are learned from; and how they hang together."""
+        config = self.config
+        for epoch in range(config.epochs):
+            if chunked is None:
+                for part in batch.shuffled(config.minibatch_size, self.generator):
+                    yield part.index, part, None
+                continue
+            if epoch and config.memory_refresh:
+                chunked.refresh(self.policy.remember)
+            yield from batch.in_chunks(chunked, config.minibatch_size, self.generator)
+
+    def _gradient(
+        self, observation: Observation, chunks: Chunks | None, part: Judged, *numbers: float
+    ) -> dict[str, Tensor]:
+        return self.descent.differentiate(*self._loss(observation, chunks, part, *numbers))
 
     def _loss(
-        self, observation: Observation, part: Judged, clip: float, entropy_coefficient: float
+        self,
+        observation: Observation,
+        chunks: Chunks | None,
+        part: Judged,
+        clip: float,
+        entropy_coefficient: float,
     ) -> tuple[Tensor, dict[str, Tensor]]:
         config = self.config
-        distribution, value = self.policy(observation)
+        distribution, value = self.policy(observation, chunks)
         advantage = normalized(part.advantage) if config.normalize_advantage else part.advantage
         log_ratio = distribution.log_prob(part.action) - part.log_prob
         ratio = log_ratio.exp()
@@ -228,14 +282,15 @@ class PPOLearner(GradientLearner):
             }
         return loss, terms
 
-    def _batch(self, rollout: Rollout) -> Judged:
+    def _batch(self, rollout: Rollout, chunked: ChunkedRollout | None) -> Judged:
         config = self.config
         if not rollout.has("log_prob"):  # nor a value: a policy that acts fast leaves both for now
-            action = rollout.column("action").flatten(0, 1).to(self.device)
-            judged = self.policy.judge(to_device(rollout.observations(), self.device), action)
+            index, chunks = (torch.arange(len(rollout)), None) if chunked is None else chunked.whole()
+            action = rollout.column("action").flatten(0, 1)[index].to(self.device)
+            judged = self.policy.judge(to_device(rollout.observation(index), self.device), action, chunks)
             for name, entries in judged.items():
-                rollout.add_column(name, entries.cpu())
-        o = Outcome.of(rollout, self.policy, config, self.device)
+                rollout.add_column(name, entries.cpu()[index.argsort()])
+        o = Outcome.of(rollout, self.policy.value, config, self.device)
         with np.errstate(invalid="ignore"):  # an infinite reward is found, and said, after the update
             advantage = generalized_advantages(
                 o.reward, o.value, o.following, o.terminated, o.truncated, o.transition, config.gamma, config.gae_lambda
@@ -258,6 +313,7 @@ class PPOLearner(GradientLearner):
         # Integers cannot be the cause, and pictures would fill the disk.
         floats = {key: value for key, value in keyed.items() if value.is_floating_point()}
         arrays |= {f"observation.{key}" if key else "observation": value for key, value in floats.items()}
+        arrays |= {f"state.{name}": entries for name, entries in rollout.state(0).items()}
         return arrays | {"reward": rollout.column("reward")}
 
 

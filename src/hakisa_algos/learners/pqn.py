@@ -104,10 +104,11 @@ class PQNLearner(GradientLearner):
         terms = []
         with self.descent.update(config, progress):
             with learning(self.policy):
-                for part in batch.minibatches(config.epochs, config.minibatch_size, self.generator):
-                    observation = to_device(rollout.observation(part.index), self.device)
-                    terms.append(self.descent.differentiate(*self._loss(observation, part)))
-                    self.descent.step()
+                for _ in range(config.epochs):
+                    for part in batch.shuffled(config.minibatch_size, self.generator):
+                        observation = to_device(rollout.observation(part.index), self.device)
+                        terms.append(self.descent.differentiate(*self._loss(observation, part)))
+                        self.descent.step()
             normalizes = self.policy.normalizer is not None
             seen = drawn_observations(rollout, batch, self.generator, self.device) if normalizes else None
             crash = {"action": batch.action, "target": batch.target, "reward": rollout.column("reward")}
@@ -124,7 +125,7 @@ class PQNLearner(GradientLearner):
 
     def _batch(self, rollout: Rollout) -> Aimed:
         config = self.config
-        o = Outcome.of(rollout, self.policy, config, self.device)
+        o = Outcome.of(rollout, lambda seen, _: self.policy.value(seen), config, self.device)
         target = lambda_returns(
             o.reward, o.following, o.terminated, o.truncated, o.transition, config.gamma, config.q_lambda
         )

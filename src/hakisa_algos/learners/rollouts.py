@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any, Self
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import Self
 
 import numpy as np
 import torch
@@ -12,9 +12,11 @@ from torch import Tensor
 
 from hakisa_algos.data.returns import Array, successor_values
 from hakisa_algos.data.rollout import Rollout
+from hakisa_algos.learners.chunks import ChunkedRollout
 from hakisa_algos.learners.config import GradientConfig
 from hakisa_algos.learners.gradient import NORMALIZER_ROWS
 from hakisa_algos.policy.observations import Observation, join_observations, to_device
+from hakisa_algos.policy.policy import Chunks, State
 
 
 @dataclass(frozen=True)
@@ -38,14 +40,22 @@ class Outcome:
     transition: Array
 
     @classmethod
-    def of(cls, rollout: Rollout, policy: Any, config: GradientConfig, device: torch.device) -> Outcome:
-        """Of a rollout with a column ``value``; ``policy`` has ``value(observation)``."""
+    def of(
+        cls,
+        rollout: Rollout,
+        value_of: Callable[[Observation, State], Tensor],
+        config: GradientConfig,
+        device: torch.device,
+    ) -> Outcome:
+        """Of a rollout with a column ``value``; ``value_of`` says what is expected, in a state of the policy."""
         names = ("reward", "value", "terminated", "truncated", "transition")
         reward, value, terminated, truncated, transition = (rollout.column(name).numpy() for name in names)
-        following, final = rollout.next_observation(), rollout.final_observations()
+        following, state = rollout.next_observation(), rollout.state(rollout.length)
+        final = rollout.final_observations()
         if final is not None:  # all in one forward
-            following = join_observations(following, final)
-        expected = policy.value(to_device(following, device)).cpu().numpy()
+            following, ends = join_observations(following, final), rollout.final_states()
+            state = {name: torch.cat([entries, ends[name]]) for name, entries in state.items()}
+        expected = value_of(to_device(following, device), state).cpu().numpy()
         n = rollout.num_envs
         after = successor_values(value, expected[:n], truncated, expected[n:])
         return cls(config.shaped(reward), value, after, terminated, truncated, transition)
@@ -69,12 +79,29 @@ class Batch:
     def __getitem__(self, rows: Tensor | slice) -> Self:
         return type(self)(*(getattr(self, name)[rows] for name in self.__dataclass_fields__))
 
-    def minibatches(self, epochs: int, size: int, generator: torch.Generator) -> Iterator[Self]:
-        """All rows ``epochs`` times, each time in another order."""
-        for _ in range(epochs):
-            shuffled = self[torch.randperm(len(self), generator=generator)]
-            for first in range(0, len(self), size):
-                yield shuffled[first : first + size]
+    def shuffled(self, size: int, generator: torch.Generator) -> Iterator[Self]:
+        """All rows once, in any order, ``size`` of them at a time."""
+        shuffled = self[torch.randperm(len(self), generator=generator)]
+        for first in range(0, len(self), size):
+            yield shuffled[first : first + size]
+
+    def in_chunks(
+        self, chunked: ChunkedRollout, size: int, generator: torch.Generator
+    ) -> Iterator[tuple[Tensor, Self, Chunks]]:
+        """All chunks once, in any order, about ``size`` rows of them at a time.
+
+        Yields:
+            The positions of all their rows; those rows of them that are learned from; and how they hang together.
+        """
+        place = torch.empty(int(self.index[-1]) + 1, dtype=torch.int64)
+        place[self.index] = torch.arange(len(self))
+        order = torch.randperm(len(chunked), generator=generator)
+        for chosen in torch.split(order, max(1, size // chunked.length)):
+            index, chunks = chunked.pick(chosen)
+            wanted = chunked.learned(index)
+            rows = index if wanted is None else index[wanted]
+            if len(rows):
+                yield index, self[place[rows]], replace(chunks, wanted=wanted)
 
 
 def learned_from(rollout: Rollout) -> Tensor:

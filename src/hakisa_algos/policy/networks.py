@@ -77,6 +77,16 @@ class MLP(nn.Module):
         self.layers = nn.Sequential(*layers)
         self.features = widths[-1]
 
+    @property
+    def linear(self) -> list[tuple[Tensor, Tensor]]:
+        """Weight ``[outputs, inputs]`` and bias of each layer."""
+        return [(layer.weight, layer.bias) for layer in self.layers if isinstance(layer, nn.Linear)]
+
+    @property
+    def activation(self) -> nn.Module:
+        """After each layer."""
+        return self.layers[1] if len(self.layers) else nn.Identity()
+
     def forward(self, observation: Tensor) -> Tensor:
         """``[batch, *shape]`` -> ``[batch, features]``."""
         features: Tensor = self.layers(flattened(observation))
@@ -94,17 +104,16 @@ class MLPPair(nn.Module):
     def __init__(self, first: MLP, second: MLP) -> None:
         super().__init__()
         self.features = first.features
-        layers = zip(first.layers, second.layers, strict=True)
-        pairs = [(a, b) for a, b in layers if isinstance(a, nn.Linear) and isinstance(b, nn.Linear)]
-        self.weights = nn.ParameterList(torch.stack([layer.weight.detach().T for layer in pair]) for pair in pairs)
-        self.biases = nn.ParameterList(torch.stack([layer.bias.detach()[None] for layer in pair]) for pair in pairs)
-        self._layers = list(zip(self.weights, self.biases, strict=True))  # reading a ParameterList takes its time
-        self.activation = first.layers[1] if pairs else nn.Identity()
+        pairs = list(zip(first.linear, second.linear, strict=True))
+        self.weights = nn.ParameterList(torch.stack([a[0].detach().T, b[0].detach().T]) for a, b in pairs)
+        self.biases = nn.ParameterList(torch.stack([a[1].detach()[None], b[1].detach()[None]]) for a, b in pairs)
+        self.linear = list(zip(self.weights, self.biases, strict=True))  # reading a ParameterList takes its time
+        self.activation = first.activation
 
     def forward(self, observation: Tensor) -> tuple[Tensor, Tensor]:
         """``[batch, *shape]`` -> twice ``[batch, features]``."""
         features = flattened(observation).expand(2, -1, -1)
-        for weight, bias in self._layers:
+        for weight, bias in self.linear:
             features = self.activation(torch.baddbmm(bias, features, weight))
         first, second = features.unbind()
         return first, second

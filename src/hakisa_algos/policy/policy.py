@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from hakisa_algos.policy.compilation import Compiled
 from hakisa_algos.policy.heads import ActionDistribution, ActionHeads, ActionLayout
+from hakisa_algos.policy.memory import Kind, Memory
 from hakisa_algos.policy.networks import MLP, MLPPair, NetworkFactory, build_network, orthogonal, width
 from hakisa_algos.policy.normalizer import ObservationNormalizer
 from hakisa_algos.policy.observations import Observation, ObservationLayout
@@ -23,6 +24,21 @@ from hakisa_algos.policy.small_actor import SmallActor
 # What a policy carries from step to step, each tensor ``[num_envs, ...]``; empty for a feed-forward policy.
 # A recurrent net keeps its hidden state here, a population the individual seated in each column.
 State = dict[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Chunks:
+    """How a flat batch of rows hangs together, for a policy with memory; the rows of the batch lie time first.
+
+    Attributes:
+        state: before the first rows, each ``[batch, width]``.
+        start: bool ``[length, batch]``: an episode begins with the row, and nothing is remembered.
+        wanted: of the ``length * batch`` rows those that an answer is wanted for; None: all.
+    """
+
+    state: State
+    start: Tensor
+    wanted: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -158,13 +174,15 @@ class NetworkPolicy(FeedForward, nn.Module):
 class ActorCritic(NetworkPolicy):
     """A policy with a value estimate, for PPO, A2C and REINFORCE.
 
-    Where actor and critic are small networks of their own, on the CPU, it acts in NumPy and leaves the critic out: what
-    is stored does not say how likely an action was; one :meth:`judge` of a whole rollout does.
+    Where its networks are small and of vectors, on the CPU, it acts in NumPy and leaves the critic out: what is stored
+    does not say how likely an action was; one :meth:`judge` of a whole rollout does.
 
     Args:
         observation_space: Box or Dict of Box.
         action_space: Discrete, MultiDiscrete, MultiBinary, or a space with a ``sizes`` table.
         compile: compile what acts while exploring, where it is not in NumPy anyway.
+        memory: what it remembers by, after the network; actor and critic then share both.
+        memory_size: width of that.
         options: see :class:`NetworkPolicy`.
     """
 
@@ -174,58 +192,105 @@ class ActorCritic(NetworkPolicy):
         action_space: spaces.Space[Any],
         *,
         compile: bool = False,
+        memory: Kind | None = None,
+        memory_size: int = 128,
         **options: Any,
     ) -> None:
-        super().__init__(observation_space, critic=True, **options)
+        super().__init__(observation_space, critic=memory is None, **options)
         features = width(self.trunk)
         if isinstance(self.trunk, MLP) and isinstance(self.value_trunk, MLP):
             self.trunk, self.value_trunk = MLPPair(self.trunk, self.value_trunk), None
+        self.memory = None if memory is None else Memory(memory, features, memory_size)
+        features = features if self.memory is None else self.memory.features
         self.heads = ActionHeads(ActionLayout.of(action_space), features)
         self.value_head = orthogonal(nn.Linear(features, 1), gain=1.0)
         self._explore: Callable[..., tuple[Tensor, ...]] = Compiled(self._draw) if compile else self._draw
-        self._small = SmallActor(self.trunk, self.heads) if isinstance(self.trunk, MLPPair) and not self.bf16 else None
+        trunk, self._small = self.trunk, None
+        if not self.bf16 and isinstance(trunk, MLP if self.memory else MLPPair):
+            self._small = SmallActor(trunk, self.memory, self.heads)
         self.eval()
 
-    def forward(self, observation: Observation) -> tuple[ActionDistribution, Tensor]:
-        """The distribution over actions, and the value ``[batch]``, both float32."""
+    def initial_state(self, n: int) -> State:
+        """Nothing remembered."""
+        return {} if self.memory is None else self.memory.initial_state(n)
+
+    def begin(self, mask: Tensor, state: State) -> State:
+        """Nothing remembered where an episode begins."""
+        return {name: entries.masked_fill(mask.unsqueeze(-1), 0) for name, entries in state.items()}
+
+    def forward(self, observation: Observation, chunks: Chunks | None = None) -> tuple[ActionDistribution, Tensor]:
+        """The distribution over actions, and the value ``[batch]``, both float32.
+
+        Args:
+            observation: a batch.
+            chunks: how its rows hang together; needed by a policy with memory.
+        """
+        features, value_features = self._features(observation)
+        if self.memory is not None:
+            assert chunks is not None
+            rows = features.view(*chunks.start.shape, -1)
+            features = self.memory(rows, chunks.state, chunks.start).flatten(0, 1)
+            features = value_features = features if chunks.wanted is None else features[chunks.wanted]
+        return self.heads(features), self._value(value_features)
+
+    def _next(self, observation: Observation, state: State) -> tuple[ActionDistribution, Tensor, State]:
+        """The same for one row of all columns in ``state``, and the state after it."""
+        features, value_features = self._features(observation)
+        if self.memory is not None:
+            remembered, state = self.memory.run(features[None], state)
+            features = value_features = remembered[0]
+        return self.heads(features), self._value(value_features), state
+
+    def _features(self, observation: Observation) -> tuple[Tensor, Tensor]:
+        """For the actor and for the critic; with memory float32."""
         with torch.autocast(self.heads.head.device.type, torch.bfloat16) if self.bf16 else nullcontext():
             if self.normalizer is not None:
                 observation = self.normalizer(observation)
             features = self.trunk(observation)
             if isinstance(features, tuple):
-                features, value_features = features
-            else:
-                value_features = features if self.value_trunk is None else self.value_trunk(observation)
-        value = nn.functional.linear(value_features.float(), self.value_head.weight, self.value_head.bias)
-        return self.heads(features), value.squeeze(-1)
+                return features
+            if self.memory is not None:
+                features = features.float()
+            return features, features if self.value_trunk is None else self.value_trunk(observation)
+
+    def _value(self, features: Tensor) -> Tensor:
+        return nn.functional.linear(features.float(), self.value_head.weight, self.value_head.bias).squeeze(-1)
 
     @torch.no_grad()  # in inference mode autocast would cast the weights in every step of a collection
     def act(self, observation: Observation, state: State, explore: bool, generator: torch.Generator | None) -> Decision:
         """See :class:`Policy`; stores ``log_prob`` and ``value``, unless it acts in NumPy."""
         if not explore:
-            return Decision(self(observation)[0].mode(), {}, state)
+            distribution, _, state = self._next(observation, state)
+            return Decision(distribution.mode(), {}, state)
         first = next(iter(observation.values())) if isinstance(observation, dict) else observation
         noise = self.heads.noise(len(first), generator)
         if self._small is not None and noise.device.type == "cpu":
             if self.normalizer is not None:
                 observation = self.normalizer(observation)
-            assert isinstance(observation, Tensor)  # only those have a pair of MLPs
-            return Decision(torch.from_numpy(self._small.act(observation.numpy(), noise.numpy())), {}, state)
-        action, log_prob, value = self._explore(observation, noise)
+            assert isinstance(observation, Tensor)  # only those are small
+            drawn, after = self._small.act(observation.numpy(), noise.numpy(), state)
+            return Decision(torch.from_numpy(drawn), {}, after)
+        action, log_prob, value, state = self._explore(observation, noise, state)
         return Decision(action, {"log_prob": log_prob, "value": value}, state)
 
-    def _draw(self, observation: Observation, noise: Tensor) -> tuple[Tensor, ...]:
-        distribution, value = self(observation)
-        return *distribution.draw(noise), value
+    def _draw(self, observation: Observation, noise: Tensor, state: State) -> tuple[Any, ...]:
+        distribution, value, state = self._next(observation, state)
+        return *distribution.draw(noise), value, state
 
     @torch.inference_mode()
-    def judge(self, observation: Observation, action: Tensor) -> dict[str, Tensor]:
+    def judge(self, observation: Observation, action: Tensor, chunks: Chunks | None = None) -> dict[str, Tensor]:
         """``log_prob`` of actions ``[batch, *shape]`` and ``value`` of observations, each ``[batch]``."""
-        distribution, value = self(observation)
+        distribution, value = self(observation, chunks)
         return {"log_prob": distribution.log_prob(action), "value": value}
 
     @torch.inference_mode()
-    def value(self, observation: Observation) -> Tensor:
-        """The value of each observation, ``[batch]``."""
-        value: Tensor = self(observation)[1]
-        return value
+    def value(self, observation: Observation, state: State) -> Tensor:
+        """The value of each observation, ``[batch]``, in ``state``."""
+        return self._next(observation, state)[1]
+
+    @torch.no_grad()
+    def remember(self, observation: Observation, chunks: Chunks) -> State:
+        """The state after the last rows."""
+        assert self.memory is not None
+        rows = self._features(observation)[0].view(*chunks.start.shape, -1)
+        return self.memory.after(rows, chunks.state, chunks.start)

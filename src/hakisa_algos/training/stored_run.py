@@ -31,6 +31,7 @@ _FIXED = {
     "config.dueling": _WEIGHTS,
     "config.normalize_observation": "the weights of the run were learned with what the network saw so far",
     "config.memory": _WEIGHTS,
+    "config.memory_size": _WEIGHTS,
     "config.optimizer": "the run has the state of the other optimizer",
 }
 _NESTED = ("config", "options", "env_options")
