@@ -204,7 +204,7 @@ class ActorCritic(NetworkPolicy):
         features = features if self.memory is None else self.memory.features
         self.heads = ActionHeads(ActionLayout.of(action_space), features)
         self.value_head = orthogonal(nn.Linear(features, 1), gain=1.0)
-        self._explore: Callable[..., tuple[Tensor, ...]] = Compiled(self._draw) if compile else self._draw
+        self._explore: Callable[..., tuple[Any, ...]] = Compiled(self._draw) if compile else self._draw
         trunk, self._small = self.trunk, None
         if not self.bf16 and isinstance(trunk, MLP if self.memory else MLPPair):
             self._small = SmallActor(trunk, self.memory, self.heads)
