@@ -132,7 +132,7 @@ def test_a_failure_is_told_and_the_rest_goes_on(tmp_path, capsys):
     assert "ppo on Own/Failing-v0, seed 1: OSError: disc full" in table
     assert "Hakisa/Press-v0 (return)" in table
     assert "disc full" in (out / "report.html").read_text()
-    assert json.loads((out / "jobs" / "ppo-Own-Failing-v0-1" / "error.json").read_text())["traceback"]
+    assert "Traceback" in (out / "jobs" / "ppo-Own-Failing-v0-1" / "error.txt").read_text()
 
 
 def test_the_genetic_algorithm_finishes_what_it_began_and_the_table_says_what_it_took(tmp_path):

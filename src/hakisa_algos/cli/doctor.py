@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import platform
 import re
-import shutil
 import sys
 from collections.abc import Iterator, Sequence
 from importlib import metadata
@@ -100,13 +98,9 @@ def _torch() -> Iterator[tuple[str, str]]:
 
 
 def _tools() -> Iterator[tuple[str, str]]:
-    if importlib.util.find_spec("imageio_ffmpeg"):
-        import imageio_ffmpeg
-
-        try:
-            yield "ffmpeg", str(imageio_ffmpeg.get_ffmpeg_exe())
-            return
-        except RuntimeError as error:
-            yield "ffmpeg", red(str(error))
-    line = bold('pip install "hakisa[video]"')
-    yield "ffmpeg", shutil.which("ffmpeg") or f"{red('missing')}, for videos: {line}"
+    try:
+        yield "ffmpeg", str(require("imageio_ffmpeg", "video").get_ffmpeg_exe())
+    except MissingExtraError as error:
+        yield "ffmpeg", f"{red('missing')}, for videos: {bold(str(error))}"
+    except RuntimeError as error:
+        yield "ffmpeg", red(str(error))

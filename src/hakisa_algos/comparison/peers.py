@@ -6,16 +6,14 @@ import functools
 import operator
 from typing import Any
 
-import numpy as np
 import torch
-from torch import Tensor
 
 from hakisa_algos.comparison.peer_settings import ZOO
 from hakisa_algos.comparison.plan import PEER_PREFIX, Job
 from hakisa_algos.comparison.players import Player, Watch, spaces_of
 from hakisa_algos.errors import ConfigError, require
 from hakisa_algos.policy.observations import Observation, ObservationLayout, is_picture, map_observation
-from hakisa_algos.policy.policy import Decision, State
+from hakisa_algos.policy.policy import Decision, FeedForward, State
 from hakisa_algos.policy.precision import resolve_device, torch_threads
 
 
@@ -51,27 +49,22 @@ def peer(job: Job) -> Player:
             model.learn(job.protocol.steps, callback=each)
         return int(model.num_timesteps)
 
-    def predict(observation: Any, state: Any = None, *, deterministic: bool = True) -> tuple[Any, Any]:
-        action, _ = model.predict(observation, deterministic=deterministic)
-        return (action.item() if np.ndim(action) == 0 else action), None
-
     def seed(seed: int) -> None:
         model.set_random_seed(seed % 2**32)  # of the global generators, from which SB3 draws
         model.action_space.seed(seed % 2**32)
 
     return Player(
         source=source,
-        identity=lambda: {"env": job.env, "env_options": options, "config": config},
+        config=config,
         policy=_ModelPolicy(model, layout),
         device=torch.device("cpu"),
-        predict=predict,
         train=train,
         seed=seed,
         close=envs.close,
     )
 
 
-class _ModelPolicy:
+class _ModelPolicy(FeedForward):
     """An SB3 model as a :class:`hakisa_algos.policy.policy.Policy` that only plays."""
 
     def __init__(self, model: Any, layout: ObservationLayout) -> None:
@@ -83,12 +76,6 @@ class _ModelPolicy:
         raw = map_observation(lambda tensor: tensor.numpy(), observation)
         action, _ = self._model.predict(raw, deterministic=not explore)
         return Decision(torch.as_tensor(action))
-
-    def initial_state(self, n: int) -> State:
-        return {}
-
-    def begin(self, mask: Tensor, state: State) -> State:
-        return state
 
 
 def _value(value: Any) -> Any:
