@@ -54,7 +54,7 @@ def write_report(folder: ComparisonFolder, results: Results, errors: Sequence[tu
         importlib.resources.files("hakisa_algos.comparison").joinpath(REPORT).read_text(encoding="utf-8")
     ).substitute(
         title=escape(_title(plan)),
-        lead=escape(_lead(plan, ranked)),
+        lead=escape(_lead(ranked)),
         facts="".join(f"<li>{escape(fact)}</li>" for fact in _facts(plan, results, workers)),
         legend="".join(f'<li><i class="{colours[name]}"></i>{escape(name)}</li>' for name in trained),
         data=_json([_chart_data(by, chart, colours) for by in charts for chart in charts[by]]),
@@ -86,23 +86,17 @@ def _listed(names: Sequence[str]) -> str:
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 
-def _lead(plan: Plan, ranked: Sequence[Ranking]) -> str:
+def _lead(ranked: Sequence[Ranking]) -> str:
     """One sentence on who is ahead, no stronger than the intervals allow."""
     if not ranked:
         return "No run is done yet."
     env, (first, *rest) = ranked[0].env, ranked[0].rows
-    where = f"on {env}" if env else "over all envs"
-    protocol = plan.protocol.on(env) if env else plan.protocol
-    same = not env and protocol.steps_on
-    budget = "After the same env steps on each env" if same else f"After {protocol.steps:,} env steps"
-    if protocol.minutes is not None:
-        budget += f" or {protocol.minutes:g} minutes of training"
+    who, where = first.algorithm, f"On {env}" if env else "Over all envs"
     if first.above_next is None:
-        return f"{budget}, {first.algorithm} scores {Figure(first.deterministic)} {where}."
-    above = f"a run of it scores above one of {rest[0].algorithm} with probability {Figure(first.above_next, 2)}"
-    if first.told_apart:
-        return f"{budget}, {first.algorithm} is ahead {where}: {above}."
-    return f"{budget}, {first.algorithm} and {rest[0].algorithm} cannot be told apart {where}: {above}."
+        return f"{where}, {who} scores {Figure(first.deterministic)}."
+    ahead = "is ahead" if first.told_apart else f"and {rest[0].algorithm} cannot be told apart"
+    above = f"a run of {who} scores above one of {rest[0].algorithm} with probability {Figure(first.above_next, 2)}"
+    return f"{where}, {who} {ahead}: {above}."
 
 
 def _facts(plan: Plan, results: Results, workers: int) -> list[str]:
