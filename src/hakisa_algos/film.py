@@ -1,83 +1,86 @@
-"""A video of an agent at play."""
+"""A video of a policy at play."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import gymnasium as gym
 import numpy as np
+import torch
 from gymnasium.vector import SyncVectorEnv
 
 from hakisa_algos.data.vectorize import make_envs
 from hakisa_algos.errors import ConfigError, MissingExtraError
+from hakisa_algos.policy.policy import Policy
+from hakisa_algos.training.evaluate import Evaluation, evaluate
 from hakisa_algos.training.video import VideoWriter
 
-_LONGEST = 10_000
 
-
-class Player(Protocol):
-    """Who can be filmed; an Agent made from an env id is one."""
-
-    def predict(self, observation: Any, state: Any = None, *, deterministic: bool = True) -> tuple[Any, Any]:
-        """See :meth:`hakisa_algos.agent.Agent.predict`."""
-
-    def identity(self) -> Mapping[str, Any]:
-        """``env`` and ``env_options``, among others."""
-
-
-@dataclass(frozen=True)
-class Film:
-    """A video that was made, and whether the episode ended in it; the return is undiscounted and raw."""
-
-    path: Path
-    episode_return: float
-    steps: int
-    over: bool
-
-
-def film(player: Player, path: Path, *, seed: int = 0, deterministic: bool = True, longest: int = _LONGEST) -> Film:
-    """Plays one episode, ``longest`` steps of it at most, and writes what it looks like as an mp4.
+def film(
+    policy: Policy,
+    env: str,
+    env_options: Mapping[str, Any],
+    path: Path,
+    *,
+    seed: int = 0,
+    deterministic: bool = True,
+    device: torch.device | None = None,
+    max_steps: int = 10_000,
+) -> Evaluation:
+    """Evaluates one episode, which is cut after ``max_steps``, and writes what it looks like as an mp4.
 
     Raises:
         ConfigError: the env cannot be rendered.
         MissingExtraError: imageio-ffmpeg is not installed, or pygame, by which Gymnasium's own envs are drawn.
     """
-    identity = player.identity()
-    options = {**identity["env_options"], "render_mode": "rgb_array"}
-    cannot = f"{identity['env']} has no render mode 'rgb_array' to film; leave --video out"
+    cannot = f"{env} has no render mode 'rgb_array' to film; leave --video out"
     try:
-        envs = make_envs(identity["env"], 1, options, "sync")
+        envs = make_envs(env, 1, {**env_options, "render_mode": "rgb_array"}, "sync")
     except ConfigError as error:
         if "render_mode" in str(error.__cause__):
             raise ConfigError(cannot) from error
         raise
     assert isinstance(envs, SyncVectorEnv)
-    env = envs.envs[0]
     try:
-        if "rgb_array" not in env.metadata.get("render_modes", ()):
+        if "rgb_array" not in envs.metadata.get("render_modes", ()):
             raise ConfigError(cannot)
-        with VideoWriter(path, env.metadata.get("render_fps", 30)) as video:
-            observation, _ = env.reset(seed=seed)
-            video.add(_picture(env))
-            state, over, steps, total = None, False, 0, 0.0
-            while not over and steps < longest:
-                action, state = player.predict(observation, state, deterministic=deterministic)
-                observation, reward, terminated, truncated, _ = env.step(action)
-                video.add(_picture(env))
-                over, steps, total = terminated or truncated, steps + 1, total + float(reward)
+        with VideoWriter(path, envs.metadata.get("render_fps", 30)) as video:
+            envs.envs[0] = _Filmed(envs.envs[0], video)
+            return evaluate(
+                policy, envs, episodes=1, seed=seed, deterministic=deterministic, device=device, max_steps=max_steps
+            )
     finally:
         envs.close()
-    return Film(path, total, steps, over)
 
 
-def _picture(env: gym.Env[Any, Any]) -> np.ndarray:
-    try:
-        frame: Any = env.render()
-    except gym.error.DependencyNotInstalled as error:
-        if "pygame" not in str(error):
-            raise
-        raise MissingExtraError('pip install "hakisa[video]"', name="pygame") from error
-    return np.asarray(frame)
+class _Filmed(gym.Wrapper[Any, Any, Any, Any]):
+    """Adds what the first episode looks like to a video."""
+
+    def __init__(self, env: gym.Env[Any, Any], video: VideoWriter) -> None:
+        super().__init__(env)
+        self._video = video
+        self._episodes = 0
+
+    def reset(self, **options: Any) -> Any:
+        found = self.env.reset(**options)
+        self._episodes += 1
+        self._add()
+        return found
+
+    def step(self, action: Any) -> Any:
+        found = self.env.step(action)
+        self._add()
+        return found
+
+    def _add(self) -> None:
+        if self._episodes > 1:
+            return
+        try:
+            frame: Any = self.env.render()
+        except gym.error.DependencyNotInstalled as error:
+            if "pygame" not in str(error):
+                raise
+            raise MissingExtraError('pip install "hakisa[video]"', name="pygame") from error
+        self._video.add(np.asarray(frame))

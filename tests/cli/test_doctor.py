@@ -5,7 +5,7 @@ from importlib import metadata
 
 import pytest
 
-from hakisa_algos.cli import doctor, doctor_screen
+from hakisa_algos.cli import doctor
 from hakisa_algos.cli.main import main
 
 
@@ -46,7 +46,7 @@ def test_live_games_without_display_and_servers_name_what_to_install(monkeypatch
     monkeypatch.setenv("PATH", str(tmp_path))
     for name in ("DISPLAY", "WAYLAND_DISPLAY", "XDG_SESSION_TYPE"):
         monkeypatch.delenv(name, raising=False)
-    said = dict(doctor_screen.screen())
+    said = dict(doctor.screen())
     assert said["session"].startswith("no desktop")
     assert "sudo apt-get install xvfb" in said["Xvfb"]
     assert "sudo apt-get install xserver-xephyr" in said["Xephyr"]
@@ -59,7 +59,7 @@ def test_live_games_under_wayland_stay_off_the_desktop(monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setenv("WAYLAND_DISPLAY", "wayland-0")
     monkeypatch.setenv("DISPLAY", ":0")
-    said = dict(doctor_screen.screen())
+    said = dict(doctor.screen())
     assert said["session"].startswith("Wayland")
     assert "sudo apt-get install xwayland" in said["Xwayland"]
     assert "capture of :0" not in said
@@ -70,13 +70,13 @@ def test_a_display_that_is_not_there_is_a_line(monkeypatch, tmp_path):
     monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
     monkeypatch.delenv("XDG_SESSION_TYPE", raising=False)
     monkeypatch.setenv("DISPLAY", ":98765")
-    said = dict(doctor_screen.screen())
+    said = dict(doctor.screen())
     assert ":98765 could not be read" in said["capture of :98765"]
 
 
 @pytest.mark.parametrize("platform", ["darwin", "win32"])
 def test_live_games_elsewhere_are_untested(platform, monkeypatch):
     monkeypatch.setattr(sys, "platform", platform)
-    (name, text), *rest = doctor_screen.screen()
+    (name, text), *rest = doctor.screen()
     assert (name, rest) == ("platform", [])
     assert f"{platform}: live games are tested on Linux only" in text

@@ -13,6 +13,7 @@ import pytest
 from hakisa_algos.agent import PPO
 from hakisa_algos.cli.main import main
 from hakisa_algos.film import film
+from hakisa_algos.training.video import VideoWriter
 from tests.comparison.endless import wait_for
 from tests.comparison.test_compare import Contest
 from tests.helpers.counting import CountingEnv
@@ -120,14 +121,17 @@ def test_an_env_that_cannot_be_rendered_is_not_filmed(tmp_path, capsys):
         del gym.registry["Own/Unseen-v0"]
 
 
-def test_a_run_with_an_option_of_the_vector_env_is_filmed(tmp_path):
-    agent = PPO("Hakisa/Pong-v0", env_options={"num_threads": 1, "frame_size": 42}, threads=1)
-    try:
-        made = film(agent, tmp_path / "pong.mp4", longest=2)
-    finally:
-        agent.close()
-    assert made.path.read_bytes()[4:8] == b"ftyp"
-    assert (made.steps, made.over) == (2, False)
+def test_a_run_with_an_option_of_the_vector_env_is_filmed(tmp_path, monkeypatch):
+    options, path = {"num_threads": 1, "frame_size": 42}, tmp_path / "pong.mp4"
+    agent = PPO("Hakisa/Pong-v0", env_options=options, threads=1)
+    agent.close()
+    frames = []
+    add = VideoWriter.add
+    monkeypatch.setattr(VideoWriter, "add", lambda video, frame: (frames.append(frame), add(video, frame)))
+    made = film(agent.policy, "Hakisa/Pong-v0", options, path, max_steps=2)
+    assert path.read_bytes()[4:8] == b"ftyp"
+    assert (made.lengths.tolist(), made.cut.tolist()) == ([2], [True])
+    assert len(frames) == 3  # before each step and at the end, none of the next episode
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pytest
 
-from hakisa_algos.cli.halfblocks import half_blocks, to_256
+from hakisa_algos.cli.halfblocks import half_blocks
 
 
 def solid(height, width, colour):
@@ -49,12 +49,21 @@ def test_it_fits_and_keeps_its_shape(height, width, columns, rows, expected):
     assert size(half_blocks(solid(height, width, 9), columns, rows, true_colour=False)) == expected
 
 
-def test_greys_become_greys_and_no_colour_is_further_off_than_a_level():
-    greys = np.repeat(np.arange(256, dtype=np.uint8)[None, :, None], 3, axis=2)
-    numbers = to_256(greys)[0]
-    assert (numbers[0], numbers[255]) == (16, 231)  # the cube's black and white
-    assert set(numbers[10:240]) <= set(range(232, 256))
-    assert (np.diff(numbers[4:247]) >= 0).all()
-    shown = 8 + 10 * (numbers[8:239] - 232)
-    assert np.abs(shown - np.arange(8, 239)).max() <= 5
-    assert to_256(np.array([[[0, 0, 255]]], np.uint8)).item() == 21
+def numbers(colours):
+    """Of xterm's 256, those that a row of colours is drawn in."""
+    row = np.array([colours, colours], np.uint8)
+    (line,) = half_blocks(row, len(colours), 1, true_colour=False)
+    return np.array(re.findall(r"38;5;(\d+)", line), int)
+
+
+def test_greys_become_greys_and_none_is_further_off_than_a_level():
+    found = np.concatenate([numbers([[grey] * 3]) for grey in range(256)])
+    assert (found[0], found[255]) == (16, 231)  # the cube's black and white
+    assert set(found[10:240]) <= set(range(232, 256))
+    assert (np.diff(found[6:250]) >= 0).all()
+    shown = 8 + 10 * (found[8:239] - 232)
+    assert np.abs(shown - np.arange(8, 239)).max() <= 12
+
+
+def test_colours_are_the_nearest_of_the_cube():
+    assert numbers([[0, 0, 255], [255, 0, 0], [95, 135, 175]]).tolist() == [21, 196, 67]

@@ -105,7 +105,7 @@ def test_minutes_end_a_run_by_its_own_clock(tmp_path, capsys):
     assert "1 of 1" in capsys.readouterr().out  # the one run that is trained
     report = (tmp_path / "c" / "report.html").read_text()
     assert "training ends with the first update after 0.01 minutes" in report
-    assert "After 100,000,000 env steps or 0.01 minutes of training" in report
+    assert "100,000,000 env steps per run" in report
     assert "<td>1 of 1</td>" in report
     assert found["curve"][-1]["step"] == found["steps"]
 
@@ -132,7 +132,7 @@ def test_a_failure_is_told_and_the_rest_goes_on(tmp_path, capsys):
     assert "ppo on Own/Failing-v0, seed 1: OSError: disc full" in table
     assert "Hakisa/Press-v0 (return)" in table
     assert "disc full" in (out / "report.html").read_text()
-    assert json.loads((out / "jobs" / "ppo-Own-Failing-v0-1" / "error.json").read_text())["traceback"]
+    assert "Traceback" in (out / "jobs" / "ppo-Own-Failing-v0-1" / "error.txt").read_text()
 
 
 def test_the_genetic_algorithm_finishes_what_it_began_and_the_table_says_what_it_took(tmp_path):
@@ -214,7 +214,6 @@ def test_envs_may_have_budgets_of_their_own(tmp_path):
     }
     report = (tmp_path / "c" / "report.html").read_text()
     assert "300 on Hakisa/Press-v0 and 400 on CartPole-v1 env steps per run" in report
-    assert "After the same env steps on each env" in report
 
 
 def test_a_video_that_cannot_be_drawn_is_told_with_the_line_that_helps(tmp_path, capsys, monkeypatch):

@@ -48,7 +48,7 @@ def test_a_run_whose_process_dies_is_told_and_left_out_and_tried_again(number, t
     assert "4 runs, 1 to do" in said
     assert "Failed" not in (out / "table.txt").read_text()
     assert "its process died" not in (out / "report.html").read_text()
-    assert not (out / "jobs" / JOB / "error.json").exists()
+    assert not (out / "jobs" / JOB / "error.txt").exists()
 
 
 def test_a_table_says_of_how_many_runs_some_are_missing():

@@ -100,9 +100,9 @@ def test_curves_by_steps_and_by_seconds():
     plan = plan_of("slow", "fast")
     results = {("slow", "a", seed): run(8, speed=1) for seed in SEEDS}
     results |= {("fast", "a", seed): run(4, speed=10) for seed in SEEDS}
-    ends = {by: {k: grid[-1] for k, (grid, _) in curves(plan, results, "a", by).items()} for by in ("step", "seconds")}
+    ends = {by: {k: grid[-1] for k, (grid, *_) in curves(plan, results, "a", by).items()} for by in ("step", "seconds")}
     assert ends == {"step": {"slow": 100, "fast": 100}, "seconds": {"slow": 100, "fast": 10}}
-    assert curves(plan, results, "a", "step")["slow"][1].value == pytest.approx(np.linspace(0, 8, 60))
+    assert curves(plan, results, "a", "step")["slow"][1] == pytest.approx(np.linspace(0, 8, 60))
     seconds, scores = at_equal_time(plan, results, "a")
     assert seconds == 10
     assert scores["fast"].value == pytest.approx(4)

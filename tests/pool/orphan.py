@@ -3,11 +3,11 @@
 import sys
 from pathlib import Path
 
-from hakisa_algos.pool.process import ProcessPool
+from hakisa_algos.pool.pool import Pool
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 if __name__ == "__main__":
     from tests.pool.tasks import reports_and_waits
 
-    ProcessPool(2).map(reports_and_waits, [Path(sys.argv[1])] * 2)
+    Pool(2).map(reports_and_waits, [Path(sys.argv[1])] * 2)

@@ -14,7 +14,6 @@ import pytest
 from hakisa_algos import pool as pool_module
 from hakisa_algos.errors import PoolError
 from hakisa_algos.pool.pool import Pool
-from hakisa_algos.pool.process import ProcessPool
 from tests.pool import tasks
 from tests.pool.tasks import Counter, DiesOnce
 
@@ -37,13 +36,13 @@ def is_running(pid):
 
 @pytest.fixture(scope="module")
 def pool():
-    with ProcessPool(2) as pool:
+    with Pool(2) as pool:
         yield pool
 
 
 def test_results_come_in_the_order_of_the_tasks(pool):
     expected = [n * n for n in range(20)]
-    assert Pool().map(tasks.square, range(20)) == expected
+    assert Pool(0).map(tasks.square, range(20)) == expected
     assert pool.map(tasks.square, range(20)) == expected
     assert pool.map(tasks.square, []) == []
 
@@ -77,7 +76,7 @@ def test_closures_travel(pool):
 
 
 def test_closing_ends_the_workers_and_lets_go_of_the_function(tmp_path):
-    with ProcessPool(2) as pool:
+    with Pool(2) as pool:
         pids = {pid for _, pid, _ in pool.map(Counter(tmp_path), range(10))}
         assert all(map(is_running, pids))
     assert not any(map(is_running, pids))
@@ -87,14 +86,14 @@ def test_closing_ends_the_workers_and_lets_go_of_the_function(tmp_path):
 
 
 def test_a_worker_killed_in_mid_task_changes_nothing(tmp_path, caplog):
-    with ProcessPool(2) as pool:
+    with Pool(2) as pool:
         assert pool.map(DiesOnce(tmp_path, unlucky=4), range(12)) == [n * n for n in range(12)]
     assert (tmp_path / "died").exists()
     assert "a worker was lost (exit code -9, SIGKILL" in caplog.text
 
 
 def test_workers_killed_from_outside_change_nothing(tmp_path):
-    with ProcessPool(2) as pool:
+    with Pool(2) as pool:
 
         def murder():
             wait_for(lambda: len(list(tmp_path.glob("pid-*"))) == 2)
@@ -113,7 +112,7 @@ def test_workers_killed_from_outside_change_nothing(tmp_path):
 
 
 def test_a_worker_killed_between_two_calls_is_replaced():
-    with ProcessPool(1) as pool:
+    with Pool(1) as pool:
         (_, pid, _), *_ = pool.map(Counter(), [1])
         os.kill(pid, signal.SIGKILL)
         wait_for(lambda: not is_running(pid))
@@ -122,7 +121,7 @@ def test_a_worker_killed_between_two_calls_is_replaced():
 
 def test_a_task_that_ends_every_worker_is_an_error():
     with (
-        ProcessPool(1) as pool,
+        Pool(1) as pool,
         pytest.raises(PoolError, match=r"3 workers were lost with one task, .* code -9, SIGKILL"),
     ):
         pool.map(tasks.always_dies, [1])
@@ -136,7 +135,7 @@ def test_what_a_task_raises_is_raised_here(pool):
     with pytest.raises(RuntimeError, match="Odd: odd"):  # which cannot be pickled itself
         pool.map(tasks.fails, [3])
     with pytest.raises(ValueError, match="no 2"):
-        Pool().map(tasks.fails, range(3))
+        Pool(0).map(tasks.fails, range(3))
     assert pool.map(tasks.square, [3]) == [9]
 
 
@@ -166,7 +165,7 @@ def test_the_rest_goes_on_where_a_lost_task_is_taken(tmp_path):
         return "lost"
 
     function = functools.partial(tasks.dies_of, unlucky=1)
-    with ProcessPool(2) as pool:
+    with Pool(2) as pool:
         assert pool.map(function, range(5), lost) == [0, "lost", 4, 9, 16]
         assert pool.map(tasks.square, [6]) == [36]
     (found,) = told
@@ -174,7 +173,7 @@ def test_the_rest_goes_on_where_a_lost_task_is_taken(tmp_path):
 
 
 def test_a_deadly_task_takes_no_other_with_it(tmp_path):
-    with ProcessPool(2) as pool:
+    with Pool(2) as pool:
         function = functools.partial(tasks.dies_beside, tmp_path)
         assert pool.map(function, range(2), lambda task, error: "lost") == ["lost", 1]
 
@@ -186,24 +185,24 @@ def test_it_needs_no_envs():
 
 def test_workers_come_up_side_by_side(tmp_path):
     """None waits for another to read a function that is more than a pipe holds."""
-    with ProcessPool(3) as pool:
+    with Pool(3) as pool:
         times = pool.map(tasks.Heavy(tmp_path), range(3))
     assert max(started for started, _ in times) < min(called for _, called in times)
 
 
 def test_workers_end_side_by_side(tmp_path):
     """Each ends when all have been told to; one after the other they would have to be killed."""
-    with ProcessPool(4) as pool, pytest.raises(ValueError, match="all are at it"):
+    with Pool(4) as pool, pytest.raises(ValueError, match="all are at it"):
         pool.map(functools.partial(tasks.ends_with_the_others, tmp_path), range(4))
     assert len(list(tmp_path.glob("at-*"))) == len(list(tmp_path.glob("ended-*"))) == 3
 
 
 SCRIPT = """
 import resource
-from hakisa_algos.pool.process import ProcessPool
+from hakisa_algos.pool.pool import Pool
 
 if __name__ == "__main__":
-    with ProcessPool(2) as pool:
+    with Pool(2) as pool:
         pool.map(abs, [1])  # opens what only the first worker needs
         pool.close()
         resource.setrlimit(resource.RLIMIT_NOFILE, (6, 6))
@@ -222,13 +221,13 @@ def test_a_worker_that_cannot_be_started_is_told(tmp_path):
 
 def test_a_script_without_a_main_guard_is_told(tmp_path):
     script = tmp_path / "script.py"
-    script.write_text("from hakisa_algos.pool.process import ProcessPool\nProcessPool(1).map(abs, [1])\n")
+    script.write_text("from hakisa_algos.pool.pool import Pool\nPool(1).map(abs, [1])\n")
     done = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=120)
     assert done.returncode != 0
     assert 'put what it does under if __name__ == "__main__":' in done.stderr
 
 
-@pytest.mark.parametrize("workers", [0, -1, 1.5, True])
+@pytest.mark.parametrize("workers", [-1, 1.5, True])
 def test_a_wrong_number_of_workers_is_refused(workers):
-    with pytest.raises(ValueError, match=rf"workers={workers!r} must be a whole number of at least 1"):
-        ProcessPool(workers)
+    with pytest.raises(ValueError, match=rf"workers={workers!r} must be a whole number of at least 0"):
+        Pool(workers)

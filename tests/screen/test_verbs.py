@@ -18,7 +18,7 @@ import sys
 
 class Absent:
     def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] in ("torch", "tyro", "rich", "safetensors"):
+        if name.partition(".")[0] in ("torch", "tyro", "safetensors"):
             raise ModuleNotFoundError(f"No module named {name!r}", name=name)
 
 sys.meta_path.insert(0, Absent())

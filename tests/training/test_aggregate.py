@@ -9,7 +9,6 @@ from hakisa_algos.training.aggregate import (
     estimate,
     improvement,
     interquartile_mean,
-    on_grid,
     wilson,
 )
 
@@ -88,11 +87,6 @@ def test_the_same_input_gives_the_same_interval():
 def test_one_run_is_its_own_interval():
     found = estimate(np.array([3.5]))
     assert (found.low, found.value, found.high) == (3.5, 3.5, 3.5)
-
-
-def test_curves_are_put_on_one_grid_and_keep_their_ends():
-    found = on_grid([([0, 10], [0, 100]), ([2, 4], [5, 7])], np.array([0, 3, 10]))
-    assert found.tolist() == [[0, 30, 100], [5, 6, 7]]
 
 
 def test_a_band_draws_whole_runs():

@@ -1,6 +1,7 @@
 """The collapse detector on made-up runs: it sees a collapse, and nothing else."""
 
 import math
+import re
 
 import numpy as np
 import pytest
@@ -33,10 +34,10 @@ def trained(best=200.0, spread=60.0, seed=0):
 def test_a_fallen_return_with_a_kl_spike_fires_once():
     detector = trained()
     detector.observe([], 3.0, 0.5, 0.8)  # the fatal update; afterwards every signal is healthy again
-    (collapse,) = feed(detector, np.full(400, 9.4))
-    assert collapse.mean < 100 < collapse.best_mean
-    assert collapse.episodes <= 1000
-    assert "KL was 3, 150 x its target" in str(collapse)
+    (collapse,) = feed(detector, np.full(200, 9.4))
+    now, best = map(float, re.search(r"return (\S+), was (\S+) at its best", collapse).groups())
+    assert now < 100 < best
+    assert "KL was 3, 150 x its target" in collapse
 
 
 @pytest.mark.parametrize(
@@ -49,8 +50,8 @@ def test_a_fallen_return_with_a_kl_spike_fires_once():
 )
 def test_each_signal_alone_is_enough_with_a_fallen_return(signals, says):
     (collapse,) = feed(trained(), np.full(300, 9.4), **{**HEALTHY, **signals})
-    assert len(collapse.signals) == 1
-    assert says in str(collapse)
+    assert [word in collapse for word in ("entropy", "explained variance", "KL")].count(True) == 1  # no other signal
+    assert says in collapse
 
 
 @pytest.mark.parametrize("unknown", [0.01, math.nan])
@@ -154,7 +155,7 @@ def test_rearm_waits_for_a_new_window_and_keeps_the_standard():
     detector.rearm()
     assert feed(detector, np.full(99, 9.4), chunk=1, **BROKEN) == []
     (again,) = feed(detector, np.full(300, 9.4), **BROKEN)
-    assert again.best_mean > 150
+    assert float(re.search(r"was (\S+) at its best", again)[1]) > 150
 
 
 def test_it_continues_from_its_state_through_a_checkpoint(tmp_path):

@@ -14,7 +14,7 @@ from hakisa_algos.cli.text import bold, dim, red
 from hakisa_algos.comparison.folder import ComparisonFolder
 from hakisa_algos.comparison.grid import as_markdown, as_text
 from hakisa_algos.comparison.job import write_json
-from hakisa_algos.comparison.plan import PEERS, PRESETS, RANDOM, Plan
+from hakisa_algos.comparison.plan import PEERS, PRESETS, RANDOM, Job, Plan
 from hakisa_algos.comparison.players import Interrupted, check_plan
 from hakisa_algos.comparison.report import write_report
 from hakisa_algos.comparison.run import run_missing
@@ -83,15 +83,15 @@ def run(arguments: Sequence[str]) -> int:
     missing = len(folder.missing())
     print(f"{bold('compare')}: {len(plan.jobs)} runs, {missing} to do, {max(workers, 1)} at a time, in {chosen.out}")
     try:
-        run_missing(folder, workers)
+        errors = run_missing(folder, workers)
     except (Interrupted, KeyboardInterrupt):  # workers are ended, and what is done stays done
         print(f"\nStopped. To go on:\n  {bold(command)}")
         return 130
-    return _show(folder, plan, workers)
+    return _show(folder, plan, workers, errors)
 
 
-def _show(folder: ComparisonFolder, plan: Plan, workers: int) -> int:
-    results, errors = folder.results(), folder.errors()
+def _show(folder: ComparisonFolder, plan: Plan, workers: int, errors: list[tuple[Job, str]]) -> int:
+    results = folder.results()
     scores = score_grids(plan, rankings(plan, results)) + outcome_grids(plan, results)
     told = [as_text(grid) for grid in scores]
     told += ["\n".join(lines) for lines in [notes(plan, results)] if lines]
@@ -126,7 +126,7 @@ def _plan(chosen: CompareArguments) -> Plan:
     for key in changes:
         if key.partition(".")[0] not in names or not key.partition(".")[2]:
             raise ConfigError(f"--set {key} names no hyperparameter of {', '.join(names)}; write algorithm.name=value")
-    seeds = preset.seeds if chosen.seeds is None else chosen.seeds
+    seeds = len(preset.seeds) if chosen.seeds is None else chosen.seeds
     envs = preset.envs if chosen.envs is None else chosen.envs
     if seeds < 1 or not names or not envs:
         raise ConfigError(f"{len(names)} algorithms, {len(envs)} envs, {seeds} seeds: at least 1 of each is needed")

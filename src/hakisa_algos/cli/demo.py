@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,8 +20,9 @@ from hakisa_algos.learners.ppo import FOR_PICTURES
 from hakisa_algos.policy.precision import resolve_threads
 from hakisa_algos.policy.random_policy import RandomPolicy
 from hakisa_algos.training.evaluate import Evaluation, evaluate
+from hakisa_algos.training.metrics import read_metrics
 from hakisa_algos.training.options import RunOptions
-from hakisa_algos.training.plots import learning_curve
+from hakisa_algos.training.plots import Chart, curves
 from hakisa_algos.training.run_folder import RunFolder, free_path
 from hakisa_algos.training.trainer import Trainer
 
@@ -83,12 +83,13 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _show(agent: PPO, folder: RunFolder, chance: Evaluation, score: Evaluation, seconds: float) -> int:
-    picture: Path | str = folder.path / "learning_curve.png"
-    if math.isnan(agent.mean_return):
-        picture = "none, since no game ended"
-    else:
-        learning_curve(folder.metrics, Path(picture), baseline=chance.mean, title="PPO on Pong")
-    video = film(agent, folder.videos / "pong.mp4", deterministic=False, longest=_LONGEST_FILM).path
+    picture = folder.path / "learning_curve.png"
+    rows = read_metrics(folder.metrics)
+    line = [[row[name] for row in rows] for name in ("step", "rollout/ep_rew_mean")]
+    levels = {f"random player {chance.mean:.4g}": chance.mean}
+    curves(picture, Chart({"mean of the last games in training": line}, "PPO on Pong", levels=levels))
+    video = folder.videos / "pong.mp4"
+    film(agent.policy, ENV, ENV_OPTIONS, video, deterministic=False, device=agent.device, max_steps=_LONGEST_FILM)
     gain = score.mean - chance.mean
     good = gain >= MARGIN
     verdict = (

@@ -77,7 +77,9 @@ def run(arguments: Sequence[str]) -> int:
             _show(name, found[name])
         print(f"  written to    {_write(folder, step, chosen.seed, agent, found)}")
         if chosen.video:
-            print(f"  video         {film(agent, chosen.video, seed=chosen.seed).path}")
+            env, options = (agent.identity()[name] for name in ("env", "env_options"))
+            film(agent.policy, env, options, chosen.video, seed=chosen.seed, device=agent.device)
+            print(f"  video         {chosen.video}")
     return 0
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -9,10 +11,6 @@ from hakisa_algos.errors import require
 
 UPPER_HALF = "\N{UPPER HALF BLOCK}"
 RESET = "\033[0m"
-
-# The 256 colours of xterm: 16 to 231 are a cube of these levels, 232 to 255 greys of 8, 18, ..., 238.
-_LEVELS = np.array([0, 95, 135, 175, 215, 255])
-_CUBE, _GREYS = 16, 232
 
 
 def half_blocks(picture: NDArray[np.uint8], columns: int, rows: int, *, true_colour: bool) -> list[str]:
@@ -23,19 +21,7 @@ def half_blocks(picture: NDArray[np.uint8], columns: int, rows: int, *, true_col
     picture = _fitted(picture, max(columns, 1), 2 * max(rows, 1))
     if len(picture) % 2:
         picture = np.concatenate([picture, np.zeros_like(picture[:1])])
-    colours = picture if true_colour else to_256(picture)[..., None]
-    return [_line(colours[y], colours[y + 1]) for y in range(0, len(colours), 2)]
-
-
-def to_256(picture: NDArray[np.uint8]) -> NDArray[np.int64]:
-    """The number of the nearest of xterm's 256 colours, its greys for greys: ``[height, width]``."""
-    cube = np.abs(picture[..., None].astype(np.int64) - _LEVELS).argmin(axis=-1)
-    coloured = _CUBE + 36 * cube[..., 0] + 6 * cube[..., 1] + cube[..., 2]
-    value = picture[..., 0].astype(np.int64)
-    grey = _GREYS + np.clip((value - 3) // 10, 0, 23)
-    # The ramp has neither black nor white; the cube has.
-    grey = np.where(value < 4, _CUBE, np.where(value > 246, _GREYS - 1, grey))
-    return np.where((picture == picture[..., :1]).all(axis=-1), grey, coloured)
+    return [_line(picture[y], picture[y + 1], true_colour) for y in range(0, len(picture), 2)]
 
 
 def _fitted(picture: NDArray[np.uint8], width: int, height: int) -> NDArray[np.uint8]:
@@ -48,15 +34,18 @@ def _fitted(picture: NDArray[np.uint8], width: int, height: int) -> NDArray[np.u
     return fitted
 
 
-def _line(upper: NDArray[np.integer], lower: NDArray[np.integer]) -> str:
+def _line(upper: NDArray[np.uint8], lower: NDArray[np.uint8], true_colour: bool) -> str:
     parts, last = [], None
-    for colours in zip(upper.tolist(), lower.tolist(), strict=True):
+    for colours in zip(map(tuple, upper.tolist()), map(tuple, lower.tolist()), strict=True):
         if colours != last:
-            parts.append(f"\033[38;{_code(colours[0])};48;{_code(colours[1])}m")
+            parts.append(f"\033[{_code(colours[0], True, true_colour)};{_code(colours[1], False, true_colour)}m")
             last = colours
         parts.append(UPPER_HALF)
     return "".join(parts) + RESET
 
 
-def _code(colour: list[int]) -> str:
-    return f"5;{colour[0]}" if len(colour) == 1 else "2;" + ";".join(map(str, colour))
+@functools.lru_cache(maxsize=65_536)  # rich is too slow for every cell of ten pictures a second
+def _code(colour: tuple[int, int, int], foreground: bool, true_colour: bool) -> str:
+    rich = require("rich.color", "screen")
+    system = rich.ColorSystem.TRUECOLOR if true_colour else rich.ColorSystem.EIGHT_BIT
+    return ";".join(rich.Color.from_rgb(*colour).downgrade(system).get_ansi_codes(foreground))

@@ -20,8 +20,7 @@ def train(agent: Agent, run: Path, options: RunOptions, callbacks: Sequence[Call
     """Runs ``agent`` to its end in the folder ``run``, which is new or its own, and shows it."""
     folder = agent.start_run(run, options)  # what it refuses should not be said below a view
     assert folder is not None
-    with ConsoleView() as view:
-        view.start(f"{agent.name.upper()} on {agent.identity()['env']}", agent.config.total_steps)
+    with ConsoleView(f"{agent.name.upper()} on {agent.identity()['env']}", agent.config.total_steps) as view:
         agent.learn(view=view, callbacks=callbacks)
     return folder
 

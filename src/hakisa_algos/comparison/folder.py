@@ -8,7 +8,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from hakisa_algos.comparison.job import load_error, load_result, write_json
+from hakisa_algos.comparison.job import load_result, write_json
 from hakisa_algos.comparison.plan import Job, Plan
 from hakisa_algos.comparison.summary import Result
 from hakisa_algos.data.files import TEMPORARY
@@ -54,11 +54,6 @@ class ComparisonFolder:
         """Of the jobs that are done."""
         found = {(job.algorithm, job.env, job.seed): load_result(job, self.of(job)) for job in self.plan.jobs}
         return {key: result for key, result in found.items() if result is not None}
-
-    def errors(self) -> list[tuple[Job, str]]:
-        """The jobs that failed, and why."""
-        found = [(job, load_error(self.of(job))) for job in self.missing()]
-        return [(job, error) for job, error in found if error is not None]
 
     def missing(self) -> list[Job]:
         """Jobs that are not done, those that failed among them."""

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
 import time
-import traceback
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -24,48 +24,56 @@ from hakisa_algos.training.evaluate import Evaluation, Stopped, evaluate
 from hakisa_algos.training.run_folder import system_info
 from hakisa_algos.training.signals import StopSignals
 
-RESULT, ERROR, VIDEO, LOG = "result.json", "error.json", "video.mp4", "log.txt"
+RESULT, ERROR, VIDEO, LOG = "result.json", "error.txt", "video.mp4", "log.txt"
 # Episodes that an evaluation plays side by side. A fixed number, because the seeds of episodes depend on it.
 _TOGETHER = 20
 # What an evaluation is for; part of its seed, so that no two share an episode.
 _CURVE, _DETERMINISTIC, _STOCHASTIC, _FILM = range(4)
 
 
-def run_job(job: Job, folder: Path) -> dict[str, Any] | None:
+def run_job(job: Job, folder: Path) -> dict[str, Any]:
     """Trains, evaluates and films; what was in ``folder`` from an earlier attempt, but for its log, is thrown away.
 
     What depends on the job alone (all but times and the machine) is the same at every attempt, unless
-    ``protocol.minutes`` cut it off. None if it failed, which error.json then tells; nothing is written where a signal
-    ends it (:class:`Interrupted`).
+    ``protocol.minutes`` cut it off. Nothing is written where a signal (:class:`Interrupted`) or an error ends it.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    _clear(folder)
+    player = make_player(job)
     try:
-        _clear(folder)
-        result = _run(job, folder)
-    except Interrupted:
-        raise
-    except Exception as error:
-        write_error(job, folder, f"{type(error).__name__}: {error}", traceback.format_exc())
-        return None
+        recorder = _Recorder(player, job)
+        recorder.train()
+        episodes = job.protocol.final_episodes
+        final = {
+            way: _evaluate(player, job, episodes, _seed(job, purpose), way == "deterministic").plain()
+            for way, purpose in zip(WAYS, (_DETERMINISTIC, _STOCHASTIC), strict=True)
+        }
+        result = {
+            "job": dataclasses.asdict(job),
+            "config": player.config,
+            "source": player.source,
+            "steps": recorder.steps,
+            "seconds": recorder.seconds,
+            "ended_by": recorder.ended_by,
+            "curve": recorder.curve,
+            "final": final,
+            "video": _film(player, job, folder),
+            "system": system_info(job.protocol.threads),
+        }
+    finally:
+        player.close()
     write_json(folder / RESULT, result)
     return result
 
 
 def load_result(job: Job, folder: Path) -> dict[str, Any] | None:
     """The result of exactly this job, if ``folder`` holds it."""
-    found = _read(folder / RESULT)
-    return found if found is not None and found.get("job") == json.loads(json.dumps(job.plain())) else None
-
-
-def write_error(job: Job, folder: Path, error: str, told: str = "") -> None:
-    """Says that ``job`` failed and why; ``told`` is the traceback, if there is one."""
-    write_json(folder / ERROR, {"job": job.plain(), "error": error, "traceback": told})
-
-
-def load_error(folder: Path) -> str | None:
-    """Why the job of ``folder`` failed, if it did."""
-    found = _read(folder / ERROR)
-    return None if found is None else str(found["error"])
+    try:
+        found = json.loads((folder / RESULT).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    same = isinstance(found, dict) and found.get("job") == json.loads(json.dumps(dataclasses.asdict(job)))
+    return found if same else None
 
 
 def write_json(path: Path, value: Mapping[str, Any]) -> None:
@@ -120,32 +128,6 @@ class _Recorder:
         self.curve.append({"step": step, "seconds": self.seconds, "returns": found.returns.tolist()})
 
 
-def _run(job: Job, folder: Path) -> dict[str, Any]:
-    player = make_player(job)
-    try:
-        recorder = _Recorder(player, job)
-        recorder.train()
-        episodes = job.protocol.final_episodes
-        final = {
-            way: _evaluate(player, job, episodes, _seed(job, purpose), way == "deterministic").plain()
-            for way, purpose in zip(WAYS, (_DETERMINISTIC, _STOCHASTIC), strict=True)
-        }
-        return {
-            "job": job.plain(),
-            "config": player.identity()["config"],
-            "source": player.source,
-            "steps": recorder.steps,
-            "seconds": recorder.seconds,
-            "ended_by": recorder.ended_by,
-            "curve": recorder.curve,
-            "final": final,
-            "video": _film(player, job, folder),
-            "system": system_info(job.protocol.threads),
-        }
-    finally:
-        player.close()
-
-
 def _evaluate(player: Player, job: Job, episodes: int, seed: int, deterministic: bool = True) -> Evaluation:
     protocol = job.protocol
     if not deterministic:
@@ -171,25 +153,26 @@ def _evaluate(player: Player, job: Job, episodes: int, seed: int, deterministic:
 
 
 def _film(player: Player, job: Job, folder: Path) -> dict[str, Any]:
-    if not job.protocol.film_steps:
+    protocol, path = job.protocol, folder / VIDEO
+    if not protocol.film_steps:
         return {"missing": NOT_FILMED}
     try:
-        made = film(player, folder / VIDEO, seed=_seed(job, _FILM), longest=job.protocol.film_steps)
+        made = film(
+            player.policy,
+            job.env,
+            protocol.env_options,
+            path,
+            seed=_seed(job, _FILM),
+            device=player.device,
+            max_steps=protocol.film_steps,
+        )
     except MissingExtraError as error:
         return {"missing": f"{error.name} is not installed ({error})"}
     except Exception as error:  # whatever a renderer raises: the training is done, and must not be lost with the film
         return {"missing": str(error) or type(error).__name__}
-    return {"file": VIDEO, "return": made.episode_return, "steps": made.steps, "over": made.over}
+    return {"file": VIDEO, "return": made.mean, "steps": int(made.lengths[0]), "over": not made.cut[0]}
 
 
 def _seed(job: Job, purpose: int, index: int = 0) -> int:
     """The same for every algorithm, so that all are measured on the same episodes; none that another run plays."""
     return int(np.random.SeedSequence((job.seed, purpose, index)).generate_state(1, np.uint64)[0] >> 2)
-
-
-def _read(path: Path) -> dict[str, Any] | None:
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    return found if isinstance(found, dict) else None

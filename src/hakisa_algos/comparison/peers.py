@@ -4,19 +4,69 @@ from __future__ import annotations
 
 import functools
 import operator
+from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 import torch
-from torch import Tensor
 
-from hakisa_algos.comparison.peer_settings import ZOO
 from hakisa_algos.comparison.plan import PEER_PREFIX, Job
 from hakisa_algos.comparison.players import Player, Watch, spaces_of
 from hakisa_algos.errors import ConfigError, require
 from hakisa_algos.policy.observations import Observation, ObservationLayout, is_picture, map_observation
-from hakisa_algos.policy.policy import Decision, State
+from hakisa_algos.policy.policy import Decision, FeedForward, State
 from hakisa_algos.policy.precision import resolve_device, torch_threads
+
+# Of the zoo of tuned agents: by algorithm and entry, what RL Baselines3 Zoo, hyperparams/ALGORITHM.yml, says.
+ZOO: Mapping[tuple[str, str], Mapping[str, Any]] = {
+    ("ppo", "CartPole-v1"): {
+        "num_envs": 8,
+        "n_steps": 32,
+        "batch_size": 256,
+        "n_epochs": 20,
+        "gae_lambda": 0.8,
+        "gamma": 0.98,
+        "ent_coef": 0.0,
+        "learning_rate": "lin_0.001",
+        "clip_range": "lin_0.2",
+    },
+    ("dqn", "CartPole-v1"): {
+        "learning_rate": 2.3e-3,
+        "batch_size": 64,
+        "buffer_size": 100_000,
+        "learning_starts": 1_000,
+        "gamma": 0.99,
+        "target_update_interval": 10,
+        "train_freq": 256,
+        "gradient_steps": 128,
+        "exploration_fraction": 0.16,
+        "exploration_final_eps": 0.04,
+        "policy_kwargs": {"net_arch": [256, 256]},
+    },
+    ("a2c", "CartPole-v1"): {"num_envs": 8, "ent_coef": 0.0},
+    ("ppo", "atari"): {
+        "num_envs": 8,
+        "n_steps": 128,
+        "batch_size": 256,
+        "n_epochs": 4,
+        "learning_rate": "lin_2.5e-4",
+        "clip_range": "lin_0.1",
+        "vf_coef": 0.5,
+        "ent_coef": 0.01,
+    },
+    ("dqn", "atari"): {
+        "buffer_size": 100_000,
+        "learning_rate": 1e-4,
+        "batch_size": 32,
+        "learning_starts": 100_000,
+        "target_update_interval": 1_000,
+        "train_freq": 4,
+        "gradient_steps": 1,
+        "exploration_fraction": 0.1,
+        "exploration_final_eps": 0.01,
+    },
+}
+# Its entry of an env that it knows by another name.
+ENTRIES = {"Hakisa/Pong-v0": "atari"}
 
 
 def peer(job: Job) -> Player:
@@ -24,16 +74,16 @@ def peer(job: Job) -> Player:
     library = require("stable_baselines3", "sb3")
     options = dict(job.protocol.env_options)
     layout = ObservationLayout(spaces_of(job)[0])
-    zoo = ZOO.get((job.algorithm, job.env)) if job.protocol.peer_settings == "zoo" else None
-    tuned, source = zoo or ({}, "SB3's own defaults")
+    name, entry = job.algorithm.removeprefix(PEER_PREFIX), ENTRIES.get(job.env, job.env)
+    tuned = ZOO.get((name, entry), {}) if job.protocol.peer_settings == "zoo" else {}
+    source = f"RL Baselines3 Zoo, hyperparams/{name}.yml, {entry}" if tuned else "SB3's own defaults"
     arguments = dict(tuned) | job.protocol.changes_of(job.algorithm)
     num_envs = arguments.pop("num_envs", 1)
     config = {"num_envs": num_envs, **arguments}
-    name = job.algorithm.removeprefix(PEER_PREFIX).upper()
     make_vec_env = require("stable_baselines3.common.env_util", "sb3").make_vec_env
     envs = make_vec_env(job.env, num_envs, seed=job.seed, env_kwargs=options)
     try:
-        model = getattr(library, name)(
+        model = getattr(library, name.upper())(
             "CnnPolicy" if is_picture(layout.raw_space) else "MlpPolicy",
             envs,
             seed=job.seed,
@@ -42,7 +92,7 @@ def peer(job: Job) -> Player:
         )
     except (AssertionError, TypeError, ValueError) as error:
         envs.close()
-        raise ConfigError(f"SB3's {name} does not take {job.env} with {arguments}: {error}") from error
+        raise ConfigError(f"SB3's {name.upper()} does not take {job.env} with {arguments}: {error}") from error
 
     def train(watch: Watch) -> int:
         with torch_threads(job.protocol.threads):
@@ -51,27 +101,22 @@ def peer(job: Job) -> Player:
             model.learn(job.protocol.steps, callback=each)
         return int(model.num_timesteps)
 
-    def predict(observation: Any, state: Any = None, *, deterministic: bool = True) -> tuple[Any, Any]:
-        action, _ = model.predict(observation, deterministic=deterministic)
-        return (action.item() if np.ndim(action) == 0 else action), None
-
     def seed(seed: int) -> None:
         model.set_random_seed(seed % 2**32)  # of the global generators, from which SB3 draws
         model.action_space.seed(seed % 2**32)
 
     return Player(
         source=source,
-        identity=lambda: {"env": job.env, "env_options": options, "config": config},
+        config=config,
         policy=_ModelPolicy(model, layout),
         device=torch.device("cpu"),
-        predict=predict,
         train=train,
         seed=seed,
         close=envs.close,
     )
 
 
-class _ModelPolicy:
+class _ModelPolicy(FeedForward):
     """An SB3 model as a :class:`hakisa_algos.policy.policy.Policy` that only plays."""
 
     def __init__(self, model: Any, layout: ObservationLayout) -> None:
@@ -83,12 +128,6 @@ class _ModelPolicy:
         raw = map_observation(lambda tensor: tensor.numpy(), observation)
         action, _ = self._model.predict(raw, deterministic=not explore)
         return Decision(torch.as_tensor(action))
-
-    def initial_state(self, n: int) -> State:
-        return {}
-
-    def begin(self, mask: Tensor, state: State) -> State:
-        return state
 
 
 def _value(value: Any) -> Any:

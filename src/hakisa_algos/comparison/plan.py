@@ -82,10 +82,6 @@ class Job:
     def __str__(self) -> str:
         return f"{self.algorithm} on {self.env}, seed {self.seed}"
 
-    def plain(self) -> dict[str, Any]:
-        """As JSON says it."""
-        return dataclasses.asdict(self)
-
 
 @dataclass(frozen=True)
 class Plan:
@@ -107,29 +103,19 @@ class Plan:
         ]
 
 
-@dataclass(frozen=True)
-class Preset:
-    """Defaults under one name."""
-
-    algorithms: tuple[str, ...]
-    envs: tuple[str, ...]
-    seeds: int
-    protocol: Protocol
-
-
 PRESETS = {
-    "quick": Preset(("ppo", "dqn", "ga"), ("CartPole-v1", "Hakisa/Press-v0"), 5, Protocol(steps=20_000)),
-    "full": Preset(
+    "quick": Plan(("ppo", "dqn", "ga"), ("CartPole-v1", "Hakisa/Press-v0"), (1, 2, 3, 4, 5), Protocol(steps=20_000)),
+    "full": Plan(
         ("ppo", "a2c", "dqn", "pqn", "ga"),
         ("CartPole-v1", "Acrobot-v1", "Hakisa/Press-v0"),
-        10,
+        tuple(range(1, 11)),
         Protocol(steps=300_000, points=20, curve_episodes=20),
     ),
     # Nearly all of its time goes to Pong, where both limits of a run count.
-    "standard": Preset(
+    "standard": Plan(
         ("ppo", "dqn", "pqn", "ga"),
         ("CartPole-v1", "Hakisa/Press-v0", "LunarLander-v3", "Hakisa/Pong-v0"),
-        4,
+        (1, 2, 3, 4),
         Protocol(
             steps=50_000,
             steps_on={"LunarLander-v3": 200_000, "Hakisa/Pong-v0": 250_000},
@@ -138,5 +124,7 @@ PRESETS = {
             final_episodes=40,
         ),
     ),
-    "pong": Preset(("ppo", "dqn", "pqn", "ga"), ("Hakisa/Pong-v0",), 3, Protocol(steps=500_000, final_episodes=40)),
+    "pong": Plan(
+        ("ppo", "dqn", "pqn", "ga"), ("Hakisa/Pong-v0",), (1, 2, 3), Protocol(steps=500_000, final_episodes=40)
+    ),
 }

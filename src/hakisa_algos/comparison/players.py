@@ -32,10 +32,9 @@ class Player:
 
     Attributes:
         source: where its hyperparameters come from, in words.
-        identity: ``env``, ``env_options``, and the hyperparameters as ``config``.
+        config: the hyperparameters.
         policy: what plays in evaluations.
         device: where that lives.
-        predict: an action and the next state; see :meth:`hakisa_algos.agent.Agent.predict`.
         train: trains for the whole budget, or until its :data:`Watch` says False, and returns the env steps it took;
             raises :class:`Interrupted`.
         seed: what the policy draws from now on depends on its argument, where it has generators of its own.
@@ -43,10 +42,9 @@ class Player:
     """
 
     source: str
-    identity: Callable[[], Mapping[str, Any]]
+    config: Mapping[str, Any]
     policy: Policy
     device: torch.device
-    predict: Callable[..., tuple[Any, Any]]
     train: Callable[[Watch], int]
     seed: Callable[[int], None]
     close: Callable[[], None]
@@ -105,10 +103,9 @@ def _ours(job: Job) -> Player:
 
     return Player(
         source="this package's defaults for the env",
-        identity=agent.identity,
+        config=dataclasses.asdict(agent.config),
         policy=agent.policy,
         device=agent.device,
-        predict=agent.predict,
         train=train,
         seed=lambda seed: None,  # it draws from the generator that it is given
         close=agent.close,
@@ -128,10 +125,9 @@ def _chance(job: Job) -> Player:
     policy.seed(job.seed)  # "deterministic", too, it draws
     return Player(
         source="draws every action evenly; not trained",
-        identity=lambda: {"env": job.env, "env_options": dict(job.protocol.env_options), "config": {}},
+        config={},
         policy=policy,
         device=torch.device("cpu"),
-        predict=lambda observation, state=None, deterministic=True: (policy.sample(), state),
         train=lambda watch: 0,
         seed=policy.seed,
         close=lambda: None,

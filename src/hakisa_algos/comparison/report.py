@@ -11,14 +11,13 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from hakisa_algos.comparison.folder import ComparisonFolder
 from hakisa_algos.comparison.grid import Figure, as_html
 from hakisa_algos.comparison.plan import PEER_PREFIX, RANDOM, Job, Plan
 from hakisa_algos.comparison.summary import (
     RULE,
-    Curve,
     Ranking,
     Results,
     chance,
@@ -34,16 +33,9 @@ from hakisa_algos.errors import MissingExtraError
 from hakisa_algos.training import plots
 
 REPORT = "report.html"
-UNITS = {"step": "env steps", "seconds": "seconds of training"}
-
-
-class _Chart(NamedTuple):
-    """The curves of an env over one axis, and the random player's return."""
-
-    env: str
-    by: str
-    curves: dict[str, Curve]
-    chance: float | None
+# What curves are over: its name in results, in words, and the picture that they are drawn in.
+AXES = (("step", "env steps", "curves.png"), ("seconds", "seconds of training", "curves-seconds.png"))
+CHANCE = "random player"
 
 
 def write_report(folder: ComparisonFolder, results: Results, errors: Sequence[tuple[Job, str]], workers: int) -> Path:
@@ -55,20 +47,17 @@ def write_report(folder: ComparisonFolder, results: Results, errors: Sequence[tu
     # A colour belongs to its algorithm in every chart, table and caption.
     trained = [name for name in plan.algorithms if name != RANDOM]
     colours = {name: f"c{number % len(plots.COLOURS)}" for number, name in enumerate(trained)} | {RANDOM: "cr"}
-    charts = [
-        _Chart(env, by, curves(plan, results, env, by), chance(plan, results, env)) for env in plan.envs for by in UNITS
-    ]
-    charts = [chart for chart in charts if chart.curves]
+    charts = {by: _charts(plan, results, by, unit) for by, unit, _ in AXES}
     ranked, pairs = rankings(plan, results), pair_grid(plan, results)
     grids = [*score_grids(plan, ranked), *outcome_grids(plan, results), *([pairs] if pairs else [])]
     text = string.Template(
         importlib.resources.files("hakisa_algos.comparison").joinpath(REPORT).read_text(encoding="utf-8")
     ).substitute(
         title=escape(_title(plan)),
-        lead=escape(_lead(plan, ranked)),
+        lead=escape(_lead(ranked)),
         facts="".join(f"<li>{escape(fact)}</li>" for fact in _facts(plan, results, workers)),
         legend="".join(f'<li><i class="{colours[name]}"></i>{escape(name)}</li>' for name in trained),
-        data=_json([_chart_data(chart, colours) for chart in charts]),
+        data=_json([_chart_data(by, chart, colours) for by in charts for chart in charts[by]]),
         tables="".join(as_html(grid, colours) for grid in (*grids, pace_grid(plan, results))),
         reading=escape(_reading(plan)),
         videos="".join(_videos(folder, results, colours)),
@@ -81,7 +70,10 @@ def write_report(folder: ComparisonFolder, results: Results, errors: Sequence[tu
     )
     path = folder.path / REPORT
     write_text(path, text)
-    _write_pictures(folder.path, charts, {name: number for number, name in enumerate(trained)})
+    for by, _, name in AXES:
+        with contextlib.suppress(MissingExtraError):
+            if charts[by]:
+                plots.curves(folder.path / name, *charts[by], colours={name: k for k, name in enumerate(trained)})
     return path
 
 
@@ -94,23 +86,17 @@ def _listed(names: Sequence[str]) -> str:
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 
-def _lead(plan: Plan, ranked: Sequence[Ranking]) -> str:
+def _lead(ranked: Sequence[Ranking]) -> str:
     """One sentence on who is ahead, no stronger than the intervals allow."""
     if not ranked:
         return "No run is done yet."
     env, (first, *rest) = ranked[0].env, ranked[0].rows
-    where = f"on {env}" if env else "over all envs"
-    protocol = plan.protocol.on(env) if env else plan.protocol
-    same = not env and protocol.steps_on
-    budget = "After the same env steps on each env" if same else f"After {protocol.steps:,} env steps"
-    if protocol.minutes is not None:
-        budget += f" or {protocol.minutes:g} minutes of training"
+    who, where = first.algorithm, f"On {env}" if env else "Over all envs"
     if first.above_next is None:
-        return f"{budget}, {first.algorithm} scores {Figure(first.deterministic)} {where}."
-    above = f"a run of it scores above one of {rest[0].algorithm} with probability {Figure(first.above_next, 2)}"
-    if first.told_apart:
-        return f"{budget}, {first.algorithm} is ahead {where}: {above}."
-    return f"{budget}, {first.algorithm} and {rest[0].algorithm} cannot be told apart {where}: {above}."
+        return f"{where}, {who} scores {Figure(first.deterministic)}."
+    ahead = "is ahead" if first.told_apart else f"and {rest[0].algorithm} cannot be told apart"
+    above = f"a run of {who} scores above one of {rest[0].algorithm} with probability {Figure(first.above_next, 2)}"
+    return f"{where}, {who} {ahead}: {above}."
 
 
 def _facts(plan: Plan, results: Results, workers: int) -> list[str]:
@@ -140,14 +126,25 @@ def _reading(plan: Plan) -> str:
     )
 
 
-def _chart_data(chart: _Chart, colours: Mapping[str, str]) -> dict[str, Any]:
+def _charts(plan: Plan, results: Results, by: str, unit: str) -> list[plots.Chart]:
+    """One for each env with results, with the random player's return."""
+    charts = []
+    for env in plan.envs:
+        level = chance(plan, results, env)
+        levels = {} if level is None else {CHANCE: level}
+        lines, label = curves(plan, results, env, by), "return, interquartile mean and 95 % band"
+        charts += [plots.Chart(lines, env, unit, label, levels)] if lines else []
+    return charts
+
+
+def _chart_data(by: str, chart: plots.Chart, colours: Mapping[str, str]) -> dict[str, Any]:
     """What the page draws a chart from."""
-    lines = []
-    for name, (grid, band) in chart.curves.items():
-        ends = {"y": band.value, "low": band.low, "high": band.high}
-        line = {"x": grid.round(3).tolist()} | {end: values.round(4).tolist() for end, values in ends.items()}
-        lines.append({"name": name, "colour": colours[name], **line})
-    return {"env": chart.env, "by": chart.by, "unit": UNITS[chart.by], "chance": chart.chance, "lines": lines}
+    lines = [
+        {"name": name, "colour": colours[name]}
+        | {end: values.round(4).tolist() for end, values in zip(("x", "y", "low", "high"), line, strict=True)}
+        for name, line in chart.lines.items()
+    ]
+    return {"env": chart.title, "by": by, "unit": chart.xlabel, "chance": chart.levels.get(CHANCE), "lines": lines}
 
 
 def _json(value: Any) -> str:
@@ -200,22 +197,3 @@ def _configs(results: Results) -> list[str]:
 
 def _indented(values: Any) -> str:
     return json.dumps(values, indent=1, ensure_ascii=False)
-
-
-def _write_pictures(path: Path, charts: Sequence[_Chart], colours: Mapping[str, int]) -> None:
-    """All envs in one picture for each axis, where matplotlib is installed: the report has them all the same."""
-    for by, name in (("step", "curves.png"), ("seconds", "curves-seconds.png")):
-        drawn = [
-            plots.Chart(
-                {name: (grid, band.value, band.low, band.high) for name, (grid, band) in chart.curves.items()},
-                chart.env,
-                UNITS[by],
-                "return, interquartile mean and 95 % band",
-                {} if chart.chance is None else {"random player": chart.chance},
-            )
-            for chart in charts
-            if chart.by == by
-        ]
-        with contextlib.suppress(MissingExtraError):
-            if drawn:
-                plots.curves(path / name, *drawn, colours=colours)

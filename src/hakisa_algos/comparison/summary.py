@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 
 from hakisa_algos.comparison.plan import RANDOM, Plan
-from hakisa_algos.training.aggregate import Band, Estimate, Rates, band, estimate, improvement, on_grid, rates_by
+from hakisa_algos.training.aggregate import Estimate, Rates, band, estimate, improvement, rates_by
 
 Result = Mapping[str, Any]
 # By algorithm, env and seed.
 Results = Mapping[tuple[str, str, int], Result]
-# The positions of a learning curve, in env steps or seconds of training, and its value there.
-Curve = tuple[np.ndarray, Band]
+# A learning curve: positions, in env steps or seconds of training, and there its value, low and high end.
+Curve = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 _GRID = 60
 LEAST_RUNS = 4
 RULE = f"the interval leaves 0.5 out, over at least {LEAST_RUNS} runs of each"
@@ -120,19 +120,18 @@ def curves(plan: Plan, results: Results, env: str, by: str) -> dict[str, Curve]:
         if runs and algorithm != RANDOM:
             lines = [([point[by] for point in run], [np.mean(point["returns"]) for point in run]) for run in runs]
             grid = np.linspace(0, min(positions[-1] for positions, _ in lines), _GRID)
-            found[algorithm] = grid, band(on_grid(lines, grid))
+            found[algorithm] = grid, *band(np.stack([np.interp(grid, *line) for line in lines]))
     return found
 
 
 def at_equal_time(plan: Plan, results: Results, env: str) -> tuple[float, dict[str, Estimate]]:
     """The training time that every algorithm on ``env`` has had, in seconds, and the score on the curve by then."""
     found = curves(plan, results, env, "seconds")
-    seconds = min((float(grid[-1]) for grid, _ in found.values()), default=0.0)
-    then = {
-        name: Estimate(*(float(np.interp(seconds, grid, line)) for line in (band.value, band.low, band.high)))
-        for name, (grid, band) in found.items()
+    seconds = min((float(grid[-1]) for grid, *_ in found.values()), default=0.0)
+    return seconds, {
+        name: Estimate(*(float(np.interp(seconds, grid, line)) for line in lines))
+        for name, (grid, *lines) in found.items()
     }
-    return seconds, then
 
 
 def ended(plan: Plan, results: Results) -> dict[tuple[str, str, str, str], Rates]:

@@ -23,7 +23,6 @@ from hakisa_algos.policy.greedy import GreedyPolicy
 from hakisa_algos.policy.population import Population
 from hakisa_algos.policy.precision import torch_threads
 from hakisa_algos.pool.pool import Pool
-from hakisa_algos.pool.process import ProcessPool
 
 
 @dataclass(frozen=True)
@@ -160,7 +159,7 @@ class GenerationPlay:
     ) -> None:
         self._network, self._genome, self._asked = network, genome, asked
         self._workers, self._tasks = workers, tasks
-        self._pool: Pool = ProcessPool(workers) if workers else Pool()
+        self._pool = Pool(workers)
         self._player: Player | None = None
 
     def __call__(

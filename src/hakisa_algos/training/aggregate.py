@@ -10,6 +10,7 @@ import math
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
+from typing import NamedTuple
 
 import numpy as np
 
@@ -31,8 +32,7 @@ class Estimate:
         return f"{self.value:.4g} [{self.low:.4g}, {self.high:.4g}]"
 
 
-@dataclass(frozen=True)
-class Band:
+class Band(NamedTuple):
     """A curve over runs: interquartile mean and interval at each point, each ``[points]``."""
 
     value: np.ndarray
@@ -130,7 +130,7 @@ def rates_by(
 def band(curves: np.ndarray, *, replicates: int = 2_000, seed: int = 0) -> Band:
     """Interquartile mean of curves ``[runs, points]`` with its pointwise bootstrap interval over runs.
 
-    All are on the same grid (see :func:`on_grid`); for ``replicates`` see :func:`estimate`.
+    All are on the same grid; for ``replicates`` see :func:`estimate`.
     """
     curves = _matrix(curves)
     generator = np.random.default_rng(seed)
@@ -138,14 +138,6 @@ def band(curves: np.ndarray, *, replicates: int = 2_000, seed: int = 0) -> Band:
     rows = generator.integers(0, len(curves), (replicates, len(curves)))
     low, high = _ends(np.stack([interquartile_mean(curves[chosen]) for chosen in rows]))
     return Band(interquartile_mean(curves), low, high)
-
-
-def on_grid(curves: Sequence[tuple[Sequence[float], Sequence[float]]], grid: np.ndarray) -> np.ndarray:
-    """Curves of (positions, values), each at positions of its own, as ``[runs, points]`` at the points of ``grid``.
-
-    Between positions they are straight lines; before the first and after the last one they keep that value.
-    """
-    return np.stack([np.interp(grid, positions, values) for positions, values in curves])
 
 
 def _matrix(scores: np.ndarray) -> np.ndarray:

@@ -34,22 +34,6 @@ class CollapseConfig:
     critic_updates: int = 10
 
 
-@dataclass(frozen=True)
-class Collapse:
-    """What was seen: the mean returns of the last window and of the best, and what else went wrong, in words."""
-
-    episodes: int
-    mean: float
-    best_mean: float
-    signals: tuple[str, ...]
-
-    def __str__(self) -> str:
-        return (
-            f"the policy may have collapsed: return {self.mean:.4g}, was {self.best_mean:.4g} at its best; "
-            f"{', '.join(self.signals)}"
-        )
-
-
 # Thresholds of the return test. `best` is the luckiest of thousands of overlapping windows, so the usual 2 or
 # 3 standard errors would be passed by noise alone. With these, and every other signal standing throughout,
 # none of 100 simulated runs of 3000 episodes fires, whether their returns are stationary, learning, drifting,
@@ -108,7 +92,7 @@ class CollapseDetector:
 
     def observe(
         self, returns: Sequence[float], kl: float, entropy_fraction: float, explained_variance: float
-    ) -> Collapse | None:
+    ) -> str | None:
         """Take in one update.
 
         Args:
@@ -118,7 +102,7 @@ class CollapseDetector:
             explained_variance: of the critic, at most 1. NaN for any of the three: unknown, no signal.
 
         Returns:
-            What was seen, once; then ``None`` until the return has come back half of the way (or ``rearm``).
+            What was seen, in words, once; then ``None`` until the return has come back half of the way (or ``rearm``).
         """
         if kl > self.config.kl_factor * self.config.target_kl:
             self._peak_kl, self._peak_kl_at = kl, self._episodes
@@ -140,7 +124,8 @@ class CollapseDetector:
         if not signals or not self._under_best(now, self._best):
             return None
         self._silent_under = (now.mean + self._best.mean) / 2
-        return Collapse(self._episodes, now.mean, self._best.mean, signals)
+        best = f"return {now.mean:.4g}, was {self._best.mean:.4g} at its best"
+        return f"the policy may have collapsed: {best}; {', '.join(signals)}"
 
     def rearm(self) -> None:
         """Good weights were put back: forget the last window and its signals; the best stays the measure."""
@@ -168,7 +153,7 @@ class CollapseDetector:
         effect = _EFFECT * math.sqrt((best.variance + now.variance) / 2)
         return drop > max(floor, effect, _STANDARD_ERRORS * math.hypot(best.error, now.error))
 
-    def _signals(self, entropy_fraction: float) -> tuple[str, ...]:
+    def _signals(self, entropy_fraction: float) -> list[str]:
         config = self.config
         signals = []
         # The return falls in the episodes after the fatal update, and a window must fill with them.
@@ -178,4 +163,4 @@ class CollapseDetector:
             signals.append(f"entropy is {entropy_fraction:.2%} of the uniform policy's")
         if self._critic_was_good and self._critic_bad >= config.critic_updates:
             signals.append(f"explained variance is negative since {self._critic_bad} updates")
-        return tuple(signals)
+        return signals

@@ -13,7 +13,7 @@ import math
 import os
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Self, TextIO
 
 from hakisa_algos.training.progress import Progress
@@ -28,92 +28,67 @@ class ConsoleView:
     """The :class:`hakisa_algos.training.trainer.View` on a terminal; a context manager, or call ``stop`` at the end.
 
     Args:
-        stream: where to; ``None`` (default) is standard output at the time of ``start``. A terminal gets the
-            live panel (with rich, which the extra ``algos`` brings), anything else a line every ten seconds.
+        title: of the run.
+        total_steps: env steps that it is to have.
+        stream: where to; ``None`` (default) is standard output. A terminal gets the live panel (with rich, which the
+            extra ``algos`` brings), anything else a line every ten seconds.
         clock: monotonic seconds; tests pass their own.
     """
 
-    def __init__(self, stream: TextIO | None = None, clock: Callable[[], float] = time.monotonic) -> None:
-        self._given, self._clock = stream, clock
-        self._stream: TextIO | None = None  # None: not started, stopped, or broken
+    def __init__(
+        self,
+        title: str,
+        total_steps: int,
+        stream: TextIO | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._stream: TextIO | None = stream or sys.stdout  # None: stopped, or broken
+        self._clock = clock
         self._live: Any = None
-        self._progress = Progress("", 0)
-        self._shown = -math.inf
-        self._line_due = False
+        self._progress = Progress(title, total_steps)
+        self._shown, self._line_due = -math.inf, False
+        with self._guarded():
+            if self._stream.isatty() and os.environ.get("TERM", "dumb") not in ("dumb", "unknown"):
+                with contextlib.suppress(ImportError):
+                    from hakisa_algos.training.console_panel import open_live
 
-    def start(self, title: str, total_steps: int) -> None:
-        """Begin to show a run of ``total_steps`` env steps."""
-        self.stop()
-        self._progress, self._shown, self._line_due = Progress(title, total_steps), -math.inf, False
-        self._stream = self._given or sys.stdout
-        self._safely(self._open)
+                    self._live = open_live(self._stream, self._progress)
+                    atexit.register(self.stop)  # else a crash leaves a terminal without a cursor
+            if self._live is None:
+                self._write(f"{title}: {total_steps:,} steps")
 
     def update(self, step: int, metrics: Mapping[str, float]) -> None:
         """Take in the newest metrics (names: docs/metrics.md); those not given keep their last value."""
-        self._safely(self._take, step, metrics)
+        with self._guarded():
+            self._progress.take(step, metrics)
+            self._line_due = True
+            self._show()
 
     def notice(self, text: str) -> None:
         """Show a line of text, such as a warning. The same text again is counted, not repeated."""
-        self._safely(self._take_notice, text)
+        with self._guarded():
+            new = self._progress.notice(text)
+            if self._live is not None:
+                self._show()
+            elif new:
+                self._write(f"  ! {text}")
 
     def stop(self) -> None:
         """Show the last state and hand the terminal back; a second call does nothing."""
-        self._safely(self._close)
-        self._stream = None
+        with self._guarded():
+            atexit.unregister(self.stop)
+            if self._live is not None:
+                self._live.refresh()
+                self._live.stop()
+            elif self._line_due:
+                self._write(self._progress.line())
+        self._live = self._stream = None
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exception: object) -> None:
         self.stop()
-
-    def _safely(self, action: Callable[..., None], *arguments: Any) -> None:
-        if self._stream is None:
-            return
-        try:
-            action(*arguments)
-        except Exception as error:
-            logger.debug("the console view stopped: %r", error)
-            self._abandon(self._stream)
-
-    def _abandon(self, stream: TextIO) -> None:
-        """Leaves the terminal as well as it can be left, and keeps a broken pipe from being reported at exit."""
-        live, self._live, self._stream = self._live, None, None
-        atexit.unregister(self.stop)
-        with contextlib.suppress(Exception):
-            if live is not None:
-                live.stop()
-        try:
-            stream.flush()
-        except BrokenPipeError:
-            # Python flushes standard output once more when it ends (its documentation, "Note on SIGPIPE").
-            if stream is sys.stdout:
-                os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
-        except (OSError, ValueError):
-            pass
-
-    def _open(self) -> None:
-        assert self._stream is not None
-        if self._stream.isatty() and os.environ.get("TERM", "dumb") not in ("dumb", "unknown"):
-            with contextlib.suppress(ImportError):
-                from hakisa_algos.training.console_panel import open_live
-
-                self._live = open_live(self._stream, self._progress)
-                atexit.register(self.stop)  # else a crash leaves a terminal without a cursor
-                return
-        self._write(f"{self._progress.title}: {self._progress.total_steps:,} steps")
-
-    def _take(self, step: int, metrics: Mapping[str, float]) -> None:
-        self._progress.take(step, metrics)
-        self._line_due = True
-        self._show()
-
-    def _take_notice(self, text: str) -> None:
-        new = self._progress.notice(text)
-        if self._live is not None:
-            self._show()
-        elif new:
-            self._write(f"  ! {text}")
 
     def _show(self) -> None:
         now = self._clock()
@@ -126,13 +101,31 @@ class ConsoleView:
             self._write(self._progress.line())
 
     def _write(self, line: str) -> None:
-        print(line, file=self._stream, flush=True)
+        if self._stream is not None:
+            print(line, file=self._stream, flush=True)
 
-    def _close(self) -> None:
+    @contextlib.contextmanager
+    def _guarded(self) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:
+            logger.debug("the console view stopped: %r", error)
+            self._abandon()
+
+    def _abandon(self) -> None:
+        """Leaves the terminal as well as it can be left, and keeps a broken pipe from being reported at exit."""
+        live, stream = self._live, self._stream
+        self._live = self._stream = None
         atexit.unregister(self.stop)
-        if self._live is not None:
-            live, self._live = self._live, None
-            live.refresh()
-            live.stop()
-        elif self._line_due:
-            self._write(self._progress.line())
+        with contextlib.suppress(Exception):
+            if live is not None:
+                live.stop()
+        try:
+            if stream is not None:
+                stream.flush()
+        except BrokenPipeError:
+            # Python flushes standard output once more when it ends (its documentation, "Note on SIGPIPE").
+            if stream is sys.stdout:
+                os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+        except (OSError, ValueError):
+            pass

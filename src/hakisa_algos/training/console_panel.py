@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Mapping, Sequence
-from itertools import accumulate, pairwise
+from itertools import pairwise
 from typing import TextIO
 
 from rich import box
@@ -22,7 +22,6 @@ _WIDTH = 88
 _LABEL = 12
 _ACCENT = "cyan"
 _QUIET = "dim"  # not a grey of its own: some colour schemes make it one with the background
-_STAGES = {"env": "blue", "act": "cyan", "update": "magenta", "other": "bright_black"}
 _BARS = "▁▂▃▄▅▆▇█"
 _LEARNING = {
     "episodes": {"": "rollout/episodes", "of length": "rollout/ep_len_mean", "won": "rollout/win_rate"},
@@ -37,6 +36,7 @@ _TRAINING = {
         "": "train/n_updates", "epochs": "train/epochs", "gradient steps": "train/gradient_steps",
         "learning rate": "train/learning_rate",
     },
+    "time": {"env": "time/env_share", "act": "time/act_share", "update": "time/update_share"},
 }  # fmt: skip
 
 Row = tuple[str, RenderableType]
@@ -67,10 +67,8 @@ def panel(progress: Progress, width: int) -> RenderableType:
     width = min(width, _WIDTH)
     inner = max(20, width - 6)
     parts: list[RenderableType] = [_progress(progress, inner)]
-    for rows in (
-        _return(progress, inner) + _facts(progress, _LEARNING), _facts(progress, _TRAINING), _time(progress, inner),
-        _notices(progress),
-    ):  # fmt: skip
+    learning = _return(progress, inner) + _facts(progress, _LEARNING)
+    for rows in (learning, _facts(progress, _TRAINING), _notices(progress)):
         if rows:
             grid = Table.grid()
             grid.add_column(width=_LABEL, style=_QUIET)
@@ -126,22 +124,6 @@ def _facts(progress: Progress, rows: Mapping[str, Mapping[str, str]]) -> list[Ro
         said = [Text(f"{label} ".lstrip(), _QUIET).append(value, "default") for label, value in progress.said(facts)]
         found += [(title, Text("   ").join(said))] if said else []
     return found
-
-
-def _time(progress: Progress, width: int) -> list[Row]:
-    shares = {stage: progress.get(f"time/{stage}_share") for stage in _STAGES}
-    known = {stage: min(1.0, max(0.0, share)) for stage, share in shares.items() if math.isfinite(share)}
-    if not known:
-        return []
-    known["other"] = max(0.0, 1.0 - sum(known.values()))
-    cells = max(10, min(40, width - _LABEL))
-    edges = [0, *(min(cells, round(end * cells)) for end in accumulate(known.values()))]
-    bar, legend = Text(), Text()
-    for (stage, share), (begin, end) in zip(known.items(), pairwise(edges), strict=True):
-        bar.append("━" * (end - begin), _STAGES[stage])
-        if share >= 0.005:
-            legend.append("● ", _STAGES[stage]).append(f"{stage} {share:.0%}   ", "default")
-    return [("time", bar), ("", legend)]
 
 
 def _notices(progress: Progress) -> list[Row]:

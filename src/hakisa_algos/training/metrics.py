@@ -6,11 +6,11 @@ import json
 import logging
 import math
 import numbers
-import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
+from hakisa_algos.data.files import write_text
 from hakisa_algos.errors import ConfigError, RunFolderError, require
 
 logger = logging.getLogger(__name__)
@@ -159,9 +159,7 @@ def _mend(path: Path, resume_step: int | None) -> None:
             kept.append(line)
     if dropped:
         logger.warning("%s: dropped %d damaged line(s), as a killed run leaves behind", path, dropped)
-    temporary = path.with_name(f".tmp-{path.name}")
-    temporary.write_text("".join(kept), encoding="utf-8", newline="\n")
-    os.replace(temporary, path)
+    write_text(path, "".join(kept))
 
 
 def _lines(path: Path) -> Iterator[tuple[int, str, dict[str, Any] | None]]:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from hakisa_algos.errors import RunFolderError, require
-from hakisa_algos.training.metrics import read_metrics
+from hakisa_algos.errors import require
 
 _INK, _QUIET = "#22303c", "#9aa5b1"
 # Told apart by people who see fewer colours (Okabe and Ito 2008), dark enough for thin lines on white.
@@ -20,7 +18,7 @@ COLOURS = ("#0072b2", "#d55e00", "#009e73", "#b0468f", "#9a7b00", "#2a9fd6", "#8
 class Chart:
     """Curves over one axis.
 
-    Lines are ``(x, y)`` or ``(x, y, low, high)``, whose band is shaded, by label; those in ``dots`` are unconnected.
+    Lines are ``(x, y)`` or ``(x, y, low, high)``, whose band is shaded, by label.
     ``levels`` are dashed lines across, with what is compared; with ``doubling`` each step along x doubles it.
     """
 
@@ -29,7 +27,6 @@ class Chart:
     xlabel: str = "env steps"
     ylabel: str = "return"
     levels: Mapping[str, float] = field(default_factory=dict)
-    dots: Collection[str] = ()
     doubling: bool = False
 
 
@@ -68,8 +65,7 @@ def _draw(axes: Any, chart: Chart, numbers: Mapping[str, int]) -> dict[str, Any]
     drawn = {}
     for label, (x, y, *band) in chart.lines.items():
         colour = COLOURS[numbers[label] % len(COLOURS)]
-        style = {"linestyle": "none", "marker": "o", "markersize": 5, "markeredgecolor": "white", "zorder": 3}
-        (drawn[label],) = axes.plot(x, y, color=colour, label=label, **(style if label in chart.dots else {}))
+        (drawn[label],) = axes.plot(x, y, color=colour, label=label)
         if band:
             axes.fill_between(x, *band, color=colour, alpha=0.18, linewidth=0)
     for label, level in chart.levels.items():
@@ -91,32 +87,3 @@ def _draw(axes: Any, chart: Chart, numbers: Mapping[str, int]) -> dict[str, Any]
     axes.spines["bottom"].set_color(_QUIET)
     axes.tick_params(colors=_INK, length=0, labelsize=9)
     return drawn
-
-
-def learning_curve(
-    metrics_jsonl: Path, output_png: Path, *, baseline: float | None = None, title: str = "Learning curve"
-) -> None:
-    """Draws return over env steps as a PNG of 1600 x 900 pixels (extra ``report``).
-
-    The curve is ``rollout/ep_rew_mean``, the dots ``eval/mean_reward``, and a dashed line the ``baseline``, the return
-    of a random policy.
-
-    Raises:
-        RunFolderError: the metrics hold no return yet, or cannot be read.
-    """
-    require("matplotlib", "report")
-    rows = read_metrics(metrics_jsonl)
-    evaluated = "evaluation, deterministic"
-    named = {"training, mean of the last episodes": "rollout/ep_rew_mean", evaluated: "eval/mean_reward"}
-    lines: dict[str, Sequence[Any]] = {}
-    for label, name in named.items():
-        known = [(row["step"], row[name]) for row in rows if math.isfinite(row.get(name, math.nan))]
-        if known:
-            lines[label] = tuple(zip(*known, strict=True))
-    if not lines:
-        raise RunFolderError(
-            f"{metrics_jsonl} has {len(rows)} lines and no rollout/ep_rew_mean; a curve needs one finished episode; "
-            "train longer"
-        )
-    levels = {} if baseline is None else {f"random policy {baseline:.4g}": baseline}
-    curves(output_png, Chart(lines, title, levels=levels, dots=[evaluated]))

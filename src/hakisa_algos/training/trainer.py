@@ -211,10 +211,9 @@ class Trainer:
         if restore and "train/n_updates" in metrics and math.isnan(kl) and not self._told_of_no_kl:
             self._told_of_no_kl = True
             self._notice("collapse='restore' can do nothing here: this algorithm logs no KL and no entropy")
-        seen = self._detector.observe(returns, kl, entropy, explained)
-        if seen is None:
+        text = self._detector.observe(returns, kl, entropy, explained)
+        if text is None:
             return
-        text = str(seen)
         if restore and self._best_state is not None:
             scale = self.learner.state().get("learning_rate_scale", 1.0) / 2
             self.learner.load_state(copy.deepcopy(self._best_state) | {"learning_rate_scale": scale})
