@@ -20,7 +20,7 @@ def step_by_step(memory, inputs, state, start):
 @pytest.fixture(params=["lstm", "gru"])
 def memory(request):
     torch.manual_seed(3)
-    made = Memory(request.param, INPUTS, WIDTH)
+    made = Memory(request.param, INPUTS, WIDTH, 8)
     with torch.no_grad():  # biases too, which are 0 at first
         for parameter in made.parameters():
             parameter.normal_(0, 0.5)

@@ -69,8 +69,8 @@ class PPOConfig(GradientConfig):
     memory_chunk: int = 32
     """Rows in a row that the memory learns from; n_steps if that is less. It is not taught to remember longer: take
     more than the steps from a cue to its use."""
-    memory_refresh: bool = True
-    """Compute the memory's states anew before each epoch but the first, as the weights have changed."""
+    memory_refresh: bool = False
+    """Compute the memory's states anew before each epoch but the first, as the weights have changed; no better so far."""
     compile: bool = False
     """Compile the gradient, and acting where it is not in NumPy (small networks on the CPU); takes
     half a minute at the start and needs a C++ compiler."""
@@ -172,7 +172,7 @@ class PPOLearner(GradientLearner):
 
     def _make_policy(self, *spaces: Any, **options: Any) -> ActorCritic:
         config = self.config
-        options |= {"memory": config.memory, "memory_size": config.memory_size}
+        options |= {"memory": config.memory, "memory_size": config.memory_size, "memory_span": config.chunk}
         return ActorCritic(*spaces, compile=config.compile, **options)
 
     def _begin(self, seed: int) -> None:

@@ -14,13 +14,17 @@ Kind = Literal["lstm", "gru"]
 class Memory(nn.Module):
     """An LSTM (Gers et al. 2000) or a GRU (Cho et al. 2014), in float32, whose state begins as zeros.
 
+    At first its units keep what they saw for times from 1 to ``span`` rows, as many for a short as for a long one (Tallec
+    and Ollivier 2018): with biases of 0 all would have forgotten it after three, and hardly learn to keep it.
+
     Args:
         kind: ``"lstm"`` or ``"gru"``.
         inputs: width of the features.
         features: width of what it remembers and returns.
+        span: rows that it is to remember.
     """
 
-    def __init__(self, kind: Kind, inputs: int, features: int) -> None:
+    def __init__(self, kind: Kind, inputs: int, features: int, span: int) -> None:
         super().__init__()
         self.kind, self.features = kind, features
         self.cell: nn.LSTM | nn.GRU = {"lstm": nn.LSTM, "gru": nn.GRU}[kind](inputs, features)
@@ -29,6 +33,12 @@ class Memory(nn.Module):
                 nn.init.orthogonal_(parameter)
             else:
                 nn.init.zeros_(parameter)
+        times = torch.empty(features).uniform_(1, max(2, span)).log()
+        biases = self.cell.get_parameter("bias_hh_l0").data
+        if kind == "lstm":  # input, forget and output gate, and between them the candidate
+            biases[:features], biases[features : 2 * features] = -times, times
+        else:  # reset and update gate, and the candidate
+            biases[features : 2 * features] = times
 
     def initial_state(self, n: int) -> dict[str, Tensor]:
         """Of ``n`` columns, each ``[n, features]``."""

@@ -183,6 +183,7 @@ class ActorCritic(NetworkPolicy):
         compile: compile what acts while exploring, where it is not in NumPy anyway.
         memory: what it remembers by, after the network; actor and critic then share both.
         memory_size: width of that.
+        memory_span: rows that it is to remember.
         options: see :class:`NetworkPolicy`.
     """
 
@@ -194,13 +195,14 @@ class ActorCritic(NetworkPolicy):
         compile: bool = False,
         memory: Kind | None = None,
         memory_size: int = 128,
+        memory_span: int = 32,
         **options: Any,
     ) -> None:
         super().__init__(observation_space, critic=memory is None, **options)
         features = width(self.trunk)
         if isinstance(self.trunk, MLP) and isinstance(self.value_trunk, MLP):
             self.trunk, self.value_trunk = MLPPair(self.trunk, self.value_trunk), None
-        self.memory = None if memory is None else Memory(memory, features, memory_size)
+        self.memory = None if memory is None else Memory(memory, features, memory_size, memory_span)
         features = features if self.memory is None else self.memory.features
         self.heads = ActionHeads(ActionLayout.of(action_space), features)
         self.value_head = orthogonal(nn.Linear(features, 1), gain=1.0)
