@@ -36,14 +36,14 @@ class Task:
 
 def tasks() -> dict[str, Task]:
     # Values of about 1, as actor and critic share the memory, where a large loss of the critic would drown the actor's.
-    cartpole = {"n_steps": 64, "learning_rate": 1.5e-3, "gae_lambda": 0.95, "reward_scale": 0.05}
+    cartpole = {"n_steps": 64, "learning_rate": 2.5e-3, "gae_lambda": 0.95, "reward_scale": 0.05}
     cartpole |= {"hidden_sizes": (64,), "normalize_observation": True, "memory_chunk": 32}
     # The chunk is longer than what is to be remembered.
-    recall = {"n_steps": 128, "learning_rate": 1e-3, "entropy_coefficient": 0.01, "hidden_sizes": (64,)}
+    recall = {"n_steps": 128, "learning_rate": 2e-3, "entropy_coefficient": 0.01, "hidden_sizes": (64,)}
     recall |= {"memory_chunk": 64}
     return {
         "cartpole": Task(CartPoleWithoutVelocities, 50_000, 450, 100, cartpole),
-        "recall": Task(Recall, 500_000, 0.95, 0.35, recall),
+        "recall": Task(Recall, 200_000, 0.95, 0.35, recall),
     }
 
 
