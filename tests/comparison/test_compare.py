@@ -105,7 +105,7 @@ def test_minutes_end_a_run_by_its_own_clock(tmp_path, capsys):
     assert "1 of 1" in capsys.readouterr().out  # the one run that is trained
     report = (tmp_path / "c" / "report.html").read_text()
     assert "training ends with the first update after 0.01 minutes" in report
-    assert "After 100,000,000 env steps or 0.01 minutes of training" in report
+    assert "With a budget of 100,000,000 env steps or 0.01 minutes of training" in report
     assert "<td>1 of 1</td>" in report
     assert found["curve"][-1]["step"] == found["steps"]
 
@@ -214,7 +214,7 @@ def test_envs_may_have_budgets_of_their_own(tmp_path):
     }
     report = (tmp_path / "c" / "report.html").read_text()
     assert "300 on Hakisa/Press-v0 and 400 on CartPole-v1 env steps per run" in report
-    assert "After the same env steps on each env" in report
+    assert "With the same env steps on each env" in report
 
 
 def test_a_video_that_cannot_be_drawn_is_told_with_the_line_that_helps(tmp_path, capsys, monkeypatch):

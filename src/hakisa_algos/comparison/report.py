@@ -102,7 +102,7 @@ def _lead(plan: Plan, ranked: Sequence[Ranking]) -> str:
     where = f"on {env}" if env else "over all envs"
     protocol = plan.protocol.on(env) if env else plan.protocol
     same = not env and protocol.steps_on
-    budget = "After the same env steps on each env" if same else f"After {protocol.steps:,} env steps"
+    budget = "With the same env steps on each env" if same else f"With a budget of {protocol.steps:,} env steps"
     if protocol.minutes is not None:
         budget += f" or {protocol.minutes:g} minutes of training"
     if first.above_next is None:

@@ -118,7 +118,7 @@ class REINFORCEConfig(A2CConfig):
     optimizer: Literal["adam", "rmsprop"] = "adam"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Judged(Batch):
     """A rollout as PPO learns from it; each ``[batch]``.
 

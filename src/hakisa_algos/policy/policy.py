@@ -25,7 +25,7 @@ from hakisa_algos.policy.small_actor import SmallActor
 State = dict[str, Tensor]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Decision:
     """What a policy decided for a batch.
 

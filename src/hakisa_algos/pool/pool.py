@@ -20,7 +20,11 @@ class Pool:
     """
 
     def map(
-        self, function: Callable[[Task], Result], tasks: Iterable[Task], lost: Lost[Task, Result] | None = None
+        self,
+        function: Callable[[Task], Result],
+        tasks: Iterable[Task],
+        lost: Lost[Task, Result] | None = None,
+        stop: Callable[[], bool] = bool,
     ) -> list[Result]:
         """``function`` of every task, in the order of the tasks.
 
@@ -32,8 +36,10 @@ class Pool:
             tasks: what can be pickled; so must be what comes of them.
             lost: called here with a task that no worker could finish, and why; what it returns stands for the result,
                 and the other tasks go on. None: that is an error.
+            stop: asked now and then, here where the workers are others; True gives up.
 
         Raises:
+            Stopped: ``stop`` said so.
             Exception: what the function raised of a task; other tasks are then given up.
             PoolError: no worker could finish a task, or workers could not be started.
         """

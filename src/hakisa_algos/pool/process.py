@@ -22,7 +22,7 @@ from typing import Any
 
 from gymnasium.vector.utils import CloudpickleWrapper
 
-from hakisa_algos.errors import PoolError
+from hakisa_algos.errors import PoolError, Stopped
 from hakisa_algos.pool.pool import Lost, Pool, Result, Task
 
 logger = logging.getLogger(__name__)
@@ -40,8 +40,8 @@ _UP = '. What they said stands above; if this is a script, put what it does unde
 class ProcessPool(Pool):
     """See :class:`hakisa_algos.pool.pool.Pool`; workers are started when they are first needed, side by side.
 
-    A worker that dies, however it dies, is replaced. Workers leave Ctrl+C to this process, and end when it ends. They
-    are spawned, so a script that uses this needs ``if __name__ == "__main__":``.
+    A worker that dies, however it dies, is replaced. Workers leave signals that are sent to all, as Ctrl+C is, to this
+    process, and end when it ends. They are spawned, so a script that uses this needs ``if __name__ == "__main__":``.
 
     Args:
         workers: processes, at least 1.
@@ -56,16 +56,20 @@ class ProcessPool(Pool):
         self._finalizer = Finalize(self, _end, (self._workers,), exitpriority=10)
 
     def map(
-        self, function: Callable[[Task], Result], tasks: Iterable[Task], lost: Lost[Task, Result] | None = None
+        self,
+        function: Callable[[Task], Result],
+        tasks: Iterable[Task],
+        lost: Lost[Task, Result] | None = None,
+        stop: Callable[[], bool] = bool,
     ) -> list[Result]:
         """See :class:`hakisa_algos.pool.pool.Pool`."""
         try:
-            return self._map(function, list(tasks), lost)
+            return self._map(function, list(tasks), lost, stop)
         except BaseException:
             self.close()  # some workers are still at tasks that nobody asks for
             raise
 
-    def _map(self, function: Any, tasks: list[Any], lost: Lost[Any, Any] | None) -> list[Any]:
+    def _map(self, function: Any, tasks: list[Any], lost: Lost[Any, Any] | None, stop: Callable[[], bool]) -> list[Any]:
         results: dict[int, Any] = {}
         waiting = deque(range(len(tasks)))
         losses: Counter[int] = Counter()
@@ -76,6 +80,8 @@ class ProcessPool(Pool):
                     first = waiting.popleft()
                     worker.give(first, function, tasks[first])
             wait([worker.connection for worker in self._workers], _LOOK_SECONDS)
+            if stop():
+                raise Stopped
             for worker in list(self._workers):
                 number = worker.task
                 if worker.look():
@@ -180,7 +186,9 @@ def _end(workers: list[_Worker]) -> None:
 
 def _work(connection: Connection[Any, Any]) -> None:
     """In a worker: says that it is up, and answers ``(function or None, task)`` until the pool closes or ends."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal sends Ctrl+C to all; the pool's process decides
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if hasattr(os, "setpgid"):  # what a terminal or a scheduler sends to all is for the pool's process to decide
+        os.setpgid(0, 0)
     threading.Thread(target=_end_with_the_pool, daemon=True).start()
     function: Any = None
     with contextlib.suppress(EOFError, ConnectionResetError, BrokenPipeError):

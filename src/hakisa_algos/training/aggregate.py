@@ -31,7 +31,7 @@ class Estimate:
         return f"{self.value:.4g} [{self.low:.4g}, {self.high:.4g}]"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Band:
     """A curve over runs: interquartile mean and interval at each point, each ``[points]``."""
 

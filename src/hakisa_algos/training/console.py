@@ -56,6 +56,10 @@ class ConsoleView:
         """Show a line of text, such as a warning. The same text again is counted, not repeated."""
         self._safely(self._take_notice, text)
 
+    def status(self, text: str) -> None:
+        """Show how far something is that takes long; the next metrics end it."""
+        self._safely(self._take_status, text)
+
     def stop(self) -> None:
         """Show the last state and hand the terminal back; a second call does nothing."""
         self._safely(self._close)
@@ -114,6 +118,13 @@ class ConsoleView:
             self._show()
         elif new:
             self._write(f"  ! {text}")
+
+    def _take_status(self, text: str) -> None:
+        self._progress.status = text
+        if self._live is not None:
+            self._show()
+        else:
+            self._write(f"  {text}")
 
     def _show(self) -> None:
         now = self._clock()
