@@ -33,6 +33,10 @@ _HOMES = {
 }
 
 
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
+
 def __getattr__(name: str) -> Any:
     # torch takes a second to import, and `hakisa --help` and the registry do without it.
     home = next((home for home, names in _HOMES.items() if name in names), None)

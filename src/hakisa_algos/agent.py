@@ -7,14 +7,13 @@ import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Literal, Self
 
 import gymnasium as gym
 import numpy as np
 import torch
 from gymnasium.vector import VectorEnv
 
-from hakisa_algos.data.contract import EXCLUSIVE, declared
 from hakisa_algos.data.rollout import Relabel
 from hakisa_algos.data.vectorize import EnvLike, Vectorization, make_envs
 from hakisa_algos.errors import CheckpointError, ConfigError, require
@@ -26,11 +25,11 @@ from hakisa_algos.policy.observations import map_observation, to_tensors
 from hakisa_algos.policy.policy import State, acting
 from hakisa_algos.policy.precision import make_repeatable, resolve_device, resolve_threads, torch_threads
 from hakisa_algos.training.checkpoint import Checkpoint, Checkpoints
-from hakisa_algos.training.evaluate import Evaluation, evaluate, metrics_of
+from hakisa_algos.training.evaluate import Evaluation, evaluate, is_evaluated_in, metrics_of
 from hakisa_algos.training.metrics import Sink
 from hakisa_algos.training.options import RunOptions
 from hakisa_algos.training.run_folder import RunFolder
-from hakisa_algos.training.stored_run import StoredRun, check_changes, describe, differences
+from hakisa_algos.training.stored_run import NO_RELABEL, StoredRun, check_changes, describe, differences, take_over
 from hakisa_algos.training.trainer import Callback, Trainer, View
 
 
@@ -109,6 +108,8 @@ class Agent:
         self._trainer: Trainer | None = None
         self._loaded: Checkpoint | None = None
         self._recorded: Mapping[str, Any] | None = None  # the identity that checkpoint or config.json told last
+        self._relabel: Relabel | None = None
+        self._lacks_relabel = False  # its run was trained with one
 
     @property
     def config(self) -> Any:
@@ -146,41 +147,48 @@ class Agent:
         callbacks: Sequence[Callback] = (),
         sinks: Sequence[Sink] = (),
         view: View | None = None,
-        relabel: Relabel | None = None,
+        relabel: Relabel | Literal[False] | None = None,
         **changes: Any,
     ) -> Self:
         """Trains until the run has ``total_steps`` env steps in all; a second call goes on where the first stopped.
+
+        SIGINT, SIGTERM and SIGHUP save and stop it; what an env or a callback raises is raised after what was learned
+        is saved (see :meth:`hakisa_algos.training.trainer.Trainer.train`).
 
         Args:
             total_steps: length of the whole run; default ``config.total_steps``. Schedules end with it.
             run: see :meth:`start_run`.
             options: see :meth:`start_run`.
-            callbacks: ``(trainer, metrics)`` after every update; False stops, and what is added to the metrics is
-                logged with them.
+            callbacks: ``(trainer, metrics)`` after every update; what returns False stops the run, and what is added
+                to the metrics is logged with them.
             sinks: more places for metrics.
             view: shows the run.
             relabel: gives the rewards that are learned from, in place of the env's; see
-                :class:`hakisa_algos.data.rollout.RolloutBuffer`.
+                :class:`hakisa_algos.data.rollout.RolloutBuffer`. None: as before; a run that was loaded needs it
+                again. False: the env's own from now on.
             changes: fields of :class:`hakisa_algos.training.options.RunOptions`, such as ``evaluate_every=10_000``.
 
         Returns:
             The agent itself.
         """
-        if relabel is not None and not self.learner.facts().keep_observations:
+        if relabel not in (None, False) and not self.learner.facts().keep_observations:
             raise ConfigError(f"{self.name} learns from no stored rewards, so relabel= would do nothing: leave it out")
         if total_steps is not None:
             self.learner.config = dataclasses.replace(self.learner.config, total_steps=total_steps)
+        if relabel is not None:
+            self._relabel, self._lacks_relabel = None if relabel is False else relabel, False
         folder = self.start_run(run, options, **changes)
-        trainer = self._trainer = self._trainer or self._build_trainer()
-        trainer.options, trainer.identity = self.options, self.identity()
-        trainer.checkpoints = folder.checkpoints if folder else None
-        trainer.evaluation = self._evaluation if self.options.evaluate_every else None
-        trainer.callbacks, trainer.view = callbacks, view
-        trainer.buffer.relabel = relabel
-        opened = folder.sinks(self.options, trainer.step) if folder else nullcontext(())
-        with opened as own, torch_threads(self.threads):
-            trainer.sinks = [*own, *sinks]
-            trainer.train()
+        with folder.lock if folder else nullcontext():
+            trainer = self._trainer = self._trainer or self._build_trainer()
+            trainer.options, trainer.identity = self.options, self.identity()
+            trainer.checkpoints = folder.checkpoints if folder else None
+            trainer.evaluation = self._evaluation if self.options.evaluate_every else None
+            trainer.callbacks, trainer.view = callbacks, view
+            trainer.buffer.relabel = self._relabel
+            opened = folder.sinks(self.options, trainer.step) if folder else nullcontext(())
+            with opened as own, torch_threads(self.threads):
+                trainer.sinks = [*own, *sinks]
+                trainer.train()
         return self
 
     def start_run(
@@ -195,10 +203,13 @@ class Agent:
             changes: fields of them that are otherwise.
 
         Raises:
-            ConfigError: an option that there is not, or that cannot be.
-            RunFolderError: the folder exists.
+            ConfigError: an option that there is not, or that cannot be; a run that needs its ``relabel`` again.
+            RunFolderError: the folder exists, or somebody else trains in it (from here to the end of :meth:`learn`
+                it is this agent's alone), or did since this agent was loaded.
             MissingExtraError: the options ask for a package that is not installed.
         """
+        if self._lacks_relabel:
+            raise ConfigError(NO_RELABEL)
         options = changed(options or self.options, changes)
         if options.device not in ("auto", self.options.device):
             raise ConfigError(
@@ -206,11 +217,10 @@ class Agent:
                 "where it is made or loaded"
             )
         if options.evaluate_every:
-            self._check_evaluation()
-        if options.tensorboard:
-            require("tensorboard", "tensorboard")
-        if options.wandb != "off":
-            require("wandb", "wandb")
+            is_evaluated_in(self.envs, self._env, self._eval_env)
+        for package, wanted in (("tensorboard", options.tensorboard), ("wandb", options.wandb != "off")):
+            if wanted:
+                require(package, package)
         threads, home = options.threads or self.options.threads, self.run_folder
         self.options = dataclasses.replace(options, device=self.options.device, threads=threads)
         self.threads = resolve_threads(threads, self.envs.single_observation_space)
@@ -220,6 +230,7 @@ class Agent:
             if self.options.tensorboard or self.options.wandb != "off":
                 raise ConfigError("tensorboard and wandb write into a run folder: say which by run=")
             return None
+        take_over(self.run_folder, self._loaded)
         now = self.identity()
         new = [{"step": self.steps} | change for change in differences(self._recorded or now, now)]
         if new:
@@ -270,6 +281,7 @@ class Agent:
         deterministic: bool = True,
         num_envs: int | None = None,
         max_steps: int | None = None,
+        progress: Callable[[str], None] | None = None,
     ) -> Evaluation:
         """Plays whole episodes in envs of their own, on seeds that training does not see.
 
@@ -281,6 +293,7 @@ class Agent:
             deterministic: the policy's best actions; False draws them.
             num_envs: how many at a time; default the training's number, at most ``episodes``.
             max_steps: after which an episode is cut; default: where the env cuts it itself, else 30,000.
+            progress: told every few seconds how far it is, in words.
         """
         with self._evaluation_envs(min(episodes, num_envs or self.envs.num_envs)) as envs:
             return evaluate(
@@ -291,6 +304,7 @@ class Agent:
                 deterministic=deterministic,
                 device=self.device,
                 max_steps=max_steps,
+                progress=progress,
             )
 
     def save(self, path: Path | str) -> Path:
@@ -321,7 +335,8 @@ class Agent:
         """The agent of a run folder, a checkpoints folder or one checkpoint; :meth:`learn` goes on with its run.
 
         What config.json of a run folder says counts, so that it may be edited. Nothing can be changed that the weights
-        depend on. With another number of envs the running episodes end as truncated.
+        depend on. With another number of envs the running episodes end as truncated. A run that was ended before its
+        first checkpoint begins anew.
 
         Args:
             path: where it lies, or what was read there.
@@ -365,17 +380,21 @@ class Agent:
         try:
             agent.options = dataclasses.replace(options, device=device, threads=threads)
             check_changes(before, agent.identity())
-            agent.learner.load_state(stored.checkpoint.state["learner"])
+            if stored.checkpoint is not None:
+                agent.learner.load_state(stored.checkpoint.state["learner"])
         except (RuntimeError, KeyError, ValueError) as error:
             agent.close()
             if isinstance(error, ConfigError):
                 raise
             raise ConfigError(f"the weights in {path} do not fit this env or network: {error}") from error
         agent.run_folder, agent._loaded, agent._recorded = stored.folder, stored.checkpoint, before
+        agent._lacks_relabel = bool(asked.get("relabel"))
         return agent
 
     def close(self) -> None:
-        """Closes the envs that this agent made."""
+        """Closes the envs that this agent made, and lets go of its run folder."""
+        if self.run_folder is not None:
+            self.run_folder.lock.release()
         if self._owns_envs:
             self.envs.close()
 
@@ -389,6 +408,7 @@ class Agent:
             "vectorization": self._vectorization,
             "seed": self.seed,
             "custom_network": self._custom_network,
+            "relabel": self._relabel is not None or self._lacks_relabel,
             "spaces": {
                 "observation": describe(self.envs.single_observation_space),
                 "action": describe(self.envs.single_action_space),
@@ -415,7 +435,7 @@ class Agent:
         episodes = self.options.evaluate_episodes
         how: dict[str, Any] = {"episodes": episodes, "max_steps": self.options.evaluate_steps, "device": self.device}
         # Fresh episodes each time: the best of many looks at the same ones would flatter.
-        how |= {"seed": self.steps, "stop": stop}
+        how |= {"seed": self.steps, "stop": stop, "progress": self._trainer.say if self._trainer else None}
         with self._evaluation_envs(min(episodes, self.envs.num_envs)) as envs:
             return metrics_of(*(evaluate(self.policy, envs, deterministic=best, **how) for best in (True, False)))
 
@@ -424,25 +444,11 @@ class Agent:
         options = {} if env is self._eval_env and not isinstance(env, str) else self._env_options
         return make_envs(env, num_envs, options, self._vectorization)
 
-    def _check_evaluation(self) -> bool:
-        """Whether the env that is trained in is evaluated too, since a second one would play the very same game."""
-        env, other = self._env, self._eval_env
-        if other is None and declared(self.envs, EXCLUSIVE):
-            return True
-        if other is None and not self._owns_envs:
-            raise ConfigError(
-                "evaluation must not disturb the env that is trained in: pass eval_env=, or make the agent "
-                "from an env id or a callable"
-            )
-        if getattr(other, "unwrapped", None) is getattr(env, "unwrapped", self):
-            raise ConfigError("eval_env is the env that is trained in, which evaluation would disturb: pass another")
-        return False
-
     @contextmanager
     def _evaluation_envs(self, num_envs: int) -> Iterator[VectorEnv[Any, Any, Any]]:
         env = self._env if self._eval_env is None else self._eval_env
         lent: AbstractContextManager[VectorEnv[Any, Any, Any]]
-        if self._check_evaluation():
+        if is_evaluated_in(self.envs, self._env, self._eval_env):
             lent = self._trainer.collector.lend() if self._trainer else nullcontext(self.envs)
         elif isinstance(env, gym.Env | VectorEnv):
             lent = nullcontext(self._make(env, None))  # the user's own stays open

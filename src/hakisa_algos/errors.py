@@ -40,6 +40,10 @@ class PoolError(RuntimeError):
     """Work that no worker process could finish."""
 
 
+class Stopped(Exception):
+    """What was under way was told to stop, and has come to no end."""
+
+
 class VideoError(RuntimeError):
     """ffmpeg could not be started, or gave up; the message ends with what it said."""
 

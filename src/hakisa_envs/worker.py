@@ -145,7 +145,10 @@ def refuse_to_run_again() -> None:
 def work(factory: CloudpickleWrapper[Any], connection: Connection, column: int, trainer: int) -> None:
     """A process: makes its env and does what it is asked."""
     _die_with(trainer)
-    # The terminal sends Ctrl+C to all, and the trainer decides. No SIG_IGN: what an env launches would inherit it.
+    # What a terminal or a scheduler sends to all, Ctrl+C or SIGTERM, is for the trainer to decide.
+    if hasattr(os, "setpgid"):
+        os.setpgid(0, 0)
+    # No SIG_IGN: what an env launches would inherit it.
     signal.signal(signal.SIGINT, lambda number, frame: None)
     env: gym.Env[Any, Any] | None = None
     try:

@@ -1,4 +1,4 @@
-"""Ctrl+C and SIGTERM end a run cleanly, twice at once; after a kill the latest checkpoint still loads."""
+"""Ctrl+C, SIGTERM and SIGHUP end a run cleanly, twice at once; after a kill the latest checkpoint still loads."""
 
 import contextlib
 import os
@@ -11,9 +11,16 @@ from pathlib import Path
 
 import pytest
 
+from hakisa_algos.agent import PPO
+from hakisa_algos.data.vectorize import make_envs
+from hakisa_algos.errors import PoolError
+from hakisa_algos.learners.ppo import PPOConfig
+from hakisa_algos.pool.pool import Pool
 from hakisa_algos.training.checkpoint import load_checkpoint
 from hakisa_algos.training.metrics import read_metrics
 from hakisa_algos.training.signals import StopSignals
+from hakisa_envs.vector import ProcessVectorEnv
+from tests.helpers.toy import Toy
 
 CHILD = Path(__file__).with_name("signal_child.py")
 
@@ -29,14 +36,15 @@ def training(*arguments):
         child.communicate()
 
 
-@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
 def test_the_first_signal_saves_at_the_end_of_an_update_and_exits_cleanly(tmp_path, name):
     with training(tmp_path / "run") as child:
         said = [child.stdout.readline() for _ in range(3)]
         child.send_signal(signal.Signals[name])
         output, errors = child.communicate(timeout=60)
     assert child.returncode == 0, errors
-    assert not errors
+    assert errors.strip().startswith(f"{name}: saves and stops after this update")
+    assert errors.count("\n") == 2
     *_, last, farewell = "".join([*said, output]).splitlines()
     assert farewell == f"stopped by {name} at {last}"
     assert int(last) % 64 == 0
@@ -45,15 +53,72 @@ def test_the_first_signal_saves_at_the_end_of_an_update_and_exits_cleanly(tmp_pa
     assert not list((tmp_path / "run" / "checkpoints").glob(".tmp*"))
 
 
-def test_the_terminals_interrupt_reaches_env_workers_too_and_still_saves(tmp_path):
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_a_signal_to_all_processes_is_the_trainers_alone_and_still_saves(tmp_path, name):
     with training(tmp_path / "run", "-", "async") as child:
         assert child.stdout.readline()
-        os.killpg(child.pid, signal.SIGINT)
+        os.killpg(child.pid, signal.Signals[name])
         output, errors = child.communicate(timeout=120)
     assert child.returncode == 0, errors
+    assert "Traceback" not in errors
     last = output.split()[-1]
-    assert f"stopped by SIGINT at {last}" in output
+    assert f"stopped by {name} at {last}" in output
     assert load_checkpoint(tmp_path / "run" / "checkpoints").state["step"] == int(last)
+
+
+def group_of(task):
+    return os.getpgrp()
+
+
+def test_no_worker_is_in_the_group_of_the_trainer():
+    """So that signals to the group are the trainer's alone."""
+    groups = set()
+    with contextlib.closing(make_envs("CartPole-v1", 2, vectorization="async")) as envs:
+        groups |= {os.getpgid(process.pid) for process in envs.processes}
+    with contextlib.closing(ProcessVectorEnv([Toy, Toy])) as envs:
+        envs.reset()
+        groups |= {os.getpgid(pid) for pid in envs.pids}
+    with Pool(1) as pool:
+        groups |= set(pool.map(group_of, [0]))
+    assert len(groups) == 5
+    assert os.getpgrp() not in groups
+
+
+def test_an_env_process_that_dies_is_named_and_what_was_learned_is_saved(tmp_path):
+    run = tmp_path / "run"
+    agent = PPO("CartPole-v1", PPOConfig(num_envs=3, n_steps=16, minibatch_size=16), vectorization="async")
+
+    def kill(trainer, metrics):
+        if trainer.step == 96:
+            os.kill(trainer.envs.processes[1].pid, signal.SIGKILL)
+            trainer.envs.processes[1].join()
+
+    with pytest.raises(PoolError, match=r"the process of env 1 \(exit code -9\) has died"):
+        agent.learn(480, run=run, callbacks=[kill])
+    assert load_checkpoint(run / "checkpoints").state["step"] >= 96
+    processes = agent.envs.processes
+    agent.close()
+    assert not any(process.is_alive() for process in processes)
+    assert PPO.load(run).learn(480).steps == 480
+
+
+def test_a_terminal_that_closes_sends_more_than_one_hangup():
+    with StopSignals() as signals:
+        signal.raise_signal(signal.SIGHUP)
+        signal.raise_signal(signal.SIGHUP)
+        assert signals.name == "SIGHUP"
+        with pytest.raises(SystemExit):
+            signal.raise_signal(signal.SIGTERM)
+
+
+def test_a_hangup_that_is_to_be_ignored_is():
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does
+    try:
+        with StopSignals() as signals:
+            signal.raise_signal(signal.SIGHUP)
+            assert signals.name is None
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 @pytest.mark.parametrize(("name", "code", "last_words"), [("SIGINT", -2, "KeyboardInterrupt"), ("SIGTERM", 143, "")])

@@ -1,5 +1,6 @@
 """The loop round an update: faults, callbacks, pauses, metrics, checkpoints, and evaluations that leave no trace."""
 
+import json
 from dataclasses import replace
 
 import gymnasium as gym
@@ -7,11 +8,12 @@ import numpy as np
 import pytest
 
 from hakisa_algos.agent import DQN, PPO
-from hakisa_algos.errors import NonFiniteError
+from hakisa_algos.errors import ConfigError, NonFiniteError
 from hakisa_algos.learners.dqn import DQNConfig
 from hakisa_algos.learners.ppo import PPOConfig
 from hakisa_algos.training.checkpoint import load_checkpoint
 from hakisa_algos.training.metrics import read_metrics
+from hakisa_algos.training.trainer import Trainer
 from tests.helpers.counting import CountingEnv
 from tests.helpers.learning import assert_same
 
@@ -172,6 +174,8 @@ def test_relabelled_rewards_are_learned_from_and_the_envs_are_counted():
     assert (agent._trainer.buffer.rollout(16).column("reward") == 0.25).all()
     assert agent.mean_return > 1
     agent.learn(64)
+    assert (agent._trainer.buffer.rollout(16).column("reward") == 0.25).all()
+    agent.learn(96, relabel=False)
     assert not (agent._trainer.buffer.rollout(16).column("reward") == 0.25).any()
 
 
@@ -291,7 +295,157 @@ def test_the_view_is_told_who_ended_the_run():
     assert view.said == ("EndedByHand: Ctrl+Shift+F12",)
 
 
-def test_any_other_exception_of_an_env_is_the_callers(tmp_path):
+@pytest.mark.parametrize("where", ["step", "reset"])
+@pytest.mark.parametrize("kind", [PPO, DQN])
+def test_any_other_exception_of_an_env_is_the_callers_after_what_was_learned_is_saved(tmp_path, kind, where):
+    run = tmp_path / "run"
+    agent = kind(lambda: Endable(40, where, ZeroDivisionError), small(kind))
+    with pytest.raises(ZeroDivisionError, match=r"Ctrl\+Shift\+F12"):
+        agent.learn(320, run=run)
+    saved = load_checkpoint(run / "checkpoints").state
+    assert saved["step"] == agent.steps > 64
+    assert_same(saved["learner"], agent.learner.state())
+    assert kind.load(run, CountingEnv).learn(320).steps >= 320
+
+
+def test_an_env_that_raises_at_once_leaves_no_checkpoint(tmp_path):
     with pytest.raises(ZeroDivisionError):
-        PPO(lambda: Endable(40, "step", ZeroDivisionError), SMALL).learn(320, run=tmp_path / "run")
+        PPO(lambda: Endable(0, "reset", ZeroDivisionError), SMALL).learn(320, run=tmp_path / "run")
     assert not list((tmp_path / "run" / "checkpoints").glob("step_*"))
+
+
+class Broken:
+    """A sink that fails with the third update."""
+
+    def __init__(self):
+        self.written = 0
+
+    def write(self, step, metrics):
+        self.written += 1
+        if self.written == 3:
+            raise OSError("no space left")
+
+
+@pytest.mark.parametrize("what", ["callback", "sink", "metric", "evaluation"])
+def test_what_raises_after_an_update_does_not_cost_what_was_learned(tmp_path, what):
+    """The last checkpoint before it would be that of step 64."""
+    agent = PPO("CartPole-v1", SMALL)
+    more = {"checkpoint_every": 64}
+
+    def third(trainer, metrics):
+        if trainer.step == 96:
+            metrics["mine"] = "text" if what == "metric" else 1 / 0
+
+    def evaluate(stop):
+        assert agent.steps < 96
+        return {}
+
+    if what == "evaluation":
+        agent._evaluation = evaluate
+        more["evaluate_every"] = 32
+    else:
+        more |= {"sinks": [Broken()]} if what == "sink" else {"callbacks": [third]}
+    with pytest.raises((ZeroDivisionError, OSError, ConfigError, AssertionError)):
+        agent.learn(320, run=tmp_path / "run", **more)
+    saved = load_checkpoint(tmp_path / "run" / "checkpoints").state
+    assert saved["step"] == 96
+    assert_same(saved["learner"], agent.learner.state())
+
+
+def test_a_failure_that_cannot_be_saved_says_so_and_is_still_the_first(tmp_path, monkeypatch):
+    def full(self):
+        raise OSError("no space left")
+
+    monkeypatch.setattr(Trainer, "save", full)
+    with pytest.raises(ZeroDivisionError) as caught:
+        PPO("CartPole-v1", SMALL).learn(64, run=tmp_path / "run", callbacks=[lambda trainer, metrics: 1 / 0])
+    assert "could not be saved: no space left" in caught.value.__notes__[0]
+
+
+class HasStates(Endable):
+    """Gives its state, which is ahead of what is stored when a step raises."""
+
+    def get_state(self):
+        return {"count": self.count}
+
+    def set_state(self, state):
+        pytest.fail("the state of an env that is ahead was put back")
+
+
+def test_after_an_error_the_envs_do_not_go_on_from_where_nobody_saw_them(tmp_path):
+    with pytest.raises(ZeroDivisionError):
+        PPO(lambda: HasStates(40, "step", ZeroDivisionError), SMALL).learn(320, run=tmp_path / "run")
+    assert PPO.load(tmp_path / "run", lambda: HasStates(1000, "step")).learn(320).steps >= 320
+
+
+@pytest.mark.parametrize(("returned", "words"), [
+    (None, "relabel returned None for positions"),
+    (3.0, "relabel returned 3.0 for positions"),
+    (np.zeros(3), r"an array of the shape \(3,\) for positions of the shape"),
+    ("text", "relabel returned 'text'"),
+])  # fmt: skip
+@pytest.mark.parametrize("kind", [PPO, DQN])
+def test_a_relabel_that_gives_no_rewards_is_named(kind, returned, words):
+    with pytest.raises(ConfigError, match=words):
+        kind("CartPole-v1", small(kind)).learn(64, relabel=lambda buffer, positions: returned)
+
+
+def halved(buffer, positions):
+    return buffer.take("reward", positions) / 2
+
+
+def test_a_run_that_was_relabelled_does_not_go_on_without_it_in_silence(tmp_path):
+    run = tmp_path / "run"
+    PPO("CartPole-v1", SMALL).learn(64, run=run, relabel=halved)
+    assert json.loads((run / "config.json").read_text())["relabel"] is True
+    agent = PPO.load(run)
+    agent.evaluate(2)  # which needs none
+    with pytest.raises(ConfigError, match=r"was trained with relabel=.*relabel=False"):
+        agent.learn(96)
+    assert PPO.load(run).learn(96, relabel=halved).steps == 96
+    assert PPO.load(run).learn(128, relabel=False).steps == 128
+    config = json.loads((run / "config.json").read_text())
+    assert config["relabel"] is False
+    assert {"step": 96, "field": "relabel", "from": True, "to": False} in config["changes"]
+    assert PPO.load(run).learn(160).steps == 160
+
+
+def test_an_edit_of_config_json_ends_relabelling(tmp_path):
+    run = tmp_path / "run"
+    PPO("CartPole-v1", SMALL).learn(64, run=run, relabel=halved)
+    config = json.loads((run / "config.json").read_text())
+    (run / "config.json").write_text(json.dumps(config | {"relabel": False}))
+    assert PPO.load(run).learn(96).steps == 96
+
+
+@pytest.mark.parametrize("total", [64, 96_000])
+def test_info_keys_of_which_nothing_comes_are_said_once(total, caplog):
+    class Telling(CountingEnv):
+        def step(self, action):
+            *rest, info = super().step(action)
+            return *rest, info | {"score": 7.0, "place": "north"}
+
+    def stop(trainer, metrics):
+        return trainer.statistics.count < 150
+
+    with caplog.at_level("WARNING"):
+        PPO(Telling, SMALL).learn(total, info_keys=("score", "scroe", "place"), callbacks=[stop])
+    said = [record.getMessage() for record in caplog.records if "info_keys" in record.getMessage()]
+    assert len(said) == 1
+    assert "info_keys: 'scroe', 'place' logged nowhere" in said[0]
+
+
+def test_a_long_evaluation_tells_the_view_how_far_it_is(monkeypatch):
+    monkeypatch.setattr("hakisa_algos.training.evaluate._TELL_SECONDS", 0.0)
+    said = []
+
+    class View:
+        def update(self, step, metrics):
+            pass
+
+        def status(self, text):
+            said.append(text)
+
+    PPO("CartPole-v1", SMALL).learn(32, evaluate_every=32, evaluate_episodes=2, view=View())
+    assert said[0] == "evaluating: 0 of 2 episodes after 2 steps"
+    assert any(text.startswith("evaluating: 1 of 2 episodes") for text in said)

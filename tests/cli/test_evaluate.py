@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -75,14 +76,63 @@ def test_video_is_an_mp4(run, tmp_path, capsys):
 
 def test_other_env_options(run, capsys):
     assert main(["eval", str(run), "--episodes", "2", "--env-options", "episode_length=8"]) == 0
-    written = json.loads((run / "evaluations" / "step_000000064-seed_0.json").read_text())
+    written = json.loads(Path(capsys.readouterr().out.splitlines()[-1].split()[-1]).read_text())
     assert written["deterministic"]["lengths"] == [8, 8]
     assert written["env_options"] == {"episode_length": 8}
 
 
 def test_an_env_that_does_not_fit_is_refused(run, capsys):
     assert main(["eval", str(run), "--env", "CartPole-v1"]) == 2
-    assert "spaces cannot be changed" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "this env does not fit: the agent was trained on" in said
+    assert "Discrete(2)" in said
+
+
+OTHER = [["--max-steps", "5"], ["--no-stochastic"], ["--episodes", "3"], ["--env-options", "episode_length=8"]]
+
+
+def test_evaluations_with_other_options_are_kept_apart(run, tmp_path, capsys):
+    own = tmp_path / "run"
+    shutil.copytree(run, own)
+    shutil.rmtree(own / "evaluations", ignore_errors=True)
+    found = []
+    for options in ([], *OTHER, []):
+        assert main(["eval", str(own), "--episodes", "2", *options]) == 0
+        found.append(Path(capsys.readouterr().out.splitlines()[-1].split()[-1]))
+    assert found[0] == found[-1] == own / "evaluations" / "step_000000064-seed_0.json"
+    assert len(set(found)) == 1 + len(OTHER) == len(list((own / "evaluations").iterdir()))
+    assert json.loads(found[1].read_text())["options"]["max_steps"] == 5
+    assert set(json.loads(found[1].read_text())["deterministic"]["lengths"]) == {5}
+    found[0].write_text("{}")  # of an older version
+    assert main(["eval", str(own), "--episodes", "2"]) == 0
+    assert found[0].read_text() == "{}"
+
+
+def test_a_video_that_no_player_would_open_is_refused_at_once(run, tmp_path, capsys):
+    before = list((run / "evaluations").glob("*"))
+    assert main(["eval", str(run), "--seed", "77", "--video", str(tmp_path / "film.txt")]) == 2
+    assert "film.txt is an mp4: give it a name that ends in .mp4" in capsys.readouterr().err
+    assert list((run / "evaluations").glob("*")) == before
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_stored_rows_of_a_replay_are_not_needed(tmp_path, capsys):
+    run = tmp_path / "run"
+    shape = ("--config.num-envs", "2", "--config.learning-starts", "16", "--config.buffer-size", "64")
+    assert main(["train", "dqn", "--env", "CartPole-v1", *shape, "--total-steps", "64", "--run", str(run)]) == 0
+    assert list((run / "checkpoints" / "rows").iterdir())
+    shutil.rmtree(run / "checkpoints" / "rows")
+    assert main(["eval", str(run), "--episodes", "2"]) == 0
+    config = (run / "config.json").read_bytes()
+    assert main(["resume", str(run), "--total-steps", "600"]) == 2  # which does need them
+    assert "is missing" in capsys.readouterr().err
+    assert (run / "config.json").read_bytes() == config
+
+
+def test_a_long_evaluation_says_how_far_it_is(run, monkeypatch, capsys):
+    monkeypatch.setattr("hakisa_algos.training.evaluate._TELL_SECONDS", 0.0)
+    assert main(["eval", str(run), "--episodes", "2", "--no-stochastic"]) == 0
+    assert "  deterministic 0 of 2 episodes after 2 steps" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -164,8 +214,8 @@ def test_outcomes_stand_in_a_table_and_in_the_file_and_cut_episodes_are_told(con
     assert "against strong" not in said  # whose games were all cut
 
 
-@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
-def test_a_signal_ends_it_at_once_with_what_it_has_said(name, tmp_path):
+@pytest.mark.parametrize(("name", "status"), [("SIGINT", 130), ("SIGTERM", 143), ("SIGHUP", 129)])
+def test_a_signal_ends_it_at_once_with_what_it_has_said(name, status, tmp_path):
     """The first evaluation is over at once, the second never."""
     run, mark = tmp_path / "r", tmp_path / "mark"
     env = "tests.comparison.endless:Endless-v0"
@@ -187,7 +237,7 @@ def test_a_signal_ends_it_at_once_with_what_it_has_said(name, tmp_path):
     finally:
         child.kill()
         child.communicate()
-    assert child.returncode == 130, errors
+    assert child.returncode == status, errors
     assert "deterministic" in said
     assert "stochastic" not in said
     assert errors.strip().endswith("interrupted")

@@ -53,6 +53,17 @@ def test_processes_that_die_too_often_are_one_line(verb, kept, monkeypatch, caps
     assert ("hakisa resume" in said) == kept
 
 
+def test_help_tells_the_exit_statuses(capsys):
+    main(["--help"])
+    assert "Ctrl+C 130, SIGTERM 143, SIGHUP 129" in capsys.readouterr().out
+
+
+def test_dir_has_what_can_be_imported():
+    found = python("-c", "import hakisa_algos, sys; print(*dir(hakisa_algos)); print('torch' in sys.modules)")
+    assert {"PPO", "DQN", "GA", "PPOConfig", "Agent", "register"} <= set(found.split())
+    assert found.endswith("False\n")
+
+
 def test_version(capsys):
     assert main(["--version"]) == 0
     assert capsys.readouterr().out.startswith("hakisa 0.")

@@ -4,6 +4,7 @@ import json
 import os
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +16,7 @@ import torch
 from hakisa_algos.cli.main import main
 from hakisa_algos.training import run_folder
 from hakisa_algos.training.checkpoint import load_checkpoint
+from hakisa_algos.training.console import ConsoleView
 from hakisa_algos.training.metrics import JsonlSink
 
 TINY = ("--env", "CartPole-v1", "--config.num-envs", "2", "--config.n-steps", "32", "--config.minibatch-size", "16")
@@ -77,6 +79,37 @@ def test_a_finished_run_says_how_to_extend_it(finished, capsys):
     assert "320 steps" in capsys.readouterr().out
     assert main(["resume", "whole"]) == 0
     assert "finished: 320 of 320 steps" in capsys.readouterr().out
+
+
+def test_changes_to_a_finished_run_are_not_dropped_in_silence(finished, capsys):
+    before = (finished / "config.json").read_bytes()
+    changes = ["--config.learning-rate", "0.5", "--total-steps=200", "--collapse", "off"]
+    assert main(["resume", "whole", *changes]) == 0
+    said = capsys.readouterr().out
+    assert "What you changed was not used" in said
+    command = shlex.split(said.splitlines()[-1])
+    assert command == shlex.split("hakisa resume whole --config.learning-rate 0.5 --collapse off --total-steps 512")
+    assert (finished / "config.json").read_bytes() == before
+    assert main(command[1:]) == 0
+    assert told(finished)["config"]["learning_rate"] == 0.5
+
+
+def test_a_generation_that_waits_for_its_validation_is_not_finished(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    shape = ["--config.num-envs", "2", "--config.population", "4", "--config.parents", "2", "--total-steps", "1"]
+    monkeypatch.setattr(ConsoleView, "update", lambda view, step, metrics: signal.raise_signal(signal.SIGTERM))
+    assert main(["train", "ga", "--env", "CartPole-v1", *shape, "--run", "r"]) == 143
+    monkeypatch.undo()
+    monkeypatch.chdir(tmp_path)
+    assert load_checkpoint(tmp_path / "r" / "checkpoints").state["learner"]["generation"] == 0
+    assert main(["resume", "r"]) == 0
+    assert "finished" not in capsys.readouterr().out
+    assert load_checkpoint(tmp_path / "r" / "checkpoints").state["learner"]["generation"] == 1
+
+
+def test_another_number_of_envs_is_said(finished, caplog):
+    assert main(["resume", "whole", "--config.num-envs", "3", "--total-steps", "400"]) == 0
+    assert "3 envs instead of 2: the running episodes are closed as truncated" in caplog.text
 
 
 def test_the_options_of_the_beginning_are_used_again(tmp_path, monkeypatch):

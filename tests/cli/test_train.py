@@ -3,7 +3,9 @@
 import dataclasses
 import json
 import os
+import pty
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -19,6 +21,7 @@ from hakisa_algos.errors import ConfigError
 from hakisa_algos.learners.ppo import PPOLearner
 from hakisa_algos.training.console import ConsoleView
 from hakisa_algos.training.options import RunOptions
+from tests.helpers.processes import wait_until
 
 TINY = ("--env", "CartPole-v1", "--total-steps", "64", "--config.num-envs", "2", "--config.n-steps", "16")
 PIXELS = ("--env", "Hakisa/Press-v0", "--env-options", "observation=pixels", "episode_length=4")
@@ -259,11 +262,79 @@ def test_sigint_saves_and_says_how_to_go_on(monkeypatch, capsys):
             os.kill(os.getpid(), signal.SIGINT)
 
     monkeypatch.setattr(ConsoleView, "update", interrupt)
-    assert main(["train", "ppo", *TINY, "--run", "r"]) == 0
+    assert main(["train", "ppo", *TINY, "--run", "r"]) == 130
     said = capsys.readouterr().out
     assert "Stopped by SIGINT at step 32 of 64" in said
     assert "hakisa resume r" in said
     assert Path("r/checkpoints/latest").read_text() == "step_000000032\n"
+
+
+@pytest.mark.parametrize(("name", "status"), [("SIGINT", 130), ("SIGTERM", 143), ("SIGHUP", 129)])
+@pytest.mark.parametrize("verb", ["train", "resume"])
+def test_the_exit_status_names_the_signal(verb, name, status, monkeypatch, capsys):
+    if verb == "resume":
+        assert main(["train", "ppo", *TINY, "--run", "r"]) == 0
+    monkeypatch.setattr(ConsoleView, "update", lambda view, step, metrics: signal.raise_signal(signal.Signals[name]))
+    arguments = ["r", "--total-steps", "9999"] if verb == "resume" else ["ppo", *TINY, "--run", "r"]
+    assert main([verb, *arguments]) == status
+    assert f"Stopped by {name}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("name", "status"), [("SIGINT", 130), ("SIGTERM", 143), ("SIGHUP", 129)])
+def test_a_signal_before_the_training_has_begun_is_no_traceback(name, status, monkeypatch, capsys):
+    monkeypatch.setattr("hakisa_algos.cli.train.Agent", lambda *a, **k: signal.raise_signal(signal.Signals[name]))
+    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)]
+    assert main(["train", "ppo", *TINY]) == status
+    assert capsys.readouterr().err == "\ninterrupted\n"
+    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)] == before
+
+
+def test_a_run_whose_terminal_is_closed_is_saved(tmp_path):
+    """As a terminal emulator does it: the terminal is gone, and whatever is written there fails."""
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-m", "hakisa_algos", "train", "ppo", *TINY, "--total-steps", "100000000", "--run", "r"]
+    child = subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True)
+    os.close(theirs)
+    try:
+        wait_until(lambda: Path("r/metrics.jsonl").exists() and os.read(ours, 100_000), timeout=120)
+        os.close(ours)
+        child.send_signal(signal.SIGHUP)
+        assert child.wait(60) == 129
+    finally:
+        child.kill()
+        child.wait()
+    last = json.loads(Path("r/metrics.jsonl").read_text().splitlines()[-1])["step"]
+    assert Path("r/checkpoints/latest").read_text() == f"step_{last:09d}\n"
+
+
+def test_printed_commands_can_be_pasted(capsys):
+    assert main(["train", "ppo", *TINY, "--run", "my runs/one & two"]) == 0
+    said = capsys.readouterr().out
+    for verb in ("eval", "resume"):
+        line = next(line for line in said.splitlines() if f"hakisa {verb}" in line)
+        assert shlex.split(line)[2:5] == ["hakisa", verb, "my runs/one & two"]
+    assert "hakisa resume 'my runs/one & two'" in refused(capsys, "ppo", *TINY, "--run", "my runs/one & two")
+
+
+def test_a_run_without_an_ended_episode_says_so(capsys):
+    assert main(["train", "ppo", *TINY[:2], "--total-steps", "2", "--config.n-steps", "1"]) == 0
+    said = capsys.readouterr().out
+    assert "no episode has ended yet" in said
+    assert "nan" not in said
+
+
+def test_a_run_that_went_beyond_its_total_is_continued_beyond_that(capsys):
+    assert main(["train", *GA, "1", "--config.steps-per-individual", "100"]) == 0
+    said = capsys.readouterr().out
+    steps = int(re.search(r"Done: ([\d,]+) steps", said)[1].replace(",", ""))
+    assert steps > 2
+    assert f"--total-steps {2 * steps}" in said
+
+
+def test_workers_without_tasks_are_told_what_to_set(capsys):
+    code, said = ended(capsys, *GA, "1", "--config.workers", "2")
+    assert code == 2
+    assert "workers=2 must be at most tasks, which is 1; set tasks=2 too" in said
 
 
 def test_an_installed_packages_algorithm_is_found(tmp_path):

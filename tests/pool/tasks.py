@@ -134,3 +134,9 @@ def dies_beside(folder, task):
     while len(list(folder.glob("died-*"))) < 3:
         time.sleep(0.01)
     return len(list(folder.glob("began-*")))
+
+
+def signals_and_waits(pid):
+    """Sends a process SIGTERM, and takes very long."""
+    os.kill(pid, signal.SIGTERM)
+    time.sleep(600)

@@ -50,6 +50,20 @@ def clock(monkeypatch):
     return Clock()
 
 
+@pytest.mark.parametrize("kind", [io.StringIO, Terminal])
+def test_what_takes_long_is_shown_until_it_is_over(kind, clock):
+    stream = kind()
+    with ConsoleView(stream, clock) as view:
+        view.start("PPO on CartPole-v1", 100)
+        clock.now += 60
+        view.status("evaluating: 3 of 20 episodes")
+        assert "evaluating: 3 of 20 episodes" in stream.getvalue()
+        shown = len(stream.getvalue())
+        clock.now += 60
+        view.update(50, METRICS)
+        assert "evaluating" not in stream.getvalue()[shown:]
+
+
 def test_lines_when_not_a_terminal(clock):
     stream = io.StringIO()
     with ConsoleView("PPO on CartPole-v1", 2_000_000, stream, clock) as view:

@@ -22,7 +22,7 @@ from hakisa_algos.comparison.summary import RULE, notes, plain_summary, rankings
 from hakisa_algos.comparison.table import outcome_grids, pace_grid, readme_grid, score_grids
 from hakisa_algos.cores import available_cores
 from hakisa_algos.errors import ConfigError, did_you_mean, require
-from hakisa_algos.training.signals import interrupting
+from hakisa_algos.training.signals import exit_status
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,6 @@ class CompareArguments:
     """Runs at a time, each in a process with one torch thread; None: one for each core; 0: in this process."""
 
 
-@interrupting()
 def run(arguments: Sequence[str]) -> int:
     """Runs what is missing, prints the table and writes the report; 1 if a run failed."""
     chosen = parse(
@@ -84,9 +83,9 @@ def run(arguments: Sequence[str]) -> int:
     print(f"{bold('compare')}: {len(plan.jobs)} runs, {missing} to do, {max(workers, 1)} at a time, in {chosen.out}")
     try:
         errors = run_missing(folder, workers)
-    except (Interrupted, KeyboardInterrupt):  # workers are ended, and what is done stays done
+    except (Interrupted, KeyboardInterrupt) as error:  # workers are ended, and what is done stays done
         print(f"\nStopped. To go on:\n  {bold(command)}")
-        return 130
+        return exit_status(error.args[0] if error.args else "SIGINT")
     return _show(folder, plan, workers, errors)
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from hakisa_algos.agent import PPO
 from hakisa_algos.cli.options import parse
 from hakisa_algos.cli.session import train
-from hakisa_algos.cli.text import bold, dim, green, red
+from hakisa_algos.cli.text import bold, command, dim, green, red
 from hakisa_algos.data.vectorize import make_envs
 from hakisa_algos.errors import ConfigError, require
 from hakisa_algos.film import film
@@ -24,6 +24,7 @@ from hakisa_algos.training.metrics import read_metrics
 from hakisa_algos.training.options import RunOptions
 from hakisa_algos.training.plots import Chart, curves
 from hakisa_algos.training.run_folder import RunFolder, free_path
+from hakisa_algos.training.signals import Terminated, exit_status
 from hakisa_algos.training.trainer import Trainer
 
 ENV = "Hakisa/Pong-v0"
@@ -75,8 +76,8 @@ def run(arguments: Sequence[str]) -> int:
     deadline = time.perf_counter() + left * 1.1
     folder = train(agent, free_path(chosen.run), options, [lambda trainer, metrics: time.perf_counter() < deadline])
     if agent.stopped_by not in (None, "callback"):
-        print(f"\nStopped by {agent.stopped_by}, and saved. Continue: {bold(f'hakisa resume {folder.path}')}")
-        return 0
+        print(f"\nStopped by {agent.stopped_by}, and saved. Continue: {command('resume', folder.path)}")
+        return exit_status(agent.stopped_by)
     score = agent.evaluate(chosen.games, deterministic=False)
     agent.close()
     return _show(agent, folder, chance, score, time.perf_counter() - began)
@@ -109,9 +110,9 @@ After {seconds / 60:.1f} minutes, over {len(score.returns)} games each:
   checkpoint      {folder.checkpoints}
 
 To train this agent on:
-  {bold(f"hakisa resume {folder.path} --total-steps {longer}")}
+  {command("resume", folder.path, "--total-steps", longer)}
 To train one that wins with 20 points:
-  {bold(f"hakisa train ppo --env {ENV} --seed 1")}"""
+  {command("train", "ppo", "--env", ENV, "--seed", 1)}"""
     )
     return 0 if good else 1
 
@@ -155,5 +156,7 @@ def _rate(threads: int, seconds: float) -> float:
     agent = _agent(10**9, 0, threads, n_steps=_MEASURING_ROWS)
     agent.learn(callbacks=[watch], collapse="off")
     agent.close()
+    if agent.stopped_by not in (None, "callback"):
+        raise Terminated(agent.stopped_by)
     (began, first), (ended, last) = marks[0], marks[-1]
     return (last - first) / max(ended - began, 1e-9)

@@ -5,6 +5,7 @@ Nothing heavy is imported before the verb is known.
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import logging
 import sys
@@ -22,6 +23,7 @@ from hakisa_algos.errors import (
     did_you_mean,
     require,
 )
+from hakisa_algos.training.signals import exit_status, interrupting
 
 # Verb: module in this folder, what it does.
 VERBS = {
@@ -44,17 +46,23 @@ EXAMPLES = (
     "hakisa compare --preset quick",
 )
 USER_ERROR = 2
+STATUSES = (
+    "Exit status: 0 done, 1 failed, 2 something to put right; stopped by Ctrl+C 130, SIGTERM 143, SIGHUP 129.\n"
+    "train, resume and demo save first; a second Ctrl+C or SIGTERM ends them at once, without saving."
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs one command; the exit status is 0, or 2 for what the user can put right, or what the verb says."""
+    """Runs one command and returns the exit status, see :data:`STATUSES`."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     logging.basicConfig(format="%(message)s", level=logging.WARNING)
     try:
-        return _run(arguments)
-    except KeyboardInterrupt:
-        print("\ninterrupted", file=sys.stderr)
-        return 130
+        with interrupting():
+            return _run(arguments)
+    except KeyboardInterrupt as error:
+        with contextlib.suppress(OSError):  # a terminal that was closed
+            print("\ninterrupted", file=sys.stderr)
+        return exit_status(str(error)) or 130
     except Exception as error:
         status, text = _worded(error, arguments)
         if not status:
@@ -86,7 +94,8 @@ def _run(arguments: list[str]) -> int:
 def _help() -> str:
     verbs = "\n".join(f"  {bold(f'hakisa {verb:<8}')}{what}" for verb, (_, what) in VERBS.items())
     examples = "\n".join(f"  {dim(line)}" for line in EXAMPLES)
-    return f"{bold('hakisa')}: train agents on games\n\n{verbs}\n\n{examples}\n\nhakisa VERB --help tells more."
+    more = f"hakisa VERB --help tells more.\n\n{STATUSES}"
+    return f"{bold('hakisa')}: train agents on games\n\n{verbs}\n\n{examples}\n\n{more}"
 
 
 def _worded(error: Exception, arguments: Sequence[str]) -> tuple[int, str]:
@@ -95,13 +104,13 @@ def _worded(error: Exception, arguments: Sequence[str]) -> tuple[int, str]:
         return USER_ERROR, f"this needs {error.name}, which is not installed. Install it with: {error}"
     if isinstance(error, ConfigError | CheckpointError | RunFolderError | VideoError):
         return USER_ERROR, str(error)
-    if isinstance(error, NonFiniteError | PoolError):
+    if isinstance(error, NonFiniteError):
         return 1, str(error)
     from hakisa_envs.errors import MissingExtraError as MissingEnvExtraError
     from hakisa_envs.screen.errors import ProfileError, ScreenError
     from hakisa_envs.vector import WorkerError
 
-    if isinstance(error, WorkerError):
+    if isinstance(error, WorkerError | PoolError):
         kept = " If the run has saved a checkpoint, hakisa resume goes on from it."
         return 1, f"{error}{kept if arguments[0] in ('train', 'resume') else ''}"
     return USER_ERROR if isinstance(error, MissingEnvExtraError | ScreenError | ProfileError) else 0, str(error)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,7 +14,7 @@ import tyro
 from hakisa_algos.agent import Agent
 from hakisa_algos.cli.options import parse, parse_configured
 from hakisa_algos.cli.session import env_flag, logging_flags, report, train
-from hakisa_algos.cli.text import bold
+from hakisa_algos.cli.text import bold, command
 from hakisa_algos.errors import ConfigError
 from hakisa_algos.training.options import RunOptions
 from hakisa_algos.training.stored_run import StoredRun
@@ -58,15 +59,33 @@ def run(arguments: Sequence[str]) -> int:
     agent = Agent.load(stored, chosen.env, config=config, device=chosen.options.device, threads=chosen.options.threads)
     try:
         step, total, flags = agent.steps, agent.config.total_steps, logging_flags(options)
-        if step >= total:
-            print(f"{path} is finished: {step:,} of {total:,} steps. To train it longer:")
-            print(f"  {bold(f'hakisa resume {path}{env_flag(folder)} --total-steps {2 * step}{flags}')}")
+        if step >= total and not agent.learner.facts().midway:
+            given = _without_total(arguments[1:])
+            unused = "" if not given else " What you changed was not used, since nothing is left to do."
+            print(f"{path} is finished: {step:,} of {total:,} steps.{unused} To train it longer:")
+            more = [] if logging_flags(chosen.options) else flags
+            env = [] if chosen.env else env_flag(folder)
+            print(f"  {command('resume', path, *env, *given, '--total-steps', 2 * step, *more)}")
             return 0
+        agent.start_run(path, chosen.options)  # what it refuses comes before anything is said
+        if stored.checkpoint is None:
+            print(f"{path} was ended before its first checkpoint: it begins anew, as its config.json says.")
         print(f"{path} goes on at step {step:,} of {total:,}.")
         if flags and not logging_flags(chosen.options):
-            print(f"It logged elsewhere too; to go on with that, stop it and add{bold(flags)}.")
+            print(f"It logged elsewhere too; to go on with that, stop it and add {bold(shlex.join(flags))}.")
         train(agent, path, chosen.options)
-        report(agent)
+        return report(agent)
     finally:
         agent.close()
-    return 0
+
+
+def _without_total(arguments: Sequence[str]) -> list[str]:
+    """All but the length of the run, however it was said."""
+    kept, follows = [], False
+    for argument in arguments:
+        option, equals, _ = argument.replace("_", "-").partition("=")
+        is_total = option in ("--total-steps", "--config.total-steps")
+        if not is_total and not follows:
+            kept.append(argument)
+        follows = is_total and not equals
+    return kept

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import shlex
 import sys
 from typing import TextIO
 
@@ -22,3 +23,8 @@ bold = functools.partial(_styled, "1")
 dim = functools.partial(_styled, "2")
 green = functools.partial(_styled, "32")  # good news
 red = functools.partial(_styled, "31")  # bad news
+
+
+def command(verb: str, *words: object) -> str:
+    """``hakisa VERB WORDS``, to be printed and pasted into a shell."""
+    return bold(shlex.join(["hakisa", verb, *map(str, words)]))

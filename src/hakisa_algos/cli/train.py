@@ -47,7 +47,7 @@ class TrainArguments:
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Trains, from the command line."""
+    """Trains, from the command line; the exit status says which signal stopped it, if one did."""
     arguments = list(arguments)
     if not arguments or arguments[0] in ("-h", "--help"):
         print(_help())
@@ -74,10 +74,9 @@ def run(arguments: Sequence[str]) -> int:
     )
     try:
         train(agent, chosen.run or default_run_path(name, chosen.env, chosen.seed), chosen.options)
-        report(agent)
+        return report(agent)
     finally:
         agent.close()
-    return 0
 
 
 def _defaults(name: str, chosen: TrainArguments) -> tuple[Any, str]:

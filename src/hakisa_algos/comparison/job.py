@@ -17,10 +17,10 @@ from hakisa_algos.comparison.players import Interrupted, Player, make_player
 from hakisa_algos.comparison.summary import NOT_FILMED, WAYS
 from hakisa_algos.data.files import write_text
 from hakisa_algos.data.vectorize import make_envs
-from hakisa_algos.errors import MissingExtraError
+from hakisa_algos.errors import MissingExtraError, Stopped
 from hakisa_algos.film import film
 from hakisa_algos.policy.precision import torch_threads
-from hakisa_algos.training.evaluate import Evaluation, Stopped, evaluate
+from hakisa_algos.training.evaluate import Evaluation, evaluate
 from hakisa_algos.training.run_folder import system_info
 from hakisa_algos.training.signals import StopSignals
 
@@ -147,7 +147,7 @@ def _evaluate(player: Player, job: Job, episodes: int, seed: int, deterministic:
                 stop=lambda: signals.name is not None,
             )
     except Stopped as error:
-        raise Interrupted(f"{signals.name}: {error}") from error
+        raise Interrupted(signals.name, str(error)) from error
     finally:
         envs.close()
 

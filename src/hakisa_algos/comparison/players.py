@@ -23,7 +23,10 @@ Watch = Callable[[int], bool]
 
 
 class Interrupted(Exception):
-    """A signal ended a job, whose result would not be what its protocol says."""
+    """A signal ended a job, whose result would not be what its protocol says; which one, and what it ended."""
+
+    def __str__(self) -> str:
+        return ": ".join(self.args)
 
 
 @dataclass(frozen=True)
@@ -98,7 +101,7 @@ def _ours(job: Job) -> Player:
     def train(watch: Watch) -> int:
         agent.learn(callbacks=[lambda trainer, metrics: watch(trainer.step)])
         if agent.stopped_by not in (None, "callback"):
-            raise Interrupted(f"{agent.stopped_by} ended the training at step {agent.steps}")
+            raise Interrupted(agent.stopped_by, f"the training ended at step {agent.steps}")
         return agent.steps
 
     return Player(

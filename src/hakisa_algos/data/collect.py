@@ -22,6 +22,7 @@ from hakisa_algos.data.rollout import RolloutBuffer
 from hakisa_algos.data.stepper import Part, Standing, Stepper, joined
 from hakisa_algos.data.threads import in_threads
 from hakisa_algos.data.vectorize import ResetMode, call_envs, check_seedable
+from hakisa_algos.errors import Stopped
 from hakisa_algos.policy.observations import RawObservation, map_observation
 from hakisa_algos.policy.policy import Policy, Seated, acting
 from hakisa_algos.policy.precision import torch_threads, weights_cast_once
@@ -66,6 +67,7 @@ class Collector:
         nanoseconds: time spent since the start in ``"env"``, the envs themselves, and in ``"act"``; means over threads.
         info_keys: entries of the last infos that episodes keep, where they are numbers.
         has_learned: whether any row since the start can be learned from.
+        stop: asked before every row; True ends a collection by :class:`hakisa_algos.errors.Stopped`.
     """
 
     def __init__(
@@ -86,6 +88,7 @@ class Collector:
         self.generator = torch.Generator(self.device).manual_seed(seed)
         self.nanoseconds = {"env": 0, "act": 0}
         self.info_keys: tuple[str, ...] = ()
+        self.stop: Callable[[], bool] = bool
         self.has_learned = False
         self._counter = EpisodeCounter(buffer.num_envs, discount)
         self._make_envs = make_envs
@@ -149,7 +152,7 @@ class Collector:
         assert self.envs is not None, "this run has no envs to collect in"
         self._hold(False)
         for stepper in (self._whole, *self._groups):
-            stepper.info_keys = self.info_keys
+            stepper.info_keys, stepper.stop = self.info_keys, self.stop
         with acting(self.policy), self._lost_if_raised():
             self._open()
             self._first, self._chunk = self.buffer.rows, need.chunk if isinstance(need, Rows) else 0
@@ -192,8 +195,12 @@ class Collector:
                 players.append(group.play(standing, generator, rows, group.decide(standing, generator)))
             first, *others = players
             with in_threads(others, _LEAD) as workers:
-                for part in first:
-                    self._commit(joined([part, *(worker.take() for worker in workers)]), self.policy.version)
+                try:
+                    for part in first:
+                        self._commit(joined([part, *(worker.take() for worker in workers)]), self.policy.version)
+                except Stopped:
+                    self._lost = True  # some groups are ahead
+                    raise
 
     def _collect_beside(self, rows: int, meanwhile: Callable[[], T]) -> T:
         """One thread plays all columns, with a copy of the policy."""
@@ -234,7 +241,7 @@ class Collector:
         assert self.envs is not None
         self._hold(False)
         with acting(self.policy):
-            played = play(self.envs, self._make_envs, self.info_keys)
+            played = play(self.envs, self._make_envs, self.info_keys, self.stop)
         self._hold(True)
         self.buffer.count_elsewhere(played.rows)
         self.buffer.finished.extend(played.episodes)
@@ -291,6 +298,8 @@ class Collector:
     def _lost_if_raised(self) -> Iterator[None]:
         try:
             yield
+        except Stopped:  # between rows
+            raise
         except BaseException:
             self._lost = True
             raise
@@ -317,6 +326,8 @@ class Collector:
 
     def state(self) -> dict[str, Any]:
         """What a resumed run needs, the running episodes as the states of their envs, or as seeds and actions."""
+        if self._lost and self._rebuilder.from_envs:  # which are ahead of the rows
+            self.begin_anew()
         standing = self._standing
         return {
             "generator": self.generator.get_state(),
@@ -336,6 +347,11 @@ class Collector:
         """
         self.generator.set_state(state["generator"])
         if len(state["episode"]) != self.buffer.num_envs:
+            logger.warning(
+                "%d envs instead of %d: the running episodes are closed as truncated; this resume is not bit for bit",
+                self.buffer.num_envs,
+                len(state["episode"]),
+            )
             # Beyond all that were played, so that no episode is played twice.
             self._episode[:] = state["episode"].max() + 1
             return False

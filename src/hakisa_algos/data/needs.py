@@ -40,7 +40,11 @@ class Play(Protocol):
     """Plays for itself, in the trainer's envs or in others that it makes."""
 
     def __call__(
-        self, envs: VectorEnv[Any, Any, Any], make_envs: MakeEnvs | None, info_keys: tuple[str, ...]
+        self,
+        envs: VectorEnv[Any, Any, Any],
+        make_envs: MakeEnvs | None,
+        info_keys: tuple[str, ...],
+        stop: Callable[[], bool],
     ) -> Played:
         """Plays.
 
@@ -48,6 +52,10 @@ class Play(Protocol):
             envs: of the run; whoever uses them resets them first.
             make_envs: makes the same envs again; None where that is impossible.
             info_keys: entries of the last infos that episodes keep.
+            stop: asked at every step or several times a second.
+
+        Raises:
+            Stopped: ``stop`` said so; what was begun is played again by the next call.
         """
 
     def close(self) -> None:

@@ -27,12 +27,15 @@ class Rebuilder:
     Args:
         envs: of the run.
         mode: how their columns are reset; None: their episodes are not to be rebuilt.
+
+    Attributes:
+        from_envs: it is the envs that are asked for their states, and those are of now.
     """
 
     def __init__(self, envs: VectorEnv[Any, Any, Any], mode: ResetMode | None) -> None:
         self._envs = envs
-        self._has_states = mode is not None and follows(envs.metadata) and has_states(envs)
-        self._logs = not self._has_states and mode is ResetMode.MASKED and is_deterministic(envs)
+        self.from_envs = mode is not None and follows(envs.metadata) and has_states(envs)
+        self._logs = not self.from_envs and mode is ResetMode.MASKED and is_deterministic(envs)
         self._forget_actions()
         self._seed = np.zeros(envs.num_envs, np.int64)
         self._seeded = np.zeros(envs.num_envs, np.int64)
@@ -77,7 +80,7 @@ class Rebuilder:
     def state(self) -> dict[str, Any]:
         """What :meth:`rebuild` takes."""
         return {
-            "envs": get_states(self._envs) if self._has_states else None,
+            "envs": get_states(self._envs) if self.from_envs else None,
             "actions": self._rows() if self._logs else None,
             "seed": self._seed.copy(),
             "seeded": self._seeded.copy(),
@@ -97,7 +100,7 @@ class Rebuilder:
             encode: of the policy.
         """
         self._seed, self._seeded = state["seed"].copy(), state["seeded"].copy()
-        if state["envs"] is not None and self._has_states:
+        if state["envs"] is not None and self.from_envs:
             self._envs.reset()  # many envs, and wrappers of theirs, refuse to step before
             set_states(self._envs, state["envs"])
             return seen

@@ -48,7 +48,7 @@ class Source(Protocol):
     def final_observation(self, position: int) -> Any: ...
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Transitions:
     """A batch of transitions over up to ``n`` steps.
 

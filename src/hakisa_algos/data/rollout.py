@@ -14,7 +14,7 @@ from torch import Tensor
 from hakisa_algos.data.columns import Column, FrameStack
 from hakisa_algos.data.episodes import Episode
 from hakisa_algos.data.segments import Layout, Segment, Series, check_layout, finals, make_layout, tensor_name
-from hakisa_algos.data.stored import StoredRows
+from hakisa_algos.data.stored import StoredRows, relabelled
 from hakisa_algos.policy.observations import Observation, ObservationLayout, map_observation, pick
 from hakisa_algos.policy.policy import State
 
@@ -191,8 +191,7 @@ class RolloutBuffer:
 
     def rewards(self, position: np.ndarray) -> np.ndarray:
         """Float32 rewards at positions of any shape, see :meth:`take`: the stored ones, or what ``relabel`` makes."""
-        stored = self.take("reward", position)
-        return stored if self.relabel is None else np.asarray(self.relabel(self, position), np.float32)
+        return self.take("reward", position) if self.relabel is None else relabelled(self, position)
 
     def episodes(self) -> list[Episode]:
         """The episodes that have ended since the last call."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 import itertools
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -29,6 +29,7 @@ from hakisa_algos.data.contract import (
     told_bool,
 )
 from hakisa_algos.data.vectorize import ResetMode, episodes_per_seed, overlaps_resets, reset_columns, reset_mode
+from hakisa_algos.errors import Stopped
 from hakisa_algos.policy.observations import RawObservation, map_observation, pick, to_tensors
 from hakisa_algos.policy.policy import Decision, Policy, Seated, State
 
@@ -106,6 +107,7 @@ class Stepper:
 
     Attributes:
         info_keys: entries of the last infos that episodes keep, where they are numbers.
+        stop: asked before every row; True raises :class:`hakisa_algos.errors.Stopped`.
     """
 
     def __init__(
@@ -125,6 +127,7 @@ class Stepper:
         self.explore = explore
         self.limit = episode_limit
         self.info_keys: tuple[str, ...] = ()
+        self.stop: Callable[[], bool] = bool
         self.mode = reset_mode(envs)
         self.contract = follows(envs.metadata)
         self._seated = policy if isinstance(policy, Seated) else None
@@ -181,6 +184,8 @@ class Stepper:
             decided: the first actions, where they are known already.
         """
         for _ in range(rows) if rows is not None else itertools.count():
+            if self.stop():
+                raise Stopped
             began = time.perf_counter_ns()
             decision = decided or self.decide(standing, generator)
             decided = None

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from hakisa_algos.data.files import verify_size
 from hakisa_algos.data.segments import Layout, Series, check_layout, finals
+from hakisa_algos.errors import ConfigError
 from hakisa_algos.policy.observations import Observation
 
 # False in the row after the last one of a column, which only holds the observation there.
@@ -85,8 +86,7 @@ class StoredRows:
 
     def rewards(self, position: np.ndarray) -> np.ndarray:
         """Float32 rewards at positions of any shape: the stored ones, or what :attr:`relabel` makes."""
-        stored = self.take("reward", position)
-        return stored if self.relabel is None else np.asarray(self.relabel(self, position), np.float32)
+        return self.take("reward", position) if self.relabel is None else relabelled(self, position)
 
     def observation(self, position: np.ndarray) -> Observation:
         """Observations at positions ``[batch]``, those after the last rows included."""
@@ -158,6 +158,23 @@ class StoredRows:
             at = np.flatnonzero(number == i)
             gathered[at] = self._open(int(i))[name][row[at], env[at]]
         return gathered
+
+
+def relabelled(source: Any, position: np.ndarray) -> np.ndarray:
+    """What ``source.relabel`` makes of the rewards at positions, float32.
+
+    Raises:
+        ConfigError: it is not one number for each.
+    """
+    made = source.relabel(source, position)
+    shape = np.shape(made) if isinstance(made, np.ndarray | torch.Tensor | list | tuple) else None
+    if shape != position.shape:
+        found = repr(made)[:60] if shape is None else f"an array of the shape {shape}"
+        raise ConfigError(
+            f"relabel returned {found} for positions of the shape {position.shape}; it must return an array of that "
+            "shape, with the reward at each position"
+        )
+    return np.asarray(made, np.float32)
 
 
 def _sums(lengths: np.ndarray) -> np.ndarray:

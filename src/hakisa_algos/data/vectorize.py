@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import functools
 import importlib
 import importlib.util
-import multiprocessing
 import re
-import signal
 import traceback
 from collections.abc import Callable, Mapping
 from enum import Enum
@@ -27,6 +24,7 @@ from hakisa_algos.data.contract import (
     REAL_TIME,
     declared,
 )
+from hakisa_algos.data.processes import ProcessEnvs
 from hakisa_algos.errors import ConfigError, did_you_mean
 
 EnvFactory = Callable[[], gym.Env[Any, Any]]
@@ -281,8 +279,7 @@ def _import_own(name: str) -> None:
 
 def _from_factories(factories: list[EnvFactory], vectorization: Vectorization) -> VectorEnv[Any, Any, Any]:
     if vectorization == "async":
-        workers = [functools.partial(_deaf, factory) for factory in factories]
-        return AsyncVectorEnv(workers, autoreset_mode=AutoresetMode.DISABLED)
+        return ProcessEnvs(factories)
     # The collector copies what it keeps.
     envs = SyncVectorEnv(factories, copy=False, autoreset_mode=AutoresetMode.DISABLED)
     if len({id(env.unwrapped) for env in envs.envs}) < len(factories):
@@ -291,13 +288,6 @@ def _from_factories(factories: list[EnvFactory], vectorization: Vectorization) -
             "make it inside the callable"
         )
     return envs
-
-
-def _deaf(factory: EnvFactory) -> gym.Env[Any, Any]:
-    """Makes an env whose worker process leaves Ctrl+C, which the terminal sends to all of them, to the trainer."""
-    if multiprocessing.parent_process() is not None:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-    return factory()
 
 
 def _resets_by_mask(envs: VectorEnv[Any, Any, Any]) -> bool:

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from hakisa_algos.data.rollout import RolloutBuffer
+from hakisa_algos.data.stored import relabelled
 from hakisa_algos.policy.observations import Observation, map_observation
 
 _COLUMNS = ("action", "reward", "terminated", "truncated", "transition", "learned")
@@ -59,8 +60,7 @@ class Demonstrations:
 
     def rewards(self, position: np.ndarray) -> np.ndarray:
         """See :meth:`hakisa_algos.data.rollout.RolloutBuffer.rewards`."""
-        relabelled: np.ndarray = self.take("reward", position) if self.relabel is None else self.relabel(self, position)
-        return relabelled
+        return self.take("reward", position) if self.relabel is None else relabelled(self, position)
 
     def observation(self, position: np.ndarray) -> Observation:
         """See :meth:`hakisa_algos.data.rollout.RolloutBuffer.observation`."""

@@ -81,7 +81,8 @@ class GAConfig:
     activation: str = "relu"
     """tanh or relu, of an MLP."""
     workers: int = 0
-    """Processes that play, each in num_envs envs of its own; 0 plays in this one. The result is the same."""
+    """Processes that play, each in num_envs envs of its own; 0 plays in this one. The result is the same. There must be
+    at least as many tasks, so set both."""
     tasks: int = 1
     """Parts of a generation, each played by one worker; at least as many as workers. Each ends with idle envs."""
     memory: None = None
@@ -111,7 +112,8 @@ class GAConfig:
         ]
         for name, limit, most in limits:
             if getattr(self, name) > most:
-                raise ConfigError(f"{name}={getattr(self, name)} must be at most {limit}, which is {most}")
+                fix = f"; set {limit}={getattr(self, name)} too" if limit == "tasks" else ""
+                raise ConfigError(f"{name}={getattr(self, name)} must be at most {limit}, which is {most}{fix}")
 
 
 SMALL = GAConfig()

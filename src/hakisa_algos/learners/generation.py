@@ -86,12 +86,16 @@ class Player:
         network: the shape of all individuals, on its device.
         genome: makes their weights.
         envs: to play in, or what makes them.
+
+    Attributes:
+        stop: asked at every step; True raises :class:`hakisa_algos.errors.Stopped`.
     """
 
     def __init__(self, network: GreedyPolicy, genome: Genome, envs: VectorEnv[Any, Any, Any] | MakeEnvs) -> None:
         self._network = network
         self._genome = genome
         self.given = envs
+        self.stop: Callable[[], bool] = bool
         self._envs = envs if isinstance(envs, VectorEnv) else None
 
     def __call__(self, share: Share) -> Played:
@@ -116,7 +120,7 @@ class Player:
             episode_limit=None if generation.steps or own_limit(self._envs) else LONGEST_EPISODE,
             discount=generation.discount,
         )
-        collector.info_keys = share.info_keys
+        collector.info_keys, collector.stop = share.info_keys, self.stop
         with torch_threads(1):
             collector.collect(Games())
         collector.close()
@@ -163,11 +167,16 @@ class GenerationPlay:
         self._player: Player | None = None
 
     def __call__(
-        self, envs: VectorEnv[Any, Any, Any], make_envs: MakeEnvs | None, info_keys: tuple[str, ...] = ()
+        self,
+        envs: VectorEnv[Any, Any, Any],
+        make_envs: MakeEnvs | None,
+        info_keys: tuple[str, ...] = (),
+        stop: Callable[[], bool] = bool,
     ) -> Played:
         """Plays all games of all individuals; their episodes come in the order of the shares.
 
         Raises:
+            Stopped: ``stop`` said so.
             ConfigError: the envs cannot be given seeds, or workers cannot make them.
         """
         check_seedable(envs)
@@ -179,7 +188,9 @@ class GenerationPlay:
         given = make_envs if self._workers and make_envs else envs
         if self._player is None or self._player.given is not given:  # workers keep what is the same object
             self._player = Player(self._network, self._genome, given)
-        every = self._pool.map(self._player, shares(self._asked(), self._tasks, info_keys))
+        if not self._workers:  # those are ended, and cannot be asked
+            self._player.stop = stop
+        every = self._pool.map(self._player, shares(self._asked(), self._tasks, info_keys), stop=stop)
         spent = {name: sum(each.nanoseconds[name] for each in every) for name in ("env", "act")}
         return Played(
             sum(each.rows for each in every),

@@ -70,7 +70,7 @@ class PPOConfig(GradientConfig):
     """Rows in a row that the memory learns from; n_steps if that is less. It is not taught to remember longer: take
     more than the steps from a cue to its use."""
     memory_refresh: bool = False
-    """Compute the memory's states anew before each epoch but the first, as the weights have changed; no better so far."""
+    """Compute the memory's states anew before each epoch but the first, since the weights have changed."""
     compile: bool = False
     """Compile the gradient, and acting where it is not in NumPy (small networks on the CPU); takes
     half a minute at the start and needs a C++ compiler."""
@@ -147,7 +147,7 @@ class REINFORCEConfig(A2CConfig):
     optimizer: Literal["adam", "rmsprop"] = "adam"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Judged(Batch):
     """A rollout as PPO learns from it; each ``[batch]``.
 

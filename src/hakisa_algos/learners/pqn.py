@@ -52,7 +52,7 @@ class PQNConfig(EpsilonConfig):
         check_config(self, positive=("n_steps", "epochs", "minibatch_size"), shares=("q_lambda",))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Aimed(Batch):
     """A rollout as PQN learns from it.
 

@@ -61,7 +61,7 @@ class Outcome:
         return cls(config.shaped(reward), value, after, terminated, truncated, transition)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Batch:
     """What the gradient steps of one update read: rows that are learned from, flat; each ``[batch, ...]``.
 

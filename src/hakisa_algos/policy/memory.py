@@ -14,8 +14,8 @@ Kind = Literal["lstm", "gru"]
 class Memory(nn.Module):
     """An LSTM (Gers et al. 2000) or a GRU (Cho et al. 2014), in float32, whose state begins as zeros.
 
-    At first its units keep what they saw for times from 1 to ``span`` rows, as many for a short as for a long one (Tallec
-    and Ollivier 2018): with biases of 0 all would have forgotten it after three, and hardly learn to keep it.
+    At first its units keep what they saw for 1 to ``span`` rows, each for another time (Tallec and Ollivier 2018): with
+    biases of 0 all would have forgotten it after a few, and hardly learn to keep it.
 
     Args:
         kind: ``"lstm"`` or ``"gru"``.

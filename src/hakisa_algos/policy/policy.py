@@ -26,7 +26,7 @@ from hakisa_algos.policy.small_actor import SmallActor
 State = dict[str, Tensor]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Chunks:
     """How a flat batch of rows hangs together, for a policy with memory; the rows of the batch lie time first.
 
@@ -41,7 +41,7 @@ class Chunks:
     wanted: Tensor | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Decision:
     """What a policy decided for a batch.
 

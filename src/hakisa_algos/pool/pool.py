@@ -22,7 +22,7 @@ from typing import Any, Self, TypeVar
 
 from gymnasium.vector.utils import CloudpickleWrapper
 
-from hakisa_algos.errors import PoolError
+from hakisa_algos.errors import PoolError, Stopped
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
@@ -46,8 +46,8 @@ class Pool:
     What a task gives must depend on the function and the task alone: then it does not matter who runs it, in which
     order, or how often. Use it as a context manager, or call :meth:`close`.
 
-    A worker that dies, however it dies, is replaced. Workers leave Ctrl+C to this process, and end when it ends. They
-    are spawned, so a script that uses them needs ``if __name__ == "__main__":``.
+    A worker that dies, however it dies, is replaced. Workers leave signals that are sent to all, as Ctrl+C is, to this
+    process, and end when it ends. They are spawned, so a script that uses them needs ``if __name__ == "__main__":``.
 
     Args:
         workers: processes; 0 runs tasks in this one, one after the other.
@@ -62,7 +62,11 @@ class Pool:
         self._finalizer = Finalize(self, _end, (self._workers,), exitpriority=10)
 
     def map(
-        self, function: Callable[[Task], Result], tasks: Iterable[Task], lost: Lost[Task, Result] | None = None
+        self,
+        function: Callable[[Task], Result],
+        tasks: Iterable[Task],
+        lost: Lost[Task, Result] | None = None,
+        stop: Callable[[], bool] = bool,
     ) -> list[Result]:
         """``function`` of every task, in the order of the tasks.
 
@@ -74,15 +78,17 @@ class Pool:
             tasks: what can be pickled; so must be what comes of them.
             lost: called here with a task that no worker could finish, and why; what it returns stands for the result,
                 and the other tasks go on. None: that is an error.
+            stop: asked now and then, here where the workers are others; True gives up.
 
         Raises:
+            Stopped: ``stop`` said so.
             Exception: what the function raised of a task; other tasks are then given up.
             PoolError: no worker could finish a task, or workers could not be started.
         """
         if not self.size:
             return [function(task) for task in tasks]
         try:
-            return self._map(function, list(tasks), lost)
+            return self._map(function, list(tasks), lost, stop)
         except BaseException:
             self.close()  # some workers are still at tasks that nobody asks for
             raise
@@ -97,7 +103,7 @@ class Pool:
     def __exit__(self, *exception: object) -> None:
         self.close()
 
-    def _map(self, function: Any, tasks: list[Any], lost: Lost[Any, Any] | None) -> list[Any]:
+    def _map(self, function: Any, tasks: list[Any], lost: Lost[Any, Any] | None, stop: Callable[[], bool]) -> list[Any]:
         results: dict[int, Any] = {}
         waiting = deque(range(len(tasks)))
         losses: Counter[int] = Counter()
@@ -108,6 +114,8 @@ class Pool:
                     first = waiting.popleft()
                     worker.give(first, function, tasks[first])
             wait([worker.connection for worker in self._workers], _LOOK_SECONDS)
+            if stop():
+                raise Stopped
             for worker in list(self._workers):
                 number = worker.task
                 if worker.look():
@@ -208,7 +216,9 @@ def _end(workers: list[_Worker]) -> None:
 
 def _work(connection: Connection[Any, Any]) -> None:
     """In a worker: says that it is up, and answers ``(function or None, task)`` until the pool closes or ends."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal sends Ctrl+C to all; the pool's process decides
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if hasattr(os, "setpgid"):  # what a terminal or a scheduler sends to all is for the pool's process to decide
+        os.setpgid(0, 0)
     threading.Thread(target=_end_with_the_pool, daemon=True).start()
     function: Any = None
     with contextlib.suppress(EOFError, ConnectionResetError, BrokenPipeError):

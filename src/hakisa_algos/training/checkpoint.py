@@ -49,13 +49,21 @@ class Checkpoint:
     Attributes:
         path: its folder.
         state: as it was given to :meth:`Checkpoints.save`, tensors on the CPU.
-        rows: what the ring held, and older rows; they are on the disk and not read yet. None: there were none, or they
-            went with a newer checkpoint.
+        series: of what the ring held, and of older rows; empty if there were none, or if they went with a newer one.
     """
 
     path: Path
     state: dict[str, Any]
-    rows: StoredRows | None
+    series: tuple[Series, ...]
+
+    @property
+    def rows(self) -> StoredRows | None:
+        """Those rows, which are on the disk and not read yet; None if there are none.
+
+        Raises:
+            CheckpointError: a file is missing or cut short.
+        """
+        return StoredRows(self.series) if self.series else None
 
 
 class Checkpoints:
@@ -206,7 +214,12 @@ def load_checkpoint(folder: Path | str) -> Checkpoint:
     latest = not pointer.is_file() or _read_pointer(pointer) == path.name
     there = all(segment.path.is_file() for one in series for segment in one.segments)
     # Of the latest one a missing file is damage, which StoredRows names; an older one has lost its rows by rule.
-    return Checkpoint(path, state, StoredRows(series) if series and (there or latest) else None)
+    return Checkpoint(path, state, tuple(series) if there or latest else ())
+
+
+def is_empty(folder: Path) -> bool:
+    """Whether a ``checkpoints`` folder, which need not be there, has none yet."""
+    return not (folder / "latest").exists() and not _checkpoints(folder)
 
 
 def find_checkpoint(folder: Path) -> Path:

@@ -73,6 +73,15 @@ class ConsoleView:
             elif new:
                 self._write(f"  ! {text}")
 
+    def status(self, text: str) -> None:
+        """Show how far something is that takes long; the next metrics end it."""
+        with self._guarded():
+            self._progress.status = text
+            if self._live is not None:
+                self._show()
+            else:
+                self._write(f"  {text}")
+
     def stop(self) -> None:
         """Show the last state and hand the terminal back; a second call does nothing."""
         with self._guarded():

@@ -131,4 +131,4 @@ def _notices(progress: Progress) -> list[Row]:
     for text, count in progress.notices:
         more = f"  x {count:,}" if count > 1 else ""
         rows.append(("" if rows else "notices", Text(text, "yellow").append(more, _QUIET)))
-    return rows
+    return rows + ([("now", Text(progress.status))] if progress.status else [])

@@ -5,19 +5,21 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import hashlib
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import gymnasium as gym
 import numpy as np
 import torch
 from gymnasium.vector import VectorEnv
 
-from hakisa_algos.data.contract import REAL_TIME, declared
+from hakisa_algos.data.contract import EXCLUSIVE, REAL_TIME, declared
 from hakisa_algos.data.episodes import Episode, EpisodeCounter
 from hakisa_algos.data.stepper import Stepper
 from hakisa_algos.data.vectorize import LONGEST_EPISODE, ResetMode, own_limit
-from hakisa_algos.errors import ConfigError
+from hakisa_algos.errors import ConfigError, Stopped
 from hakisa_algos.learners.validation import check_seed
 from hakisa_algos.policy.policy import Policy, acting
 from hakisa_algos.policy.precision import torch_threads, weights_cast_once
@@ -27,13 +29,11 @@ from hakisa_algos.training.aggregate import Rates, rates_by
 _SEED_OFFSET = 1_000_000_007
 # So many more episodes than are asked for may end without a result.
 _MOST_LOST = 10
+# Between two words on how far it is.
+_TELL_SECONDS = 5.0
 
 
-class Stopped(Exception):
-    """An evaluation was told to stop before its last episode was over."""
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Evaluation:
     """What came of an evaluation; one entry per episode, column by column.
 
@@ -86,6 +86,12 @@ class Evaluation:
         rates = f"; {self.rates}" if self.rates else ""
         return f"{self.mean:.2f} +/- {self.std:.2f} over {len(self.returns)} episodes{cut}{rates}"
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Evaluation) and self.plain() == other.plain()
+
+    def __hash__(self) -> int:
+        return hash((self.limit, *self.returns.tolist(), *self.lengths.tolist()))
+
     def plain(self) -> dict[str, Any]:
         """As JSON says it."""
         values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
@@ -102,6 +108,7 @@ def evaluate(
     device: torch.device | None = None,
     max_steps: int | None = None,
     stop: Callable[[], bool] | None = None,
+    progress: Callable[[str], None] | None = None,
 ) -> Evaluation:
     """Plays exactly ``episodes`` episodes.
 
@@ -118,6 +125,7 @@ def evaluate(
         max_steps: of an episode, which is then cut and counts as it is; None: the env's own limit, else
             :data:`hakisa_algos.data.vectorize.LONGEST_EPISODE`.
         stop: asked at every step; True ends the evaluation.
+        progress: told every few seconds how far it is, in words.
 
     Raises:
         Stopped: ``stop`` said so.
@@ -133,7 +141,8 @@ def evaluate(
     generator = torch.Generator(device).manual_seed(seed)
     wanted = episodes // n + (np.arange(n) < episodes % n)
     played: list[list[tuple[Episode, bytes]]] = [[] for _ in range(n)]
-    openings = lost = 0
+    openings = lost = steps = 0
+    told = time.monotonic()
 
     def missing() -> np.ndarray:
         return np.array([len(own) < most for own, most in zip(played, wanted, strict=True)])
@@ -149,6 +158,10 @@ def evaluate(
                 if stop is not None and stop():
                     raise Stopped(f"stopped after {sum(map(len, played))} of {episodes} episodes")
                 over, ended = next(rows)
+                steps += n
+                if progress is not None and time.monotonic() - told >= _TELL_SECONDS:
+                    told = time.monotonic()
+                    progress(f"{sum(map(len, played))} of {episodes} episodes after {steps:,} steps")
                 over &= due
                 for column in np.flatnonzero(over).tolist():
                     played[column] += [ended[column]] if column in ended else []
@@ -191,6 +204,29 @@ def metrics_of(best: Evaluation, drawn: Evaluation) -> dict[str, float]:
     if drawn.rates:
         metrics["eval/win_rate_stochastic"] = drawn.rates.win.value
     return metrics
+
+
+def is_evaluated_in(envs: VectorEnv[Any, Any, Any], env: Any, other: Any) -> bool:
+    """Whether the envs that are trained in are evaluated too, since a second one would play the very same game.
+
+    Args:
+        envs: that are trained in.
+        env: what they were made from.
+        other: what else was given to evaluate in, or None.
+
+    Raises:
+        ConfigError: evaluation would disturb the training.
+    """
+    if other is None and declared(envs, EXCLUSIVE):
+        return True
+    if other is None and isinstance(env, gym.Env | VectorEnv):
+        raise ConfigError(
+            "evaluation must not disturb the env that is trained in: pass eval_env=, or make the agent from an env id "
+            "or a callable"
+        )
+    if other is not None and getattr(other, "unwrapped", None) is getattr(env, "unwrapped", env):
+        raise ConfigError("eval_env is the env that is trained in, which evaluation would disturb: pass another")
+    return False
 
 
 def _play(

@@ -28,7 +28,8 @@ class Progress:
     """What a panel or a line shows; the one place where it is kept.
 
     ``metrics`` has the newest value of each, ``returns`` the last mean return of each part of the run by its number,
-    and ``notices`` the last ones, oldest first, with how often each was given in a row.
+    and ``notices`` the last ones, oldest first, with how often each was given in a row; ``status`` says how far
+    something is that takes long.
     """
 
     title: str
@@ -37,10 +38,11 @@ class Progress:
     metrics: dict[str, float] = field(default_factory=dict)
     returns: dict[int, float] = field(default_factory=dict)
     notices: list[tuple[str, int]] = field(default_factory=list)
+    status: str = ""
 
     def take(self, step: int, metrics: Mapping[str, float]) -> None:
         """Takes in what is new; metrics that are not given keep their last value."""
-        self.step = int(step)
+        self.step, self.status = int(step), ""
         self.metrics.update({name: float(value) for name, value in metrics.items()})
         if math.isfinite(self.get("rollout/ep_rew_mean")):
             self.returns[int(_PARTS * self.share)] = self.get("rollout/ep_rew_mean")

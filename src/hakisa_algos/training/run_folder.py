@@ -3,7 +3,8 @@
 runs/ppo-CartPole-v1-1/
     config.json     fully resolved configuration, and what was changed in it since; enough to resume
     system.json     versions and machine
-    metrics.jsonl   checkpoints/   videos/
+    metrics.jsonl   checkpoints/   videos/   evaluations/
+    lock            held by who trains in it (see hakisa_algos.training.lock)
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import logging
 import math
 import platform
 import re
+import shlex
 import subprocess
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
@@ -23,8 +25,9 @@ from pathlib import Path
 from typing import Any
 
 from hakisa_algos.cores import available_cores
-from hakisa_algos.data.files import write_text
+from hakisa_algos.data.files import TEMPORARY, write_text
 from hakisa_algos.errors import ConfigError, RunFolderError, did_you_mean
+from hakisa_algos.training.lock import LOCK, FolderLock
 from hakisa_algos.training.metrics import JsonlSink, Sink, TensorBoardSink, WandbSink
 from hakisa_algos.training.options import RunOptions
 
@@ -39,11 +42,13 @@ class RunFolder:
     Attributes:
         path: the folder.
         config: what config.json says, as plain dicts, lists and scalars.
+        lock: held by whoever trains in it.
     """
 
     def __init__(self, path: Path, config: dict[str, Any]) -> None:
         self.path = path
         self.config = config
+        self.lock = FolderLock(path)
 
     @classmethod
     def create(cls, path: Path | str, config: Mapping[str, Any], *, threads: int | None = None) -> RunFolder:
@@ -53,22 +58,30 @@ class RunFolder:
         has, and ``changes``, none so far (see :meth:`record`). ``threads`` is what torch will train with.
 
         Raises:
-            RunFolderError: ``path`` is a file, or a folder with something in it.
+            RunFolderError: ``path`` is a file, or a folder with something in it, perhaps a run that goes on.
             ConfigError: the configuration holds what JSON cannot.
         """
         plain = _plain(config, "config") | {"run_id": uuid.uuid4().hex, "changes": []}
         path = Path(path)
-        if free_path(path) != path:
-            raise RunFolderError(
-                f"{path} exists and is not empty; a run needs a folder of its own; continue that run with "
-                f"'hakisa resume {path}', or choose another name, such as {free_path(path)}"
-            )
-        path.mkdir(parents=True, exist_ok=True)
         run = cls(path, plain)
-        run.checkpoints.mkdir()
-        _write_json(path / "system.json", system_info(threads))
-        # Last, because open() takes a folder with a config.json for a run.
-        _write_json(path / "config.json", plain)
+        if free := _is_free(path):
+            path.mkdir(parents=True, exist_ok=True)
+        if free or (path / LOCK).is_file():
+            run.lock.acquire()  # two may begin at once
+        try:
+            if not _is_free(path):
+                begun = (path / "config.json").is_file()
+                go_on = f"continue that run with {shlex.join(['hakisa', 'resume', str(path)])}, or " if begun else ""
+                raise RunFolderError(
+                    f"{path} exists and is not empty; a run needs a folder of its own; {go_on}choose another name, "
+                    f"such as {free_path(path)}"
+                )
+            # First, so that whatever ends this later leaves a run that can be resumed.
+            _write_json(path / "config.json", plain)
+            _write_json(path / "system.json", system_info(threads))
+            run.checkpoints.mkdir()
+        finally:
+            run.lock.release()
         return run
 
     @classmethod
@@ -156,10 +169,17 @@ def default_run_path(algorithm: str, env_id: str, seed: int, root: Path | str = 
 def free_path(path: Path) -> Path:
     """The first of ``path``, ``path-2``, ``path-3``, ... that does not exist, or is an empty folder."""
     free, count = path, 1
-    while free.exists() and (not free.is_dir() or any(free.iterdir())):
+    while not _is_free(free):
         count += 1
         free = path.with_name(f"{path.name}-{count}")
     return free
+
+
+def _is_free(path: Path) -> bool:
+    """Nothing is there, or what one who was killed has left before anything was."""
+    if not path.is_dir():
+        return not path.exists()
+    return all(each.name == LOCK or each.name.startswith(TEMPORARY) for each in path.iterdir())
 
 
 def system_info(threads: int | None = None) -> dict[str, Any]:

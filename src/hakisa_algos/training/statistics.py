@@ -35,8 +35,18 @@ class EpisodeStatistics:
         for name, attribute in _KEPT.items():
             self._last[name].append(getattr(episode, attribute))
         self.count += 1
-        if len(self.returns) == self._last["returns"].maxlen:
+        if self.is_full:
             self.best_mean_return = max(self.mean_return, self.best_mean_return)  # of a NaN it takes the first
+
+    @property
+    def is_full(self) -> bool:
+        """Whether there were as many episodes as the means are over."""
+        return len(self._last["returns"]) == self._last["returns"].maxlen
+
+    def without(self, keys: Sequence[str]) -> list[str]:
+        """Of entries of infos those that none of the last episodes has, if there were any."""
+        infos = self._last["infos"]
+        return [key for key in keys if infos and not any(key in info for info in infos)]
 
     @property
     def returns(self) -> list[float]:

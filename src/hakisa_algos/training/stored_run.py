@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,10 +12,10 @@ from typing import Any
 from gymnasium import spaces
 
 from hakisa_algos.data.vectorize import why_not_from_file
-from hakisa_algos.errors import CheckpointError, ConfigError, did_you_mean
+from hakisa_algos.errors import CheckpointError, ConfigError, RunFolderError, did_you_mean
 from hakisa_algos.learners.registry import find_algorithm
 from hakisa_algos.learners.validation import changed, config_from
-from hakisa_algos.training.checkpoint import Checkpoint, load_checkpoint
+from hakisa_algos.training.checkpoint import Checkpoint, find_checkpoint, is_empty, load_checkpoint
 from hakisa_algos.training.run_folder import RunFolder
 
 _WEIGHTS = "the weights of the run would not fit"
@@ -22,7 +23,6 @@ _WEIGHTS = "the weights of the run would not fit"
 _FIXED = {
     "algorithm": "what one algorithm has learned is of no use to another",
     "seed": "what is random in the run goes on from its checkpoint",
-    "spaces": _WEIGHTS,
     "custom_network": _WEIGHTS,
     "config.network": _WEIGHTS,
     "config.hidden_sizes": _WEIGHTS,
@@ -34,6 +34,12 @@ _FIXED = {
     "config.memory_size": _WEIGHTS,
     "config.optimizer": "the run has the state of the other optimizer",
 }
+NO_RELABEL = (
+    "this run was trained with relabel=, which no file holds: pass it to learn() again, or relabel=False to learn from "
+    'the env\'s own rewards; for hakisa resume, put "relabel": false into its config.json'
+)
+_OF_THE_FOLDER = ("run_id", "changes")
+_NEEDED = ("algorithm", "config", "env", "env_options", "vectorization", "seed", "custom_network")
 _NESTED = ("config", "options", "env_options")
 
 
@@ -44,14 +50,14 @@ class StoredRun:
     Attributes:
         path: a run folder, a checkpoints folder, one checkpoint, or a pointer to one.
         folder: the run folder, if it is one.
-        checkpoint: from which it goes on.
+        checkpoint: from which it goes on; None: it was ended before its first one, and begins anew.
         before: the identity of the agent that wrote it (:meth:`hakisa_algos.agent.Agent.identity`).
         asked: the same, but for what config.json says otherwise: it may have been edited.
     """
 
     path: Path
     folder: RunFolder | None
-    checkpoint: Checkpoint
+    checkpoint: Checkpoint | None
     before: Mapping[str, Any]
     asked: Mapping[str, Any]
 
@@ -66,10 +72,15 @@ class StoredRun:
         """
         path = Path(path)
         folder = RunFolder.open(path) if of_a_run or (path / "config.json").is_file() else None
-        checkpoint = load_checkpoint(path / "checkpoints" if (path / "checkpoints").is_dir() else path)
-        before = checkpoint.state.get("identity", {})
-        if "algorithm" not in before:
-            raise CheckpointError(f"{path} names no algorithm; pass a folder that a run or an agent's save() wrote")
+        checkpoint = None
+        if folder is None or not is_empty(folder.checkpoints):
+            checkpoint = load_checkpoint(path / "checkpoints" if (path / "checkpoints").is_dir() else path)
+            before = checkpoint.state.get("identity", {})
+        else:
+            before = {name: value for name, value in folder.config.items() if name not in _OF_THE_FOLDER}
+        missing = [name for name in _NEEDED if name not in before]
+        if missing:
+            raise CheckpointError(f"{path} names no {missing[0]}; pass a folder that a run or an agent's save() wrote")
         return cls(path, folder, checkpoint, before, _asked(folder, before) if folder else before)
 
     def config(self, changes: Any = None, num_envs: int | None = None) -> Any:
@@ -93,16 +104,35 @@ class StoredRun:
             # A file must not choose what code runs.
             raise ConfigError(
                 f"{self.path} names the env {env!r}, {why}, with options {dict(options)}. If you trust them, allow it: "
-                f'env="{env}" in Python, --env {env} on the command line'
+                f'env="{env}" in Python, --env {shlex.quote(env)} on the command line'
             )
         return env
 
 
+def take_over(folder: RunFolder, loaded: Checkpoint | None) -> None:
+    """Takes the lock of a run folder, for who goes on from ``loaded`` (None: from nothing, or from memory).
+
+    Raises:
+        RunFolderError: somebody else trains in it, or did since that was loaded.
+        CheckpointError: the rows that belong to it are damaged.
+    """
+    folder.lock.acquire()
+    try:
+        if loaded is not None and loaded.path.parent.resolve() == folder.checkpoints.resolve():
+            latest = find_checkpoint(folder.checkpoints)
+            if latest.name != loaded.path.name:
+                raise RunFolderError(f"{folder.path} has gone on since it was loaded, to {latest.name}: load it again")
+            loaded.rows  # noqa: B018 (it looks at the files)
+    except BaseException:
+        folder.lock.release()
+        raise
+
+
 def _asked(folder: RunFolder, before: Mapping[str, Any]) -> dict[str, Any]:
     where = folder.path / "config.json"
-    told = {name: value for name, value in folder.config.items() if name not in ("run_id", "changes")}
+    told = {name: value for name, value in folder.config.items() if name not in _OF_THE_FOLDER}
     for name, value in told.items():
-        if name not in (*before, "options"):  # which version 0.1.0 told there only
+        if name not in (*before, "options", "relabel"):  # which older checkpoints do not have
             raise ConfigError(f"{where} has {name!r}.{did_you_mean(name, before)}")
         if isinstance(before.get(name), Mapping) and not isinstance(value, Mapping):
             raise ConfigError(f'"{name}" in {where} is {value!r}; it must be an object')
@@ -126,6 +156,11 @@ def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[dic
 def check_changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> None:
     """Refuses what cannot be changed in a run, and says why."""
     for change in differences(before, after):
+        if change["field"] == "spaces":
+            raise ConfigError(
+                f"this env does not fit: the agent was trained on {change['from']}, and it has {change['to']} (spaces "
+                f"cannot be changed: {_WEIGHTS}); pass an env with those spaces, or start a new run"
+            )
         if change["field"] in _FIXED:
             raise ConfigError(
                 f"{change['field']} cannot be changed from {change['from']!r} to {change['to']!r} in a run that has "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import logging
 import math
@@ -18,11 +19,10 @@ from hakisa_algos.data.columns import FrameStack
 from hakisa_algos.data.contract import FRAME_STACK, declared
 from hakisa_algos.data.needs import Nothing
 from hakisa_algos.data.rollout import RolloutBuffer
-from hakisa_algos.errors import NonFiniteError
+from hakisa_algos.errors import NonFiniteError, Stopped
 from hakisa_algos.learners.learner import Facts, Learner
 from hakisa_algos.training.checkpoint import Checkpoints
 from hakisa_algos.training.collapse import CollapseConfig, CollapseDetector
-from hakisa_algos.training.evaluate import Stopped
 from hakisa_algos.training.metrics import Sink
 from hakisa_algos.training.options import RunOptions
 from hakisa_algos.training.signals import StopSignals
@@ -31,6 +31,10 @@ from hakisa_algos.training.stopwatch import Stopwatch
 
 logger = logging.getLogger(__name__)
 
+# Seconds after a signal within which an update is waited for: a run that is stopped after one goes on bit for bit.
+_GRACE = 3.0
+_STOPPING = "saves and stops after this update or evaluation, or at the first step after 3 s; Ctrl+C again: at once"
+
 # A callback sees the trainer and the metrics of the last update, to which it may add its own; returning False stops.
 Callback = Callable[["Trainer", dict[str, float]], bool | None]
 # Plays episodes and returns metrics; it is given what says whether the run is to stop, and then raises Stopped.
@@ -38,11 +42,13 @@ EvaluationRun = Callable[[Callable[[], bool]], Mapping[str, float]]
 
 
 class View(Protocol):
-    """Shows a run to a person."""
+    """Shows a run to a person: metrics, warnings, and how far something is that takes long."""
 
     def update(self, step: int, metrics: Mapping[str, float]) -> None: ...
 
     def notice(self, text: str) -> None: ...
+
+    def status(self, text: str) -> None: ...
 
 
 class Trainer:
@@ -104,7 +110,7 @@ class Trainer:
         self._best_evaluation = -math.inf
         self._saving: Checkpoints | None = None
         self._saved: tuple[Path | None, int] | None = None
-        self._told_of_no_kl = False
+        self._told_of_no_kl = self._looked_at_keys = False
         self.stopped_by: str | None = None
 
     @property
@@ -116,32 +122,56 @@ class Trainer:
         return facts.need.done if isinstance(facts.need, Nothing) else self.buffer.steps
 
     def train(self) -> None:
-        """Runs until the learner's end, a callback's False, SIGINT or SIGTERM; then saves.
+        """Runs until the learner's end, a callback's False, or SIGINT, SIGTERM or SIGHUP; then saves.
 
-        So does an exception whose attribute ``stop_training`` is true: an env raises it when a person has ended the
-        game for good. What was collected since the last update is then not learned from.
+        A signal is heard at once: the update under way is finished if that takes no more than three seconds. Else the
+        run stops at the next step, and what was collected since the last update is not learned from. So it is with an
+        exception whose attribute ``stop_training`` is true: an env raises it when a person has ended the game for good.
 
         Raises:
             NonFiniteError: see :class:`Learner`; a crash file is written, and no checkpoint.
+            Exception: what an env, a callback, a sink raised; what was learned until then is saved.
         """
         self.stopped_by = None
-        self.collector.info_keys = self.options.info_keys
-        with StopSignals() as signals:
+        self.collector.info_keys, self._looked_at_keys = self.options.info_keys, False
+        first, failed = self.step, None
+        with StopSignals(_GRACE, _STOPPING) as signals:
+            self.collector.stop = lambda: signals.overdue
             try:
-                self._loop(signals)
+                self._loop(signals, first)
+            except Stopped:
+                self.stopped_by = signals.name
+                self._count_episodes()
+                self.buffer.episodes()
+            except NonFiniteError:
+                raise
             except Exception as error:
-                if not getattr(error, "stop_training", False):
-                    raise
-                self.stopped_by = type(error).__name__
-                self._notice(f"{self.stopped_by}: {error}")
+                if getattr(error, "stop_training", False):
+                    self.stopped_by = type(error).__name__
+                    self._notice(f"{self.stopped_by}: {error}")
+                else:
+                    failed = error
             finally:
-                self.collector.close()
+                with contextlib.suppress(Exception) if failed else contextlib.nullcontext():
+                    self.collector.close()
+            if failed is None or self.step > first:
+                self._save_at_the_end(failed)
+        if failed is not None:
+            raise failed
+        self._look_at_keys()
+
+    def _save_at_the_end(self, failed: Exception | None) -> None:
+        try:
             self._save_once()
             if self._saving is not None:
                 self._saving.wait()
+        except Exception as error:
+            if failed is None:
+                raise
+            failed.add_note(f"What was learned since the last checkpoint could not be saved: {error}")
 
-    def _loop(self, signals: StopSignals) -> None:
-        watch, first = Stopwatch(self.collector), self.step
+    def _loop(self, signals: StopSignals, first: int) -> None:
+        watch = Stopwatch(self.collector)
         while not self.stopped_by:
             facts = self.learner.facts()
             before = self._step(facts)
@@ -200,7 +230,19 @@ class Trainer:
             # Before the update, which may be the fatal one: it is these weights that played those episodes. (Learners
             # that learn beside are not restored: no KL tells of their collapse.)
             self._best_state = copy.deepcopy(self.learner.state())
+        if self.statistics.is_full:
+            self._look_at_keys()
         return [episode.total for episode in episodes]
+
+    def _look_at_keys(self) -> None:
+        """Says once which info keys nothing came of, when there are episodes enough to tell, or at the end."""
+        missing = [] if self._looked_at_keys else self.statistics.without(self.options.info_keys)
+        self._looked_at_keys = True
+        if missing:
+            self._notice(
+                f"info_keys: {', '.join(map(repr, missing))} logged nowhere, since no episode's last info had a number "
+                f"there, of {self.statistics.count:,} episodes; look at their names, or leave them out"
+            )
 
     def _watch(self, returns: list[float], metrics: Mapping[str, float]) -> None:
         if self.options.collapse == "off":
@@ -226,6 +268,11 @@ class Trainer:
             self.view.notice(text)
         else:
             logger.warning("step %d: %s", self.step, text)
+
+    def say(self, text: str) -> None:
+        """Tells who watches how far an evaluation is."""
+        if self.view:
+            self.view.status(f"evaluating: {text}")
 
     def _evaluate(self, signals: StopSignals) -> Mapping[str, float]:
         if self.evaluation is None:

@@ -15,6 +15,12 @@ _MIN_HEIGHT = 480
 _FINISH_SECONDS = 120.0
 
 
+def check_video_path(path: Path) -> None:
+    """Refuses a name that no player would open: a ConfigError."""
+    if path.suffix.lower() != ".mp4":
+        raise ConfigError(f"the video {path} is an mp4: give it a name that ends in .mp4")
+
+
 class VideoWriter:
     """Writes RGB frames to an H.264 mp4 that every browser plays (extra ``video``).
 
@@ -28,13 +34,14 @@ class VideoWriter:
 
     Raises:
         MissingExtraError: imageio-ffmpeg is not installed.
-        ConfigError: ``fps`` is not positive.
+        ConfigError: ``fps`` is not positive, or the name does not end in .mp4.
     """
 
     def __init__(self, path: Path | str, fps: float = 30.0) -> None:
         if not fps > 0:
             raise ConfigError(f"fps is {fps}; it must be more than 0; use 30, or the rate of the env")
         self.path, self.fps = Path(path), fps
+        check_video_path(self.path)
         self._program: str = require("imageio_ffmpeg", "video").get_ffmpeg_exe()
         self._shape: tuple[int, ...] | None = None
         self._process: subprocess.Popen[bytes] | None = None
