@@ -11,6 +11,7 @@ import gymnasium as gym
 import numpy as np
 from gymnasium.vector import SyncVectorEnv
 
+from hakisa_algos.data.masks import mask_of
 from hakisa_algos.data.vectorize import make_envs
 from hakisa_algos.errors import ConfigError, MissingExtraError
 from hakisa_algos.training.video import VideoWriter
@@ -22,10 +23,10 @@ class Player(Protocol):
     """Who can be filmed; an Agent made from an env id is one."""
 
     def predict(self, observation: Any, state: Any = None, *, deterministic: bool = True) -> tuple[Any, Any]:
-        """See :meth:`hakisa_algos.agent.Agent.predict`."""
+        """See :meth:`hakisa_algos.agent.Agent.predict`, which takes ``action_mask`` as well."""
 
     def identity(self) -> Mapping[str, Any]:
-        """``env`` and ``env_options``, among others."""
+        """``env``, ``env_options`` and ``config`` among others; with ``config["action_masks"]`` it acts by masks."""
 
 
 @dataclass(frozen=True)
@@ -60,12 +61,14 @@ def film(player: Player, path: Path, *, seed: int = 0, deterministic: bool = Tru
         if "rgb_array" not in env.metadata.get("render_modes", ()):
             raise ConfigError(cannot)
         with VideoWriter(path, env.metadata.get("render_fps", 30)) as video:
-            observation, _ = env.reset(seed=seed)
+            observation, info = env.reset(seed=seed)
+            masked = identity.get("config", {}).get("action_masks") is True
             video.add(_picture(env))
             state, over, steps, total = None, False, 0, 0.0
             while not over and steps < longest:
-                action, state = player.predict(observation, state, deterministic=deterministic)
-                observation, reward, terminated, truncated, _ = env.step(action)
+                mask: dict[str, Any] = {"action_mask": mask_of(env, info)} if masked else {}
+                action, state = player.predict(observation, state, deterministic=deterministic, **mask)
+                observation, reward, terminated, truncated, info = env.step(action)
                 video.add(_picture(env))
                 over, steps, total = terminated or truncated, steps + 1, total + float(reward)
     finally:

@@ -32,6 +32,7 @@ OUTCOMES = ("win", "loss", "draw")
 PAUSE, RESUME = "pause", "resume"
 GET_STATE, SET_STATE = "get_state", "set_state"
 GROUPS = "groups"
+ACTION_MASKS = "action_masks"
 
 METADATA = (
     CONTRACT,

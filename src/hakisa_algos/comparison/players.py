@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,10 +14,12 @@ from gymnasium import spaces
 
 from hakisa_algos.agent import Agent, config_from
 from hakisa_algos.comparison.plan import PEER_PREFIX, PEERS, RANDOM, Job, Plan
+from hakisa_algos.data.masks import decided
 from hakisa_algos.data.vectorize import make_envs
 from hakisa_algos.errors import ConfigError, did_you_mean
 from hakisa_algos.learners.registry import algorithms, find_algorithm
 from hakisa_algos.policy.policy import Policy
+from hakisa_algos.policy.prediction import predict
 from hakisa_algos.policy.random_policy import RandomPolicy
 
 # Called with the env steps so far, between updates; False ends the training.
@@ -123,15 +127,18 @@ def _config(job: Job, observation_space: spaces.Space[Any]) -> Any:
 
 
 def _chance(job: Job) -> Player:
-    """What draws its actions evenly, and every algorithm must beat."""
-    policy = RandomPolicy(*spaces_of(job))
+    """What draws its actions evenly, and every algorithm must beat; where they are masked, among the allowed ones."""
+    with closing(make_envs(job.env, 1, job.protocol.env_options)) as envs:
+        masked = decided("auto", envs) is not None
+        policy = RandomPolicy(envs.single_observation_space, envs.single_action_space, masked)
     policy.seed(job.seed)  # "deterministic", too, it draws
+    device, config = torch.device("cpu"), {"action_masks": True} if masked else {}
     return Player(
         source="draws every action evenly; not trained",
-        identity=lambda: {"env": job.env, "env_options": dict(job.protocol.env_options), "config": {}},
+        identity=lambda: {"env": job.env, "env_options": dict(job.protocol.env_options), "config": config},
         policy=policy,
-        device=torch.device("cpu"),
-        predict=lambda observation, state=None, deterministic=True: (policy.sample(), state),
+        device=device,
+        predict=functools.partial(predict, policy, envs.single_action_space, device),
         train=lambda watch: 0,
         seed=policy.seed,
         close=lambda: None,

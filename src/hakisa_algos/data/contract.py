@@ -42,6 +42,7 @@ OUTCOMES = ("win", "loss", "draw")
 PAUSE, RESUME = "pause", "resume"
 GET_STATE, SET_STATE = "get_state", "set_state"
 GROUPS = "groups"
+ACTION_MASKS = "action_masks"
 
 
 class Said(NamedTuple):

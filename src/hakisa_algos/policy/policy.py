@@ -16,7 +16,7 @@ from hakisa_algos.policy.compilation import Compiled
 from hakisa_algos.policy.heads import ActionDistribution, ActionHeads, ActionLayout
 from hakisa_algos.policy.networks import MLP, MLPPair, NetworkFactory, build_network, orthogonal, width
 from hakisa_algos.policy.normalizer import ObservationNormalizer
-from hakisa_algos.policy.observations import Observation, ObservationLayout
+from hakisa_algos.policy.observations import Observation, ObservationLayout, split_mask
 from hakisa_algos.policy.precision import has_pictures
 from hakisa_algos.policy.small_actor import SmallActor
 
@@ -129,6 +129,7 @@ class NetworkPolicy(FeedForward, nn.Module):
         normalize_observation: scale observations by their running mean and variance, pictures pixel by pixel.
         bf16: run the network (never heads, losses or softmax) in bfloat16.
         critic: give the value of vectors a network of its own; pictures, and networks of the user's own, share theirs.
+        mask_size: entries of the action masks that observations carry; 0 if they carry none.
     """
 
     def __init__(
@@ -141,9 +142,10 @@ class NetworkPolicy(FeedForward, nn.Module):
         normalize_observation: bool = False,
         bf16: bool = False,
         critic: bool = False,
+        mask_size: int = 0,
     ) -> None:
         super().__init__()
-        self.observation = ObservationLayout(observation_space)
+        self.observation = ObservationLayout(observation_space, mask_size)
         self.version = 0
         self.bf16 = bf16
         space = self.observation.space
@@ -188,6 +190,7 @@ class ActorCritic(NetworkPolicy):
 
     def forward(self, observation: Observation) -> tuple[ActionDistribution, Tensor]:
         """The distribution over actions, and the value ``[batch]``, both float32."""
+        observation, mask = split_mask(observation)
         with torch.autocast(self.heads.head.device.type, torch.bfloat16) if self.bf16 else nullcontext():
             if self.normalizer is not None:
                 observation = self.normalizer(observation)
@@ -197,7 +200,7 @@ class ActorCritic(NetworkPolicy):
             else:
                 value_features = features if self.value_trunk is None else self.value_trunk(observation)
         value = nn.functional.linear(value_features.float(), self.value_head.weight, self.value_head.bias)
-        return self.heads(features), value.squeeze(-1)
+        return self.heads(features, mask), value.squeeze(-1)
 
     @torch.no_grad()  # in inference mode autocast would cast the weights in every step of a collection
     def act(self, observation: Observation, state: State, explore: bool, generator: torch.Generator | None) -> Decision:
@@ -207,10 +210,12 @@ class ActorCritic(NetworkPolicy):
         first = next(iter(observation.values())) if isinstance(observation, dict) else observation
         noise = self.heads.noise(len(first), generator)
         if self._small is not None and noise.device.type == "cpu":
+            observation, mask = split_mask(observation)
             if self.normalizer is not None:
                 observation = self.normalizer(observation)
             assert isinstance(observation, Tensor)  # only those have a pair of MLPs
-            return Decision(torch.from_numpy(self._small.act(observation.numpy(), noise.numpy())), {}, state)
+            allowed = None if mask is None else mask.numpy()
+            return Decision(torch.from_numpy(self._small.act(observation.numpy(), noise.numpy(), allowed)), {}, state)
         action, log_prob, value = self._explore(observation, noise)
         return Decision(action, {"log_prob": log_prob, "value": value}, state)
 

@@ -42,14 +42,16 @@ class SmallActor:
         """Without the views, which would be copies in a copy."""
         return self.__dict__ | {"_addresses": [], "_layers": []}
 
-    def act(self, observation: Array, noise: Array) -> Array:
-        """Actions ``[batch, *shape]`` for observations ``[batch, *shape]``.
+    def act(self, observation: Array, noise: Array, mask: Array | None = None) -> Array:
+        """Actions ``[batch, *shape]`` for observations ``[batch, *shape]``, of those in bool ``[batch, sum(sizes)]``.
 
         Those that :meth:`hakisa_algos.policy.heads.ActionDistribution.draw` draws with the same ``noise``
         ``[batch, segments, widest]``, but for rounding: it takes the largest p / noise, here is its logarithm.
         """
         n = len(observation)
         logits = self.logits(observation)
+        if mask is not None:
+            logits[~mask] = NEVER
         if self._pad_index is not None:
             padded = np.full((n, logits.shape[1] + 1), NEVER, np.float32)
             padded[:, :-1] = logits

@@ -31,6 +31,7 @@ _FIXED = {
     "config.dueling": _WEIGHTS,
     "config.normalize_observation": "the weights of the run were learned with what the network saw so far",
     "config.memory": _WEIGHTS,
+    "config.action_masks": "the weights of the run were learned, and its rows stored, as it was",
     "config.optimizer": "the run has the state of the other optimizer",
 }
 _NESTED = ("config", "options", "env_options")
@@ -77,6 +78,8 @@ class StoredRun:
         if not dataclasses.is_dataclass(config):
             values = self.asked["config"] | dict(changes or {})
             config = config_from(find_algorithm(self.before["algorithm"]).config_class, values)
+        if getattr(config, "action_masks", None) == "auto":  # it was found out then; before that there were none
+            config = changed(config, {"action_masks": self.before["config"].get("action_masks", False)})
         if num_envs is not None:
             config = changed(config, {"num_envs": num_envs})
         check_changes(self.before, {**self.asked, "config": dataclasses.asdict(config)})
