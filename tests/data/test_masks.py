@@ -20,6 +20,7 @@ from hakisa_algos.data.replay import ReplaySampler
 from hakisa_algos.data.rollout import RolloutBuffer
 from hakisa_algos.errors import CheckpointError, ConfigError
 from hakisa_algos.learners.demonstrations import Demonstrations
+from hakisa_algos.learners.dqn import DQNConfig, DQNLearner
 from hakisa_algos.policy.observations import MASK, ObservationLayout, split_mask
 from hakisa_algos.policy.random_policy import RandomPolicy
 from tests.helpers.masked import ACTIONS, CONDITIONAL, MODES, MaskedEnv, allowed_after, masked_envs
@@ -166,6 +167,23 @@ def test_replay_segments_and_demonstrations_carry_masks(tmp_path):
     other = RolloutBuffer(60, 3, ObservationLayout(buffer.observation_space[""]))
     with pytest.raises(CheckpointError, match="needed is"):
         other.restore(buffer.state(), open_rows(tmp_path))
+
+
+def test_demonstrations_are_of_the_same_kind():
+    shown, _ = collected(masked_envs())
+    for masked in (True, False):
+        config = DQNConfig(action_masks=masked, demonstration_share=0.5, hidden_sizes=(4,), learning_starts=0)
+        envs = masked_envs()
+        learner = DQNLearner(
+            envs.single_observation_space, spaces.Discrete(ACTIONS), config, num_envs=3, seed=0,
+            device=torch.device("cpu"),
+        )  # fmt: skip
+        if masked:
+            learner.demonstrate(shown)
+            assert "train/margin_loss" in learner.update(shown)
+        else:
+            with pytest.raises(ConfigError, match="with action masks: True, and action_masks=False"):
+                learner.demonstrate(shown)
 
 
 @pytest.mark.parametrize("mode", ["disabled", "foreign_next_step"])

@@ -121,13 +121,13 @@ def decided(asked: Any, envs: VectorEnv[Any, Any, Any]) -> Source | None:
         return None
     try:
         reader = MaskReader(envs)
-        if envs.metadata.get(LAUNCHES_PROGRAMS) or envs.metadata.get(REAL_TIME):
+        if _is_live(envs):
             return "method" if reader.has_method else "info" if asked is True else None
         _, infos = envs.reset()
         source = reader.source(infos)
         if source is not None:
             reader.read(infos, np.ones(envs.num_envs, bool))
-    except (ConfigError, TypeError) as error:  # another space or size, or a method of that name with arguments
+    except Exception as error:  # another space or size, a method that is something else, or a reset that fails
         if asked is True:
             raise
         logger.warning("action masks are not looked at: %s", error)
@@ -169,6 +169,12 @@ def mask_of(env: gym.Env[Any, Any], info: Mapping[str, Any]) -> Any:
     if ACTION_MASK in info or not env.has_wrapper_attr(ACTION_MASKS):
         return info.get(ACTION_MASK)
     return env.get_wrapper_attr(ACTION_MASKS)()
+
+
+def _is_live(envs: VectorEnv[Any, Any, Any]) -> bool:
+    inner = getattr(envs.unwrapped, "envs", None)
+    said = [envs.metadata, type(inner[0].unwrapped).metadata if inner else {}]
+    return any(metadata.get(word) for metadata in said for word in (LAUNCHES_PROGRAMS, REAL_TIME))
 
 
 def _name(envs: VectorEnv[Any, Any, Any]) -> str:

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from hakisa_algos.data.rollout import RolloutBuffer
-from hakisa_algos.policy.observations import Observation, keyed, map_observation, unkeyed
+from hakisa_algos.policy.observations import MASK, Observation, keyed, map_observation, unkeyed
 
 _COLUMNS = ("action", "reward", "terminated", "truncated", "transition", "learned")
 
@@ -22,6 +22,9 @@ class Demonstrations:
     Args:
         state: what :meth:`state` gave.
         relabel: see :class:`hakisa_algos.data.rollout.RolloutBuffer`.
+
+    Attributes:
+        masked: whether observations carry action masks.
     """
 
     oldest = 0
@@ -30,6 +33,7 @@ class Demonstrations:
         self._state = state
         self.relabel = relabel
         self.num_envs: int = state["num_envs"]
+        self.masked = MASK in state["observation"]
         self.steps = len(state["columns"]["reward"])
         self.rows = self.capacity = self.steps // self.num_envs
         self._final = {int(at): i for i, at in enumerate(np.flatnonzero(_cut(state["columns"])))}

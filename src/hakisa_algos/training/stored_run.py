@@ -70,6 +70,8 @@ class StoredRun:
         before = checkpoint.state.get("identity", {})
         if "algorithm" not in before:
             raise CheckpointError(f"{path} names no algorithm; pass a folder that a run or an agent's save() wrote")
+        if hasattr(find_algorithm(before["algorithm"]).config_class, "action_masks"):  # else of before there were any
+            before = {**before, "config": {"action_masks": False} | before["config"]}
         return cls(path, folder, checkpoint, before, _asked(folder, before) if folder else before)
 
     def config(self, changes: Any = None, num_envs: int | None = None) -> Any:
@@ -78,8 +80,8 @@ class StoredRun:
         if not dataclasses.is_dataclass(config):
             values = self.asked["config"] | dict(changes or {})
             config = config_from(find_algorithm(self.before["algorithm"]).config_class, values)
-        if getattr(config, "action_masks", None) == "auto":  # it was found out then; before that there were none
-            config = changed(config, {"action_masks": self.before["config"].get("action_masks", False)})
+        if getattr(config, "action_masks", None) == "auto":  # it was found out when the run began
+            config = changed(config, {"action_masks": self.before["config"]["action_masks"]})
         if num_envs is not None:
             config = changed(config, {"num_envs": num_envs})
         check_changes(self.before, {**self.asked, "config": dataclasses.asdict(config)})
