@@ -7,12 +7,13 @@
 ``info["action_mask"]`` forbids what would change nothing: driving into a wall, picking up nobody. Its state, one of
 500, is shown one-hot, by a wrapper. With masks and without, all else is the same: hyperparameters, seeds, network.
 
-**Solved** is a mean return of at least 7 over 100 fresh episodes by best actions (the best possible is about 7.9), which
-are played when 20 others have reached 7. These come every 5,000 env steps, and figures are rounded up to that. What is
-trained without masks is evaluated without them, too.
+**Solved** is a mean return of at least 7 over 100 fresh episodes by best actions (the best possible is about 7.9).
+These are played when 20 others have reached 7, which come every 5,000 env steps: figures are rounded up to that. What
+is trained without masks is evaluated without them, too.
 
 MaskablePPO of sb3-contrib, and Stable-Baselines3's PPO, have the same hyperparameters as our PPO where they have such
-an option, and their defaults elsewhere; they are left out where sb3-contrib is not installed.
+an option (rewards are scaled by a wrapper), and their defaults elsewhere. They are left out where sb3-contrib is not
+installed.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from typing import Any
 import _results
 import gymnasium as gym
 import numpy as np
-from gymnasium.wrappers import TransformObservation
+from gymnasium.wrappers import TransformObservation, TransformReward
 
 from hakisa_algos import Agent
 from hakisa_algos.agent import config_from
@@ -36,26 +37,28 @@ from hakisa_algos.learners.registry import find_algorithm
 
 ENV, GOAL, EVERY = "Taxi-v4", 7.0, 5_000
 PPO = {
-    "total_steps": 400_000,
+    "total_steps": 300_000,
     "num_envs": 8,
-    "n_steps": 128,
+    "n_steps": 256,
     "epochs": 10,
-    "minibatch_size": 128,
-    "learning_rate": 2e-3,
+    "minibatch_size": 256,
+    "learning_rate": 3e-3,
     "learning_rate_schedule": "constant",
+    "reward_scale": 0.1,
     "gamma": 0.99,
     "gae_lambda": 0.95,
-    "entropy_coefficient": 0.02,
+    "entropy_coefficient": 0.01,
 }
 DQN = {
-    "total_steps": 400_000,
+    "total_steps": 300_000,
     "num_envs": 8,
     "train_every": 64,
-    "gradient_steps": 32,
-    "batch_size": 128,
+    "gradient_steps": 12,
+    "batch_size": 64,
     "n_step": 3,
     "learning_rate": 1e-3,
     "learning_rate_schedule": "constant",
+    "reward_scale": 0.1,
     "epsilon_fraction": 0.05,
     "hidden_sizes": (128,),
 }
@@ -114,8 +117,8 @@ def theirs(masked: bool, seed: int, steps: int) -> Search:
 
     torch.set_num_threads(1)
 
-    def make() -> gym.Env[Any, Any]:
-        env = taxi()
+    def make(scale: float = 1.0) -> gym.Env[Any, Any]:
+        env = TransformReward(taxi(), lambda reward: scale * float(reward))
         # Where MaskablePPO looks for the mask.
         env.unwrapped.action_masks = lambda: env.unwrapped.action_mask(env.unwrapped.s).astype(bool)
         return env
@@ -138,7 +141,7 @@ def theirs(masked: bool, seed: int, steps: int) -> Search:
                 total, over = total + float(reward), terminated or truncated
         return total / episodes
 
-    envs = make_vec_env(make, PPO["num_envs"], seed=seed)
+    envs = make_vec_env(functools.partial(make, PPO["reward_scale"]), PPO["num_envs"], seed=seed)
     model: Any = (MaskablePPO if masked else PlainPPO)(
         "MlpPolicy", envs, seed=seed, device="cpu", n_steps=PPO["n_steps"], n_epochs=PPO["epochs"],
         batch_size=PPO["minibatch_size"], learning_rate=PPO["learning_rate"], gamma=PPO["gamma"],

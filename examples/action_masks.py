@@ -20,11 +20,11 @@ def taxi() -> gym.Env:
 
 
 parser = argparse.ArgumentParser(description=__doc__)
-parser.add_argument("--steps", type=int, default=150_000)
+parser.add_argument("--steps", type=int, default=100_000)
 steps = parser.parse_args().steps
 
 # Nothing is to be said of masks: they are found in info["action_mask"], or by a method action_masks() of the env.
-config = PPOConfig(total_steps=steps, learning_rate=2e-3, reward_scale=0.1, entropy_coefficient=0.02)
+config = PPOConfig(total_steps=steps, n_steps=256, minibatch_size=256, learning_rate=3e-3, reward_scale=0.1)
 agent = PPO(taxi, config, seed=1)
 print("masks are obeyed:", agent.config.action_masks)
 agent.learn()
