@@ -11,9 +11,9 @@ from typing import Any, ClassVar, Literal, Self
 
 import gymnasium as gym
 import numpy as np
-import torch
 from gymnasium.vector import VectorEnv
 
+from hakisa_algos.data.masks import check_final_masks, decided
 from hakisa_algos.data.rollout import Relabel
 from hakisa_algos.data.vectorize import EnvLike, Vectorization, make_envs
 from hakisa_algos.errors import CheckpointError, ConfigError, require
@@ -21,9 +21,10 @@ from hakisa_algos.learners.registry import find_algorithm
 from hakisa_algos.learners.validation import changed, check_seed
 from hakisa_algos.learners.validation import config_from as config_from
 from hakisa_algos.policy.networks import NetworkFactory
-from hakisa_algos.policy.observations import map_observation, to_tensors
-from hakisa_algos.policy.policy import State, acting
+from hakisa_algos.policy.policy import State
 from hakisa_algos.policy.precision import make_repeatable, resolve_device, resolve_threads, torch_threads
+from hakisa_algos.policy.prediction import predict
+from hakisa_algos.policy.q_network import QNetwork
 from hakisa_algos.training.checkpoint import Checkpoint, Checkpoints
 from hakisa_algos.training.evaluate import Evaluation, evaluate, is_evaluated_in, metrics_of
 from hakisa_algos.training.metrics import Sink
@@ -87,8 +88,14 @@ class Agent:
         self._vectorization: Vectorization = vectorization
         self._custom_network = network is not None
         self._owns_envs = not isinstance(env, gym.Env | VectorEnv)
-        if config is None:
-            config = learner_class.default_config(self._observation_space())
+        source = None
+        if config is None or getattr(config, "action_masks", False) is not False:
+            with self._probe() as probe:
+                if config is None:
+                    config = learner_class.default_config(probe.single_observation_space)
+                if hasattr(config, "action_masks"):
+                    source = decided(config.action_masks, probe)
+                    config = dataclasses.replace(config, action_masks=source is not None)
         self.envs = self._make(env, config.num_envs if self._owns_envs else None)
         config = dataclasses.replace(config, num_envs=self.envs.num_envs)
         space = self.envs.single_observation_space
@@ -104,6 +111,8 @@ class Agent:
             device=self.device,
             network=network,
         )
+        if source == "method" and isinstance(self.policy, QNetwork):
+            check_final_masks(self.envs, name)
         self.run_folder: RunFolder | None = None
         self._trainer: Trainer | None = None
         self._loaded: Checkpoint | None = None
@@ -244,6 +253,7 @@ class Agent:
         state: State | None = None,
         episode_start: np.ndarray | None = None,
         deterministic: bool = True,
+        action_mask: Any = None,
     ) -> tuple[Any, State]:
         """Actions for one observation or a batch of them, as NumPy; like SB3's ``predict``.
 
@@ -253,25 +263,17 @@ class Agent:
             episode_start: bool ``[n]``: where an episode begins with this observation; default: everywhere at
                 first, then nowhere.
             deterministic: the best action; False draws one as in training.
+            action_mask: what is allowed, as the env says it (docs/masks.md), with a batch axis where the observation
+                has one; None: everything.
 
         Returns:
             The action or the batch of actions, and the state for the next call.
         """
-        layout = self.policy.observation
-        batched = layout.is_batch(observation)
-        if not batched:
-            observation = map_observation(lambda x: np.asarray(x)[None], observation)
-        tensors = to_tensors(layout.encode(observation), self.device)
-        n = len(next(iter(tensors.values())) if isinstance(tensors, dict) else tensors)
-        if state is None:
-            state = self.policy.initial_state(n)
-            episode_start = np.ones(n, bool) if episode_start is None else episode_start
-        if episode_start is not None and np.any(episode_start):
-            state = self.policy.begin(torch.as_tensor(np.atleast_1d(episode_start)), state)
-        with torch_threads(self.threads), acting(self.policy):
-            decision = self.policy.act(tensors, state, not deterministic, None)
-        action = decision.action.cpu().numpy()
-        return (action if batched else action[0]), decision.state
+        with torch_threads(self.threads):
+            space = self.envs.single_action_space
+            return predict(
+                self.policy, space, self.device, observation, state, episode_start, deterministic, action_mask
+            )
 
     def evaluate(
         self,
@@ -457,11 +459,15 @@ class Agent:
         with lent as envs, torch_threads(self.threads):
             yield envs
 
-    def _observation_space(self) -> gym.Space[Any]:
+    @contextmanager
+    def _probe(self) -> Iterator[VectorEnv[Any, Any, Any]]:
+        """An env to look at: one of its own, or where it was given envs, those."""
         probe = self._make(self._env, 1 if self._owns_envs else None)
-        if self._owns_envs:
-            probe.close()
-        return probe.single_observation_space
+        try:
+            yield probe
+        finally:
+            if self._owns_envs:
+                probe.close()
 
 
 class PPO(Agent):

@@ -1,7 +1,7 @@
 """The words by which envs and trainers steer each other; docs/contract.md says what each one means.
 
 Nothing else does. An env says that it follows the contract by ``metadata[CONTRACT] = VERSION``; without that no word
-below is honoured, so that an env of somebody else's whose infos happen to use one is not misread.
+below is honoured, so that an env of somebody else's whose infos happen to use one is not misread; but for action masks.
 """
 
 CONTRACT, VERSION = "hakisa_contract", 1
@@ -32,6 +32,7 @@ OUTCOMES = ("win", "loss", "draw")
 PAUSE, RESUME = "pause", "resume"
 GET_STATE, SET_STATE = "get_state", "set_state"
 GROUPS = "groups"
+ACTION_MASKS = "action_masks"
 
 METADATA = (
     CONTRACT,

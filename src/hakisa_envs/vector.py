@@ -93,12 +93,13 @@ class ProcessVectorEnv(VectorEnv[Any, NDArray[Any], NDArray[Any]]):
 
     Nothing is made in this process: the first column's is started at once, and says what its env is like; the others
     start when they are needed. An env that does not follow the contract is neither paused nor asked for its state,
-    and what it calls by a word of the contract is called ``env_<word>`` in ``infos``.
+    and what it calls by a word of the contract is called ``env_<word>`` in ``infos``, but for ``action_mask``.
 
     Where the envs offer states, so does this: ``get_state()`` returns a list with one per column, None where no
     episode runs, and ``set_state(list)`` puts columns that need not have been reset where they were. It returns
     nothing: whoever keeps states keeps the last observations, too. Where they do not, it has no such attributes
-    (``hasattr`` says so), and the AttributeError says why.
+    (``hasattr`` says so), and the AttributeError says why. Likewise ``action_masks()``: a list with what the method of
+    each env returns, None where no episode runs.
 
     Args:
         env_fns: A factory per column. Constructing an env must open nothing.
@@ -272,6 +273,13 @@ class ProcessVectorEnv(VectorEnv[Any, NDArray[Any], NDArray[Any]]):
         self._require_states()
         return self._set_state
 
+    @property
+    def action_masks(self) -> Callable[[], list[Any]]:
+        """See the class."""
+        if not self._starter.facts.has_masks:
+            raise AttributeError(f"{self._starter.facts.name} has no method {contract.ACTION_MASKS}().")
+        return self._action_masks
+
     def call(self, name: str, *args: Any, **kwargs: Any) -> tuple[Any, ...]:
         """Call the method ``name`` of every env, or get that attribute; the results must survive pickling.
 
@@ -361,6 +369,14 @@ class ProcessVectorEnv(VectorEnv[Any, NDArray[Any], NDArray[Any]]):
             column.ask(name)
         # Who is being reset is busy, and does it after that.
         _all_answers([column for column in told if column.phase is not Phase.RESETTING], Column.answer)
+
+    def _action_masks(self) -> list[Any]:
+        self._catch_up()
+        asked = [c for c in self._columns if c.has_begun and c.phase in (Phase.PLAYING, Phase.ENDED)]
+        for column in asked:
+            column.ask("call", (contract.ACTION_MASKS, (), {}))
+        answers = dict(zip(asked, _all_answers(asked, Column.answer), strict=True))
+        return [None if isinstance(mask := answers.get(column), Failure) else mask for column in self._columns]
 
     def _require_states(self) -> None:
         why_not = self._starter.facts.why_no_state

@@ -38,6 +38,7 @@ class EnvFacts:
         render_mode: Its own.
         spec: Its own.
         why_no_state: See `hakisa_envs.states.why_no_state`.
+        has_masks: Whether it has a method ``action_masks``.
     """
 
     name: str
@@ -47,6 +48,7 @@ class EnvFacts:
     render_mode: str | None
     spec: Any
     why_no_state: str
+    has_masks: bool
 
     @classmethod
     def of(cls, env: gym.Env[Any, Any]) -> EnvFacts:
@@ -60,6 +62,7 @@ class EnvFacts:
             env.render_mode,
             env.spec,
             states.why_no_state(env),
+            env.has_wrapper_attr(contract.ACTION_MASKS),
         )
 
 
@@ -210,8 +213,12 @@ def _do(env: gym.Env[Any, Any], own: bool, verb: str, data: Any, memory: SharedO
 
 
 def _renamed(info: dict[str, Any]) -> dict[str, Any]:
-    """The infos of a stranger to the contract: what it calls by one of its words is passed on as ``env_<word>``."""
-    return {f"env_{key}" if key in contract.INFOS else key: value for key, value in info.items()}
+    """The infos of a stranger to the contract: what it calls by one of its words is passed on as ``env_<word>``.
+
+    But for the action mask, which means the same with everybody.
+    """
+    words = {word: f"env_{word}" for word in contract.INFOS if word != contract.ACTION_MASK}
+    return {words.get(key, key): value for key, value in info.items()}
 
 
 def _packed(verb: str, data: Any, what: str) -> bytes:

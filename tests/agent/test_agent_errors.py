@@ -13,6 +13,7 @@ from hakisa_algos.training.checkpoint import Checkpoints
 from tests.helpers.counting import CountingEnv
 
 SMALL = PPOConfig(num_envs=2, n_steps=16, minibatch_size=16)
+DECIDED = PPOConfig(num_envs=2, n_steps=16, minibatch_size=16, action_masks=False)  # what an agent found out
 
 
 @pytest.fixture(scope="module")
@@ -90,7 +91,9 @@ def test_an_env_object_needs_another_one_for_evaluation():
 
 def test_evaluation_in_the_training_env_is_refused_before_anything_is_trained(tmp_path):
     env = CountingEnv()
-    for agent in (PPO(env, SMALL), PPO(env, SMALL, eval_env=env), PPO(env, SMALL, eval_env=TimeLimit(env, 5))):
+    agents = (PPO(env, SMALL), PPO(env, SMALL, eval_env=env), PPO(env, SMALL, eval_env=TimeLimit(env, 5)))
+    env.seeds.clear()  # it was reset to see whether it gives action masks
+    for agent in agents:
         with pytest.raises(ConfigError, match=r"evaluation must not disturb|eval_env is the env that is trained in"):
             agent.learn(64, run=tmp_path / "run", evaluate_every=1000)
         with pytest.raises(ConfigError):
@@ -134,7 +137,7 @@ def test_a_checkpoint_of_an_env_object_asks_for_it(tmp_path):
     PPO(CountingEnv, SMALL).save(tmp_path / "run")
     with pytest.raises(ConfigError, match="trained on an env object or a callable; pass it again as env="):
         PPO.load(tmp_path / "run")
-    assert PPO.load(tmp_path / "run", CountingEnv).config == SMALL
+    assert PPO.load(tmp_path / "run", CountingEnv).config == DECIDED
 
 
 def test_a_checkpoint_does_not_choose_what_is_imported(tmp_path, monkeypatch):
@@ -159,7 +162,7 @@ def test_a_checkpoint_does_not_choose_what_program_is_started(tmp_path):
         PPO("Own/Launcher-v0", SMALL, env_options={"longest": 3}).save(tmp_path / "run")
         with pytest.raises(ConfigError, match=r"'Own/Launcher-v0', which starts programs, with options \{'longest'"):
             PPO.load(tmp_path / "run")
-        assert PPO.load(tmp_path / "run", "Own/Launcher-v0").config == SMALL
+        assert PPO.load(tmp_path / "run", "Own/Launcher-v0").config == DECIDED
     finally:
         del registry["Own/Launcher-v0"]
     assert why_not_from_file("Hakisa/ScreenGame-v0") == "which starts programs"
@@ -170,10 +173,10 @@ def test_an_id_with_a_module_is_taken_from_the_user(tmp_path):
     register("Own/Counting-v0", "tests.helpers.counting:CountingEnv")
     try:
         PPO("tests.helpers.counting:Own/Counting-v0", SMALL).save(tmp_path / "run")
-        assert PPO.load(tmp_path / "run", "tests.helpers.counting:Own/Counting-v0").config == SMALL
+        assert PPO.load(tmp_path / "run", "tests.helpers.counting:Own/Counting-v0").config == DECIDED
     finally:
         del registry["Own/Counting-v0"]
 
 
 def test_a2c_has_its_own_defaults():
-    assert A2C("CartPole-v1").config == A2CConfig()
+    assert A2C("CartPole-v1").config == A2CConfig(action_masks=False)  # which it found out

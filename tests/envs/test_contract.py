@@ -123,7 +123,13 @@ def test_infos_of_a_guest_that_follows_the_contract_are_handed_on(serve, word):
     assert not infos[contract.COUNTED][0]
 
 
-@pytest.mark.parametrize("word", contract.INFOS)
+def test_an_action_mask_means_the_same_with_everybody(serve):
+    envs = serve(follows=False, info={"action_mask": np.array([1, 0])})
+    for infos in (envs.reset()[1], envs.step([0, 0])[4]):
+        assert infos["action_mask"].tolist() == [[1, 0], [1, 0]]
+
+
+@pytest.mark.parametrize("word", [word for word in contract.INFOS if word != contract.ACTION_MASK])
 def test_infos_of_a_stranger_are_not_misread_and_not_lost(serve, word):
     envs = serve(follows=False, info={word: 7, "lives": 3})
     for infos in (envs.reset()[1], envs.step([0, 0])[4]):

@@ -10,6 +10,7 @@ import pytest
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 SAYS = {
+    "action_masks": "masks are obeyed: True",
     "cartpole": "a pole that leans to the right: push",
     "cross_entropy": "cross-entropy method on CartPole:",
     "custom_network": "saved, loaded and evaluated again:",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +13,7 @@ from gymnasium import spaces
 
 from hakisa_algos.agent import Agent, config_from
 from hakisa_algos.comparison.plan import PEER_PREFIX, PEERS, RANDOM, Job, Plan
+from hakisa_algos.data.masks import decided
 from hakisa_algos.data.vectorize import make_envs
 from hakisa_algos.errors import ConfigError, did_you_mean
 from hakisa_algos.learners.registry import algorithms, find_algorithm
@@ -123,9 +125,12 @@ def _config(job: Job, observation_space: spaces.Space[Any]) -> Any:
 
 
 def _chance(job: Job) -> Player:
-    """What draws its actions evenly, and every algorithm must beat."""
-    policy = RandomPolicy(*spaces_of(job))
+    """What draws its actions evenly, and every algorithm must beat; where they are masked, among the allowed ones."""
+    with closing(make_envs(job.env, 1, job.protocol.env_options)) as envs:
+        masked = decided("auto", envs) is not None
+        policy = RandomPolicy(envs.single_observation_space, envs.single_action_space, masked)
     policy.seed(job.seed)  # "deterministic", too, it draws
+    _device, _config = torch.device("cpu"), {"action_masks": True} if masked else {}
     return Player(
         source="draws every action evenly; not trained",
         config={},

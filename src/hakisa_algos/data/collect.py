@@ -119,7 +119,7 @@ class Collector:
         firsts = itertools.accumulate((group.num_envs for group in groups), initial=0)
         self._groups = [stepper(group, first) for group, first in zip(groups, firsts, strict=False)] if apart else []
         # Players of games are not stopped in the middle of one.
-        self._rebuilder = Rebuilder(envs, None if seated else self._whole.mode)
+        self._rebuilder = Rebuilder(envs, None if seated else self._whole.mode, self._whole.masks)
 
     @property
     def observation(self) -> RawObservation:
@@ -360,9 +360,7 @@ class Collector:
             return True  # nothing was played yet
         self._counter.load_state(state["counter"])
         self._standing = standing = Standing(**state["standing"])
-        raw = self._rebuilder.rebuild(state["running"], standing.observation, self.policy.observation.encode)
-        if raw is not None:
-            self._standing = standing._replace(observation=raw)
+        if self._rebuilder.rebuild(state["running"], standing.observation, self.policy.observation.encode):
             return True
         logger.warning(
             "the running episodes cannot be rebuilt in this env: they are closed as truncated, and this resume "

@@ -3,7 +3,7 @@
 The words are those of hakisa_envs.contract: neither package needs the other. The functions read them.
 
 Nothing else does. An env says that it follows the contract by ``metadata[CONTRACT] = VERSION``; without that no word
-below is honoured, so that an env of somebody else's whose infos happen to use one is not misread.
+below is honoured, so that an env of somebody else's whose infos happen to use one is not misread; but for action masks.
 """
 
 from __future__ import annotations
@@ -42,6 +42,7 @@ OUTCOMES = ("win", "loss", "draw")
 PAUSE, RESUME = "pause", "resume"
 GET_STATE, SET_STATE = "get_state", "set_state"
 GROUPS = "groups"
+ACTION_MASKS = "action_masks"
 
 
 class Said(NamedTuple):

@@ -11,8 +11,9 @@ from gymnasium.vector import SyncVectorEnv, VectorEnv
 from gymnasium.wrappers import OrderEnforcing, PassiveEnvChecker, TimeLimit
 
 from hakisa_algos.data.contract import GET_STATE, SET_STATE, follows
+from hakisa_algos.data.masks import MaskReader
 from hakisa_algos.data.vectorize import ResetMode, is_deterministic, reset_columns
-from hakisa_algos.policy.observations import RawObservation, same_observation
+from hakisa_algos.policy.observations import same_observation, split_mask
 
 # Beyond so many steps an episode is not replayed on resume: the log of its actions would outgrow the run.
 _LONGEST_REPLAY = 200_000
@@ -27,13 +28,14 @@ class Rebuilder:
     Args:
         envs: of the run.
         mode: how their columns are reset; None: their episodes are not to be rebuilt.
+        masks: reads their action masks; None: anything may be done in them.
 
     Attributes:
         from_envs: it is the envs that are asked for their states, and those are of now.
     """
 
-    def __init__(self, envs: VectorEnv[Any, Any, Any], mode: ResetMode | None) -> None:
-        self._envs = envs
+    def __init__(self, envs: VectorEnv[Any, Any, Any], mode: ResetMode | None, masks: MaskReader | None = None) -> None:
+        self._envs, self._masks = envs, masks
         self.from_envs = mode is not None and follows(envs.metadata) and has_states(envs)
         self._logs = not self.from_envs and mode is ResetMode.MASKED and is_deterministic(envs)
         self._forget_actions()
@@ -89,10 +91,8 @@ class Rebuilder:
     def _rows(self) -> np.ndarray:
         return np.ndarray((self._played, *self._like.shape), self._like.dtype, bytearray(self._log))
 
-    def rebuild(
-        self, state: Mapping[str, Any], seen: RawObservation, encode: Callable[[Any], Any]
-    ) -> RawObservation | None:
-        """Brings the envs to where :meth:`state` was taken; returns what they show, None if that is impossible.
+    def rebuild(self, state: Mapping[str, Any], seen: Any, encode: Callable[[Any], Any]) -> bool:
+        """Brings the envs to where :meth:`state` was taken; returns whether they show what they did then.
 
         Args:
             state: as it was given.
@@ -103,16 +103,16 @@ class Rebuilder:
         if state["envs"] is not None and self.from_envs:
             self._envs.reset()  # many envs, and wrappers of theirs, refuse to step before
             set_states(self._envs, state["envs"])
-            return seen
+            return True
         if state["actions"] is None or not self._logs:
-            return None
-        found = encode(self._replay(state["actions"]))
-        return found if same_observation(found, seen) else None
+            return False
+        return same_observation(encode(self._replay(state["actions"])), split_mask(seen)[0])
 
     def _replay(self, actions: np.ndarray) -> Any:
         self._log, self._like = bytearray(actions.tobytes()), np.zeros(actions.shape[1:], actions.dtype)
         everyone = np.ones(self._envs.num_envs, bool)
-        raw, _ = reset_columns(self._envs, everyone, self._seeds(everyone))
+        raw, infos = reset_columns(self._envs, everyone, self._seeds(everyone))
+        mask = None if self._masks is None else self._masks.read(infos, everyone)
         # A column plays what the log holds for others until its own part begins with its seed.
         for t in range(len(actions) + 1):
             joining = self._seeded == t
@@ -120,10 +120,18 @@ class Rebuilder:
                 raw, _ = reset_columns(self._envs, joining, self._seeds(joining))
             if t == len(actions):
                 break
-            raw, _, terminated, truncated, _ = self._envs.step(actions[t])
+            action, waiting = actions[t], self._seeded > t
+            if self._masks is not None and mask is not None and waiting.any():  # or whatever it may do
+                action = action.copy()
+                action[waiting] = self._masks.form.an_action(mask)[waiting]
+            raw, _, terminated, truncated, infos = self._envs.step(action)
+            if self._masks is not None:
+                mask = self._masks.read(infos, waiting & ~(terminated | truncated))
             ended = (terminated | truncated) & (self._seeded != t + 1)
             if ended.any():
-                raw, _ = reset_columns(self._envs, ended, self._seeds(~everyone))
+                raw, infos = reset_columns(self._envs, ended, self._seeds(~everyone))
+                if self._masks is not None and mask is not None:
+                    mask = np.where(ended[:, None], self._masks.read(infos, ended), mask)
         return raw
 
     def _seeds(self, due: np.ndarray) -> list[int | None]:

@@ -15,7 +15,14 @@ from hakisa_algos.data.columns import Column, FrameStack
 from hakisa_algos.data.episodes import Episode
 from hakisa_algos.data.segments import Layout, Segment, Series, check_layout, finals, make_layout, tensor_name
 from hakisa_algos.data.stored import StoredRows, relabelled
-from hakisa_algos.policy.observations import Observation, ObservationLayout, map_observation, pick
+from hakisa_algos.policy.observations import (
+    Observation,
+    ObservationLayout,
+    keyed,
+    map_observation,
+    pick,
+    unkeyed,
+)
 from hakisa_algos.policy.policy import State
 
 # Of a buffer and positions in it, the rewards there, float32 in the shape of the positions.
@@ -63,15 +70,17 @@ class RolloutBuffer:
         self.finished: list[Episode] = []
         self.older: StoredRows | None = None
         self.relabel: Relabel | None = None
-        space = observation.space
-        keyed = dict(space.items()) if isinstance(space, spaces.Dict) else {"": space}
+        space = observation.stored
+        entries = dict(space.items()) if isinstance(space, spaces.Dict) else {"": space}
         history = stack.size - 1 if stack else 0
         # One row for the observation at the head, and the frames that the oldest stack still needs.
         self._ring = capacity + history + 1
         self._observations: dict[str, Column] = {}
         if keep_observations:
-            boxes = {k: box for k, box in keyed.items() if isinstance(box, spaces.Box)}
-            self._observations = {k: Column(self._ring, num_envs, box, stack) for k, box in boxes.items()}
+            boxes = {k: box for k, box in entries.items() if isinstance(box, spaces.Box)}
+            # Only a Box has a stack: what lies beside it is its action mask.
+            stacks = {"": stack}
+            self._observations = {k: Column(self._ring, num_envs, box, stacks.get(k)) for k, box in boxes.items()}
         self._arrays: dict[str, np.ndarray] = {}
         for name, dtype in (("age", np.int32), ("reward", np.float32), ("policy_version", np.int32)):
             self._arrays[name] = np.zeros((self._ring, num_envs), dtype)
@@ -126,8 +135,9 @@ class RolloutBuffer:
         np.add(self._age, 1, out=self._age)
         self._age[start] = 0
         self._arrays["age"][row] = self._age
+        entries = keyed(observation)
         for key, column in self._observations.items():
-            column.write(row, observation[key] if key else observation, self._age)
+            column.write(row, entries[key], self._age)
 
     def keep_state(self, state: State) -> None:
         """Stores what the policy carries when it is to act in the row at the head, ``[num_envs, ...]``."""
@@ -181,9 +191,8 @@ class RolloutBuffer:
         """Observations at positions ``[batch]``, those at the head included; see :meth:`take`."""
         index = torch.from_numpy(position % (self._ring * self.num_envs))
         age = torch.from_numpy(self.take("age", position))
-        if "" in self._observations:
-            return self._observations[""].read(index, age)
-        return {key: column.read(index, age) for key, column in self._observations.items()}
+        read: Observation = unkeyed({key: column.read(index, age) for key, column in self._observations.items()})
+        return read
 
     def final_observation(self, position: int) -> Any:
         """The encoded final observation, without a batch axis, of a truncated row's env; see :meth:`take`."""
@@ -241,8 +250,8 @@ class RolloutBuffer:
         tensors |= {tensor_name("observation", k): c.data.numpy().take(index, 0) for k, c in self._observations.items()}
         places = [k for k in final if first * self.num_envs <= k < (first + count) * self.num_envs]
         if places:
-            keyed = [final[k] if isinstance(final[k], dict) else {"": final[k]} for k in places]
-            tensors |= {tensor_name("final", key): np.stack([entry[key] for entry in keyed]) for key in keyed[0]}
+            entries = [keyed(final[k]) for k in places]
+            tensors |= {tensor_name("final", key): np.stack([entry[key] for entry in entries]) for key in entries[0]}
             tensors["final_position"] = np.array(places, np.int64)
         return {name: torch.from_numpy(array) for name, array in tensors.items()}
 

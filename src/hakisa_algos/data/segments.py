@@ -34,6 +34,7 @@ from torch import Tensor
 from hakisa_algos.data.columns import FrameStack
 from hakisa_algos.data.files import TEMPORARY, check_version, flush, verify, verify_size, write_tensors
 from hakisa_algos.errors import CheckpointError
+from hakisa_algos.policy.observations import unkeyed
 
 FORMAT, VERSION = "hakisa-rows", 1
 _FIX = "restore it from a backup, load another checkpoint, or leave its folder out"
@@ -228,8 +229,7 @@ def finals(arrays: Mapping[str, np.ndarray]) -> dict[int, Any]:
     keyed = {name.partition(".")[2]: array for name, array in arrays.items() if name.partition(".")[0] == "final"}
     found = {}
     for index, position in enumerate(arrays["final_position"].tolist() if keyed else ()):
-        entry = {key: array[index] for key, array in keyed.items()}
-        found[position] = entry.get("", entry)
+        found[position] = unkeyed({key: array[index] for key, array in keyed.items()})
     return found
 
 

@@ -28,8 +28,9 @@ from hakisa_algos.data.contract import (
     said,
     told_bool,
 )
+from hakisa_algos.data.masks import MaskReader, without_masks
 from hakisa_algos.data.vectorize import ResetMode, episodes_per_seed, overlaps_resets, reset_columns, reset_mode
-from hakisa_algos.errors import Stopped
+from hakisa_algos.errors import ConfigError, Stopped
 from hakisa_algos.policy.observations import RawObservation, map_observation, pick, to_tensors
 from hakisa_algos.policy.policy import Decision, Policy, Seated, State
 
@@ -108,6 +109,7 @@ class Stepper:
     Attributes:
         info_keys: entries of the last infos that episodes keep, where they are numbers.
         stop: asked before every row; True raises :class:`hakisa_algos.errors.Stopped`.
+        masks: reads action masks; None where observations carry none.
     """
 
     def __init__(
@@ -131,6 +133,7 @@ class Stepper:
         self.mode = reset_mode(envs)
         self.contract = follows(envs.metadata)
         self._seated = policy if isinstance(policy, Seated) else None
+        self.masks = MaskReader(envs) if policy.observation.mask_size else None
         self._overlap = self.mode is ResetMode.MASKED and overlaps_resets(envs)
         self._per_seed = episodes_per_seed(envs)
         self._all = np.ones(envs.num_envs, bool)
@@ -165,7 +168,12 @@ class Stepper:
         resetting = told_bool(infos, RESETTING, len(episode)) if self._overlap else self._none
         if not self._seated:
             standing = standing._replace(state=self._begun(~resetting, standing.state))
-        standing = standing._replace(observation=self.policy.observation.encode(raw), resetting=resetting)
+        mask = None
+        if self.masks is not None:
+            if self.masks.source(infos) is None:
+                raise without_masks(self.masks.name)
+            mask = self._allowed(self.masks.read(infos, self._all), episode, zeros, ~resetting)
+        standing = standing._replace(observation=self.policy.observation.encode(raw, mask), resetting=resetting)
         return Part({}, self._none, {}, {}, {}, self._all, standing, self._numbered(seeds), 0, spent)
 
     def decide(self, standing: Standing, generator: torch.Generator) -> Decision:
@@ -211,6 +219,9 @@ class Stepper:
             truncated = truncated | cut
         truncated = truncated & ~terminated
         done = terminated | truncated
+        mask = None
+        if self.masks is not None:  # a terminal observation needs none, unless another one stands in its place
+            mask = self.masks.read(infos, self._all if self.mode is ResetMode.SAME_STEP else ~terminated)
         values = {
             "action": action,
             "reward": reward,
@@ -232,7 +243,7 @@ class Stepper:
             episode = episode + (new & ~resetting & ~standing.done)
             resetting = resetting & ~new
         if np.count_nonzero(done):
-            final = self._finals(raw, infos, truncated, cut)
+            final = self._finals(raw, mask, infos, truncated, cut)
             if not self._seated and state:
                 final_state = {
                     column: {name: entries[column - self.first] for name, entries in state.items()} for column in final
@@ -247,6 +258,8 @@ class Stepper:
                 began = time.perf_counter_ns()
                 raw, told_of_reset = reset_columns(self.envs, done, list(seeds.values()), self._overlap)
                 spent += time.perf_counter_ns() - began
+                if self.masks is not None and mask is not None:
+                    mask = np.where(done[:, None], self.masks.read(told_of_reset, done), mask)
                 if self._overlap:
                     resetting = resetting | (done & told_bool(told_of_reset, RESETTING, len(done)))
         if np.count_nonzero(start):
@@ -256,10 +269,29 @@ class Stepper:
                 # and again when it is ready, which is when the policy hears of it.
                 state = self._begun(start & ~resetting, state)
         waiting = done if self.mode is ResetMode.NEXT_STEP else self._none
-        encoded = self.policy.observation.encode(raw)
+        if mask is not None:
+            mask = self._allowed(mask, episode, length, ~(waiting | resetting))
+        encoded = self.policy.observation.encode(raw, mask)
         after = Standing(encoded, state, episode, length, waiting, resetting)
         numbered = self._numbered(seeds) if seeds else {}
         return Part(values, counted, final, final_state, told, start, after, numbered, act, spent)
+
+    def _allowed(self, mask: np.ndarray, episode: np.ndarray, length: np.ndarray, acting: np.ndarray) -> np.ndarray:
+        """``mask``, all True where it allows nothing and nobody acts, as many games have it when they are over.
+
+        Raises:
+            ConfigError: it allows nothing in one of the columns ``acting``.
+        """
+        wrong = np.flatnonzero(acting & ~mask.any(1)).tolist()
+        if wrong:
+            assert self.masks is not None
+            column = wrong[0]
+            raise ConfigError(
+                f"{self.masks.name}, column {self.first + column}: its action mask allows nothing at step "
+                f"{length[column]} of its episode {episode[column]}, both counted from 0; allow an "
+                "action (with all of its arguments), or end the episode there"
+            )
+        return _opened(mask)
 
     def _said(self, infos: Mapping[str, Any], standing: Standing) -> Said:
         """What each column is at in this row."""
@@ -287,18 +319,28 @@ class Stepper:
         return {self.first + column: seed for column, seed in seeds.items() if seed is not None}
 
     def _finals(
-        self, raw: RawObservation, infos: Mapping[str, Any], truncated: np.ndarray, cut: np.ndarray
+        self,
+        raw: RawObservation,
+        mask: np.ndarray | None,
+        infos: Mapping[str, Any],
+        truncated: np.ndarray,
+        cut: np.ndarray,
     ) -> dict[int, Any]:
         columns = np.flatnonzero(truncated).tolist()
         if not columns:
             return {}
         encode = self.policy.observation.encode
-        encoded = encode(raw)
+        if mask is not None:
+            mask = _opened(mask)
+        encoded = encode(raw, mask)
+        if self.masks is not None:  # only SAME_STEP tells of final observations apart
+            mask = _opened(self.masks.read_final(infos, truncated))
         found = {}
         for column in columns:
             if self.mode is ResetMode.SAME_STEP and not cut[column]:
                 one = map_observation(lambda x: np.asarray(x)[None], infos["final_obs"][column])
-                found[self.first + column] = pick(encode(one), 0)
+                its_mask = None if mask is None else mask[column : column + 1]
+                found[self.first + column] = pick(encode(one, its_mask), 0)
             else:
                 found[self.first + column] = map_observation(np.array, pick(encoded, column))
         return found
@@ -312,6 +354,11 @@ class Stepper:
                 told.pop(OUTCOME, None)
         chosen = {key: entry(infos, key, column) for key in self.info_keys}
         return told | {"info": {key: float(value) for key, value in chosen.items() if _is_number(value)}}
+
+
+def _opened(mask: np.ndarray) -> np.ndarray:
+    """All True where nothing is allowed."""
+    return mask | ~mask.any(1, keepdims=True)
 
 
 def joined(parts: Sequence[Part]) -> Part:

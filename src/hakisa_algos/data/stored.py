@@ -12,7 +12,7 @@ from torch import Tensor
 from hakisa_algos.data.files import verify_size
 from hakisa_algos.data.segments import Layout, Series, check_layout, finals
 from hakisa_algos.errors import ConfigError
-from hakisa_algos.policy.observations import Observation
+from hakisa_algos.policy.observations import Observation, unkeyed
 
 # False in the row after the last one of a column, which only holds the observation there.
 _NOT_AT_HEAD = ("transition", "learned")
@@ -91,9 +91,8 @@ class StoredRows:
     def observation(self, position: np.ndarray) -> Observation:
         """Observations at positions ``[batch]``, those after the last rows included."""
         names = sorted(name for name in self._open(0) if name.startswith("observation"))
-        if names == ["observation"]:
-            return self._read(names[0], position)
-        return {name.removeprefix("observation."): self._read(name, position) for name in names}
+        read: Observation = unkeyed({name.partition(".")[2]: self._read(name, position) for name in names})
+        return read
 
     def final_observation(self, position: int) -> Any:
         """The encoded final observation, without a batch axis, of a truncated row."""
@@ -138,7 +137,7 @@ class StoredRows:
 
     def _read(self, name: str, position: np.ndarray) -> Tensor:
         """Whole observations, or stacks, of which each frame lies once."""
-        if self._stack == 1:
+        if self._stack == 1 or name != "observation":  # only a Box has a stack
             return torch.from_numpy(self._gather(name, position))
         age = self.take("age", position)[:, None]
         back = np.arange(self._stack - 1, -1, -1)

@@ -13,6 +13,7 @@ from hakisa_algos.policy.precision import Precision
 Shape = Literal["constant", "linear", "cosine"]
 SHAPES = ("constant", "linear", "cosine")
 EpsilonShape = Literal["linear", "exponential"]
+ActionMasks = Literal["auto", True, False]
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,9 @@ class GradientConfig:
     """fp32, bf16, or auto: bf16 for pictures where the hardware computes in it."""
     memory: Literal["lstm", "gru"] | None = None
     """Remember what was seen earlier in the episode, by an LSTM or a GRU after the network; ppo, a2c and reinforce."""
+    action_masks: ActionMasks = "auto"
+    """Never do what the env forbids: auto (where it says so in a way that fits), True (it must say so), or False. What
+    auto found is True or False in the agent's config."""
 
     def __post_init__(self) -> None:
         """Checks types and ranges.

@@ -10,7 +10,7 @@ import torch
 
 from hakisa_algos.data.rollout import RolloutBuffer
 from hakisa_algos.data.stored import relabelled
-from hakisa_algos.policy.observations import Observation, map_observation
+from hakisa_algos.policy.observations import MASK, Observation, keyed, map_observation, unkeyed
 
 _COLUMNS = ("action", "reward", "terminated", "truncated", "transition", "learned")
 
@@ -23,6 +23,9 @@ class Demonstrations:
     Args:
         state: what :meth:`state` gave.
         relabel: see :class:`hakisa_algos.data.rollout.RolloutBuffer`.
+
+    Attributes:
+        masked: whether observations carry action masks.
     """
 
     oldest = 0
@@ -31,6 +34,7 @@ class Demonstrations:
         self._state = state
         self.relabel = relabel
         self.num_envs: int = state["num_envs"]
+        self.masked = MASK in state["observation"]
         self.steps = len(state["columns"]["reward"])
         self.rows = self.capacity = self.steps // self.num_envs
         self._final = {int(at): i for i, at in enumerate(np.flatnonzero(_cut(state["columns"])))}
@@ -44,13 +48,10 @@ class Demonstrations:
         after = buffer.num_envs if isinstance(buffer, RolloutBuffer) else 0
         head = np.arange(buffer.steps, buffer.steps + after)
         observation = map_observation(lambda x: x.numpy(), buffer.observation(np.concatenate([position, head])))
-        keyed = observation if isinstance(observation, dict) else {"": observation}
-        ends = [buffer.final_observation(int(at)) for at in position[_cut(columns)]]
-        final = {
-            key: np.stack([end[key] if key else end for end in ends]) if ends else entries[:0]
-            for key, entries in keyed.items()
-        }
-        state = {"num_envs": buffer.num_envs, "columns": columns, "observation": keyed, "final": final}
+        entries = keyed(observation)
+        ends = [keyed(buffer.final_observation(int(at))) for at in position[_cut(columns)]]
+        final = {key: np.stack([end[key] for end in ends]) if ends else rows[:0] for key, rows in entries.items()}
+        state = {"num_envs": buffer.num_envs, "columns": columns, "observation": entries, "final": final}
         return cls(state, buffer.relabel)
 
     def take(self, name: str, position: np.ndarray) -> np.ndarray:
@@ -64,13 +65,13 @@ class Demonstrations:
 
     def observation(self, position: np.ndarray) -> Observation:
         """See :meth:`hakisa_algos.data.rollout.RolloutBuffer.observation`."""
-        read = {key: torch.from_numpy(entries[position]) for key, entries in self._state["observation"].items()}
-        return read.get("", read)
+        entries = self._state["observation"].items()
+        read: Observation = unkeyed({key: torch.from_numpy(rows[position]) for key, rows in entries})
+        return read
 
     def final_observation(self, position: int) -> Any:
         """See :meth:`hakisa_algos.data.rollout.RolloutBuffer.final_observation`."""
-        final = {key: entries[self._final[position]] for key, entries in self._state["final"].items()}
-        return final.get("", final)
+        return unkeyed({key: entries[self._final[position]] for key, entries in self._state["final"].items()})
 
     def state(self) -> Mapping[str, Any]:
         """Plain arrays, not copied."""

@@ -150,8 +150,17 @@ class DQNLearner(GradientLearner):
         Args:
             buffer: of the same observations and actions, with any number of columns, or what is read like one. It is
                 copied, and from then on in checkpoints.
+
+        Raises:
+            ConfigError: only one of them and this learner has action masks.
         """
-        self._sources.demonstrations = buffer if isinstance(buffer, Demonstrations) else Demonstrations.of(buffer)
+        shown = buffer if isinstance(buffer, Demonstrations) else Demonstrations.of(buffer)
+        if shown.masked != (self.config.action_masks is True):
+            raise ConfigError(
+                f"demonstrations with action masks: {shown.masked}, and action_masks={self.config.action_masks!r}; "
+                "record them with what the learner acts by, or change that"
+            )
+        self._sources.demonstrations = shown
 
     def update(self, buffer: RolloutBuffer) -> dict[str, float]:
         """Gradient steps on drawn batches, once enough is stored."""

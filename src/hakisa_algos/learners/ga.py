@@ -20,12 +20,13 @@ from hakisa_algos.data.episodes import Episode
 from hakisa_algos.data.needs import Elsewhere
 from hakisa_algos.data.rollout import RolloutBuffer
 from hakisa_algos.errors import ConfigError, NonFiniteError
-from hakisa_algos.learners.config import no_preset, refuse_memory
+from hakisa_algos.learners.config import ActionMasks, no_preset, refuse_memory
 from hakisa_algos.learners.generation import Generation, GenerationPlay
 from hakisa_algos.learners.learner import Facts
 from hakisa_algos.learners.lineage import Genome, Lineage, Mutation, birth, diversity, from_arrays, to_arrays
 from hakisa_algos.learners.validation import check_config
 from hakisa_algos.policy.greedy import GreedyPolicy
+from hakisa_algos.policy.heads import ActionLayout
 from hakisa_algos.policy.networks import NetworkFactory
 from hakisa_algos.policy.precision import has_pictures
 
@@ -83,6 +84,9 @@ class GAConfig:
     workers: int = 0
     """Processes that play, each in num_envs envs of its own; 0 plays in this one. The result is the same. There must be
     at least as many tasks, so set both."""
+    action_masks: ActionMasks = "auto"
+    """Never do what the env forbids: auto (where it says so in a way that fits), True (it must say so), or False. What
+    auto found is True or False in the agent's config."""
     tasks: int = 1
     """Parts of a generation, each played by one worker; at least as many as workers. Each ends with idle envs."""
     memory: None = None
@@ -177,6 +181,7 @@ class GALearner:
                 network=network or config.network,
                 hidden_sizes=config.hidden_sizes,
                 activation=config.activation,
+                mask_size=ActionLayout.of(action_space).choices if config.action_masks is True else 0,
             ).to(device)
         self.rng = np.random.Generator(np.random.Philox(seed))
         # Made before the elite is published: individuals begin with what the network begins with.

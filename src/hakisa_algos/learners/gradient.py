@@ -14,8 +14,9 @@ from torch import Tensor, nn
 
 from hakisa_algos.errors import NonFiniteError
 from hakisa_algos.learners.config import GradientConfig, anneal, no_preset
+from hakisa_algos.policy.heads import ActionLayout
 from hakisa_algos.policy.networks import NetworkFactory
-from hakisa_algos.policy.observations import Observation
+from hakisa_algos.policy.observations import Observation, split_mask
 from hakisa_algos.policy.precision import has_pictures, keep_freed_memory, resolve_bf16
 
 # Rows of each rollout or ring, drawn at random, that the observation statistics are taken from each time.
@@ -166,7 +167,7 @@ class Descent:
         wrong = [name for name, value in means.items() if not math.isfinite(value)]
         if seen is not None:
             # An infinite observation is clipped to a finite one, but not before it is in the statistics.
-            self._policy.normalizer.update(seen)
+            self._policy.normalizer.update(split_mask(seen)[0])
             if not all(bool(entries.isfinite().all()) for entries in self._policy.normalizer.buffers()):
                 wrong.append("observation statistics")
         if wrong:
@@ -249,6 +250,7 @@ class GradientLearner:
                 activation=config.activation,
                 normalize_observation=config.normalize_observation,
                 bf16=resolve_bf16(config.precision, device, observation_space),
+                mask_size=ActionLayout.of(action_space).choices if config.action_masks is True else 0,
             ).to(device)
         self._begin(seed)
 

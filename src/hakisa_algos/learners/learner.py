@@ -51,7 +51,8 @@ class Learner(Protocol):
 
     Attributes:
         config_class: a frozen dataclass of hyperparameters; every field has a default, and the fields
-            ``total_steps`` and ``num_envs`` are among them.
+            ``total_steps`` and ``num_envs`` are among them; and ``action_masks`` if the policy can obey them, which is
+            True where observations carry some (see :class:`hakisa_algos.policy.observations.ObservationLayout`).
         config: the instance in use; a run that is made longer sets a changed one.
         policy: what acts; its ``version`` grows by one with every update.
     """

@@ -26,7 +26,7 @@ from hakisa_algos.learners.learner import Facts
 from hakisa_algos.learners.rollouts import Batch, Outcome, drawn_observations, learned_from
 from hakisa_algos.learners.validation import check_config
 from hakisa_algos.policy.compilation import Compiled
-from hakisa_algos.policy.observations import Observation, to_device
+from hakisa_algos.policy.observations import Observation, keyed, to_device
 from hakisa_algos.policy.policy import ActorCritic, Chunks, learning
 
 
@@ -308,10 +308,9 @@ class PPOLearner(GradientLearner):
 
     def _crash_data(self, batch: Batch, rollout: Rollout) -> dict[str, Tensor]:
         arrays = {name: getattr(batch, name) for name in batch.__dataclass_fields__}
-        observation = rollout.observation(batch.index)
-        keyed = observation if isinstance(observation, dict) else {"": observation}
+        entries = keyed(rollout.observation(batch.index))
         # Integers cannot be the cause, and pictures would fill the disk.
-        floats = {key: value for key, value in keyed.items() if value.is_floating_point()}
+        floats = {key: value for key, value in entries.items() if value.is_floating_point()}
         arrays |= {f"observation.{key}" if key else "observation": value for key, value in floats.items()}
         arrays |= {f"state.{name}": entries for name, entries in rollout.state(0).items()}
         return arrays | {"reward": rollout.column("reward")}

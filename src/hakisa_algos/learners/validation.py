@@ -109,6 +109,6 @@ _TYPES: dict[Any, tuple[Callable[[Any], bool], str]] = {
 def _check_type(name: str, value: Any, hint: Any) -> None:
     if get_origin(hint) is Literal:
         if value not in get_args(hint):
-            raise ConfigError(f"{name}={value!r} is unknown.{did_you_mean(str(value), get_args(hint))}")
+            raise ConfigError(f"{name}={value!r} is unknown.{did_you_mean(str(value), map(str, get_args(hint)))}")
     elif hint in _TYPES and not _TYPES[hint][0](value):
         raise ConfigError(f"{name}={value!r} must be {_TYPES[hint][1]}")

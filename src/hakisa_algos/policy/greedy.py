@@ -10,12 +10,12 @@ from torch import Tensor
 
 from hakisa_algos.policy.heads import ActionHeads, ActionLayout
 from hakisa_algos.policy.networks import width
-from hakisa_algos.policy.observations import Observation
+from hakisa_algos.policy.observations import Observation, split_mask
 from hakisa_algos.policy.policy import Decision, NetworkPolicy, State
 
 
 class GreedyPolicy(NetworkPolicy):
-    """Always takes the likeliest action; see :class:`hakisa_algos.policy.policy.Policy`.
+    """Always takes the likeliest action that is allowed; see :class:`hakisa_algos.policy.policy.Policy`.
 
     Args:
         observation_space: Box or Dict of Box.
@@ -31,5 +31,6 @@ class GreedyPolicy(NetworkPolicy):
     @torch.inference_mode()
     def act(self, observation: Observation, state: State, explore: bool, generator: torch.Generator | None) -> Decision:
         """See :class:`hakisa_algos.policy.policy.Policy`; ``explore`` changes nothing."""
-        action: Tensor = self.heads(self.trunk(observation)).mode()
+        observation, mask = split_mask(observation)
+        action: Tensor = self.heads(self.trunk(observation), mask).mode()
         return Decision(action, {}, state)

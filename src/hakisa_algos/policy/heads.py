@@ -111,6 +111,11 @@ class ActionLayout:
         )
 
     @property
+    def choices(self) -> int:
+        """Choices of all segments together: the outputs of a layer, and the entries of an action mask."""
+        return sum(self.size)
+
+    @property
     def log_choices(self) -> float:
         """Natural log of the number of meaningful joint actions: the entropy of the uniform policy."""
         per_command = [
@@ -176,6 +181,12 @@ class Segments(nn.Module):
         return (choice + self.start).view(len(choice), *self.layout.shape)
 
 
+def random_choice(allowed: Tensor, generator: torch.Generator | None = None) -> Tensor:
+    """A choice in each segment ``[batch, segments]``, evenly among those of bool ``[batch, segments, widest]``."""
+    lots = torch.rand(allowed.shape, generator=generator, device=allowed.device)
+    return lots.masked_fill_(~allowed, -1.0).argmax(-1)
+
+
 class ActionHeads(Segments):
     """One linear layer from features to the logits of all segments.
 
@@ -195,19 +206,27 @@ class ActionHeads(Segments):
         nn.init.zeros_(self.linear.bias)
         self.register_buffer("bonus", _bonus_weights(layout), persistent=False)
 
-    def forward(self, features: Tensor) -> ActionDistribution:
+    def forward(self, features: Tensor, mask: Tensor | None = None) -> ActionDistribution:
         """Distribution over actions for features ``[batch, features]``; always computed in float32."""
         logits = nn.functional.linear(features.float(), self.linear.weight, self.linear.bias)
-        return self.distribution(logits)
+        return self.distribution(logits, mask)
 
-    def distribution(self, logits: Tensor) -> ActionDistribution:
-        """Distribution from flat logits ``[batch, sum(sizes)]``, segment after segment."""
+    def distribution(self, logits: Tensor, mask: Tensor | None = None) -> ActionDistribution:
+        """Distribution from flat logits ``[batch, sum(sizes)]``, segment after segment.
+
+        Args:
+            logits: of every choice.
+            mask: bool, of the same shape: what may be chosen. A segment without any is one whose command may not be.
+        """
+        if mask is not None:
+            logits = logits.masked_fill(~mask, NEVER)
         return ActionDistribution(self, torch.log_softmax(self.spread(logits, NEVER), -1))
 
     def noise(self, batch: int, generator: torch.Generator | None = None) -> Tensor:
         """What decides a batch of draws, ``[batch, segments, widest]``."""
         noise = torch.empty(batch, *self._noise_shape, device=self.size.device)
-        return noise.exponential_(generator=generator)
+        # Never 0, by which even what is never to be drawn would win.
+        return noise.exponential_(generator=generator).clamp_min_(torch.finfo(torch.float32).tiny)
 
 
 class ActionDistribution:

@@ -16,6 +16,8 @@ from hakisa_algos.errors import ConfigError
 Observation = Tensor | dict[str, Tensor]
 # The same as NumPy arrays, as an env returns it.
 RawObservation = Any
+# Where an observation carries its action mask; no key of a Dict space.
+MASK = "/action_mask"
 
 
 def map_observation(function: Callable[[Any], Any], observation: Any) -> Any:
@@ -23,6 +25,23 @@ def map_observation(function: Callable[[Any], Any], observation: Any) -> Any:
     if isinstance(observation, dict):
         return {key: function(value) for key, value in observation.items()}
     return function(observation)
+
+
+def keyed(observation: Any) -> dict[str, Any]:
+    """An observation as a dict, in which one that is none lies under the key ``""``."""
+    return observation if isinstance(observation, dict) else {"": observation}
+
+
+def unkeyed(entries: dict[str, Any]) -> Any:
+    """What :func:`keyed` was given."""
+    return entries[""] if list(entries) == [""] else entries
+
+
+def split_mask(observation: Any) -> tuple[Any, Any]:
+    """An encoded observation as a network takes it, and its action mask ``[batch, entries]``, None without one."""
+    if not isinstance(observation, dict) or MASK not in observation:
+        return observation, None
+    return unkeyed({key: entry for key, entry in observation.items() if key != MASK}), observation[MASK]
 
 
 def pick(batch: Any, row: int) -> Any:
@@ -72,28 +91,47 @@ class ObservationLayout:
 
     Args:
         space: Box, or Dict of Box.
+        mask_size: entries of the action mask that every observation carries; 0 if they carry none.
 
     Attributes:
         space: the space after the change, which networks are built for.
 
     Raises:
-        ConfigError: another kind of space.
+        ConfigError: another kind of space, or a key that is taken.
     """
 
-    def __init__(self, space: spaces.Space[Any]) -> None:
+    def __init__(self, space: spaces.Space[Any], mask_size: int = 0) -> None:
         self.raw_space = space
+        self.mask_size = mask_size
         if isinstance(space, spaces.Dict):
+            if taken := {"", MASK} & set(space.keys()):
+                raise ConfigError(f"the observation key {taken.pop()!r} has a meaning of its own here; rename it")
             self.space: spaces.Space[Any] = spaces.Dict({k: _changed_space(s, k) for k, s in space.items()})
             self._axes = {k: _axes(s) for k, s in space.items() if isinstance(s, spaces.Box)}
         else:
             self.space = _changed_space(space, "observation")
             self._axes = {"": _axes(space)} if isinstance(space, spaces.Box) else {}
 
-    def encode(self, raw: RawObservation) -> Any:
-        """A batch of raw observations as arrays of :attr:`space`; views where no copy is needed."""
+    @property
+    def stored(self) -> spaces.Space[Any]:
+        """The space of what is stored: with masks a Dict, in which a Box lies under the key ``""``."""
+        if not self.mask_size:
+            return self.space
+        entries = dict(self.space.items()) if isinstance(self.space, spaces.Dict) else {"": self.space}
+        return spaces.Dict({**entries, MASK: spaces.Box(0, 1, (self.mask_size,), np.bool_)})
+
+    def encode(self, raw: RawObservation, mask: np.ndarray | None = None) -> Any:
+        """A batch of raw observations as arrays of :attr:`space`; views where no copy is needed.
+
+        Args:
+            raw: as envs return them.
+            mask: their action masks, bool ``[batch, entries]``, which the encoded observations then carry.
+        """
         if isinstance(self.space, spaces.Dict):
-            return {k: _encode(raw[k], self._axes[k], s.shape) for k, s in self.space.items()}
-        return _encode(raw, self._axes[""], self.space.shape)
+            encoded: Any = {k: _encode(raw[k], self._axes[k], s.shape) for k, s in self.space.items()}
+        else:
+            encoded = _encode(raw, self._axes[""], self.space.shape)
+        return encoded if mask is None else keyed(encoded) | {MASK: mask}
 
     def is_batch(self, raw: RawObservation) -> bool:
         """Whether ``raw`` has a batch axis in front.

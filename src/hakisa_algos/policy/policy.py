@@ -17,7 +17,7 @@ from hakisa_algos.policy.heads import ActionDistribution, ActionHeads, ActionLay
 from hakisa_algos.policy.memory import Kind, Memory
 from hakisa_algos.policy.networks import MLP, MLPPair, NetworkFactory, build_network, orthogonal, width
 from hakisa_algos.policy.normalizer import ObservationNormalizer
-from hakisa_algos.policy.observations import Observation, ObservationLayout
+from hakisa_algos.policy.observations import Observation, ObservationLayout, split_mask
 from hakisa_algos.policy.precision import has_pictures
 from hakisa_algos.policy.small_actor import SmallActor
 
@@ -145,6 +145,7 @@ class NetworkPolicy(FeedForward, nn.Module):
         normalize_observation: scale observations by their running mean and variance, pictures pixel by pixel.
         bf16: run the network (never heads, losses or softmax) in bfloat16.
         critic: give the value of vectors a network of its own; pictures, and networks of the user's own, share theirs.
+        mask_size: entries of the action masks that observations carry; 0 if they carry none.
     """
 
     def __init__(
@@ -157,9 +158,10 @@ class NetworkPolicy(FeedForward, nn.Module):
         normalize_observation: bool = False,
         bf16: bool = False,
         critic: bool = False,
+        mask_size: int = 0,
     ) -> None:
         super().__init__()
-        self.observation = ObservationLayout(observation_space)
+        self.observation = ObservationLayout(observation_space, mask_size)
         self.version = 0
         self.bf16 = bf16
         space = self.observation.space
@@ -227,21 +229,25 @@ class ActorCritic(NetworkPolicy):
             observation: a batch.
             chunks: how its rows hang together; needed by a policy with memory.
         """
+        observation, mask = split_mask(observation)
         features, value_features = self._features(observation)
         if self.memory is not None:
             assert chunks is not None
             rows = features.view(*chunks.start.shape, -1)
             features = self.memory(rows, chunks.state, chunks.start).flatten(0, 1)
-            features = value_features = features if chunks.wanted is None else features[chunks.wanted]
-        return self.heads(features), self._value(value_features)
+            if chunks.wanted is not None:
+                features, mask = features[chunks.wanted], None if mask is None else mask[chunks.wanted]
+            value_features = features
+        return self.heads(features, mask), self._value(value_features)
 
     def _next(self, observation: Observation, state: State) -> tuple[ActionDistribution, Tensor, State]:
         """The same for one row of all columns in ``state``, and the state after it."""
+        observation, mask = split_mask(observation)
         features, value_features = self._features(observation)
         if self.memory is not None:
             remembered, state = self.memory.run(features[None], state)
             features = value_features = remembered[0]
-        return self.heads(features), self._value(value_features), state
+        return self.heads(features, mask), self._value(value_features), state
 
     def _features(self, observation: Observation) -> tuple[Tensor, Tensor]:
         """For the actor and for the critic; with memory float32."""
@@ -267,10 +273,12 @@ class ActorCritic(NetworkPolicy):
         first = next(iter(observation.values())) if isinstance(observation, dict) else observation
         noise = self.heads.noise(len(first), generator)
         if self._small is not None and noise.device.type == "cpu":
+            observation, mask = split_mask(observation)
             if self.normalizer is not None:
                 observation = self.normalizer(observation)
             assert isinstance(observation, Tensor)  # only those are small
-            drawn, after = self._small.act(observation.numpy(), noise.numpy(), state)
+            allowed = None if mask is None else mask.numpy()
+            drawn, after = self._small.act(observation.numpy(), noise.numpy(), state, allowed)
             return Decision(torch.from_numpy(drawn), {}, after)
         action, log_prob, value, state = self._explore(observation, noise, state)
         return Decision(action, {"log_prob": log_prob, "value": value}, state)
@@ -294,5 +302,5 @@ class ActorCritic(NetworkPolicy):
     def remember(self, observation: Observation, chunks: Chunks) -> State:
         """The state after the last rows."""
         assert self.memory is not None
-        rows = self._features(observation)[0].view(*chunks.start.shape, -1)
+        rows = self._features(split_mask(observation)[0])[0].view(*chunks.start.shape, -1)
         return self.memory.after(rows, chunks.state, chunks.start)

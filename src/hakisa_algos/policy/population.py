@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from hakisa_algos.policy.greedy import GreedyPolicy
-from hakisa_algos.policy.observations import Observation, map_observation
+from hakisa_algos.policy.observations import Observation, map_observation, split_mask
 from hakisa_algos.policy.policy import Decision, State
 from hakisa_algos.policy.stacked import stacked
 
@@ -53,6 +53,7 @@ class Population:
     @torch.inference_mode()
     def act(self, observation: Observation, state: State, explore: bool, generator: torch.Generator | None) -> Decision:
         """See :class:`hakisa_algos.policy.policy.Policy`; stores ``seat``, the game. How an empty seat acts is open."""
+        observation, mask = split_mask(observation)
         games = state["seats"][_GAME]
         self._load(self._players[games.numpy()])
         seated = np.flatnonzero(games.numpy() >= 0)
@@ -64,7 +65,7 @@ class Population:
             if len(seated):
                 own = map_observation(lambda x: x[chosen], observation)
                 logits[chosen] = self._forward(self._weights[chosen], own)
-        return Decision(self._heads.distribution(logits).mode(), {"seat": games}, state)
+        return Decision(self._heads.distribution(logits, mask).mode(), {"seat": games}, state)
 
     def initial_state(self, n: int) -> State:
         """Empty seats."""

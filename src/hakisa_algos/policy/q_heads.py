@@ -15,7 +15,7 @@ from functools import cached_property
 import torch
 from torch import Tensor, nn
 
-from hakisa_algos.policy.heads import NEVER, ActionLayout, Segments
+from hakisa_algos.policy.heads import NEVER, ActionLayout, Segments, random_choice
 from hakisa_algos.policy.networks import orthogonal
 
 
@@ -42,8 +42,14 @@ class QHeads(Segments):
         self.register_buffer("_centred", centred, persistent=False)
         self.register_buffer("_padding", self.pad_index == sum(layout.size), persistent=False)
 
-    def forward(self, features: Tensor) -> QValues:
-        """The values for features ``[batch, features]``; always computed in float32."""
+    def forward(self, features: Tensor, mask: Tensor | None = None) -> QValues:
+        """The values for features ``[batch, features]``; always computed in float32.
+
+        Args:
+            features: of the observations.
+            mask: bool ``[batch, sum(sizes)]``: what may be chosen. A segment without any is one whose command may not
+                be.
+        """
         features = features.float()
         table: Tensor = self.values(features)
         table = self.spread(table, 0.0)  # zeros do not change the sum that the mean is taken from
@@ -55,7 +61,7 @@ class QHeads(Segments):
             table = torch.cat([first + self.state_value(features).unsqueeze(1), arguments], 1)
         if self.padded:
             table = table.masked_fill(self._padding, NEVER)
-        return QValues(self, table)
+        return QValues(self, table, None if mask is None else self.spread(mask, False))
 
 
 class QValues:
@@ -64,11 +70,13 @@ class QValues:
     Args:
         heads: the heads that made it, for their tables.
         table: ``[batch, segments, widest]``: Q_0 in the first segment, centred advantages in the others.
+        allowed: bool, of the same shape: what may be chosen, padding never; None: all but the padding.
     """
 
-    def __init__(self, heads: QHeads, table: Tensor) -> None:
+    def __init__(self, heads: QHeads, table: Tensor, allowed: Tensor | None = None) -> None:
         self.heads = heads
         self.table = table
+        self.allowed = allowed
 
     def of(self, action: Tensor) -> Tensor:
         """Q of env actions ``[batch, *shape]`` -> ``[batch]``."""
@@ -77,21 +85,25 @@ class QValues:
         return (taken * self._active(choice)).sum(-1)
 
     def max(self) -> Tensor:
-        """Q of the best joint action, ``[batch]``."""
+        """Q of the best joint action that is allowed, ``[batch]``."""
         return self._best[0]
 
     def greedy(self) -> Tensor:
-        """The best joint action, ``[batch, *shape]``."""
+        """The best joint action that is allowed, ``[batch, *shape]``."""
         return self.heads.decode(self._best[1])
 
     def explore(self, epsilon: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """Epsilon-greedy actions ``[batch, *shape]``: a random command with probability ``epsilon``, then each of the
-        arguments that are relevant under it likewise. Every row tosses its own coins.
+        arguments that are relevant under it likewise, evenly among those that are allowed. Every row tosses its own
+        coins.
         """
         choice, size = self._best[1], self.heads.size
         device = choice.device
-        # Integers, because a float below 1 times 1920 may round to 1920.
-        drawn = torch.randint(2**31, choice.shape, generator=generator, device=device) % size
+        if self.allowed is None:
+            # Integers, because a float below 1 times 1920 may round to 1920.
+            drawn = torch.randint(2**31, choice.shape, generator=generator, device=device) % size
+        else:
+            drawn = random_choice(self.allowed, generator)
         coin = torch.rand(choice.shape, generator=generator, device=device)
         return self.heads.decode(torch.where(coin < epsilon, drawn, choice))
 
@@ -104,16 +116,17 @@ class QValues:
         choice = self.heads.encode(action)
         differs = torch.arange(self.table.shape[-1], device=choice.device) != choice.unsqueeze(-1)
         raised = self.table + margin * (differs * self._active(choice).unsqueeze(-1))
-        return QValues(self.heads, raised).max() - self.of(action)
+        return QValues(self.heads, raised, self.allowed).max() - self.of(action)
 
     @cached_property
     def _best(self) -> tuple[Tensor, Tensor]:
         """The best value ``[batch]``, and the choice in each segment ``[batch, segments]`` that reaches it."""
-        best, choice = self.table.max(-1)
+        table = self.table if self.allowed is None else self.table.masked_fill(~self.allowed, NEVER)
+        best, choice = table.max(-1)
         if not self.heads.layout.conditional:
             return best.sum(-1), choice
         active = self.heads.active
-        joint, command = (self.table[:, 0, : len(active)] + best[:, 1:] @ active[:, 1:].T).max(-1)
+        joint, command = (table[:, 0, : len(active)] + best[:, 1:] @ active[:, 1:].T).max(-1)
         return joint, torch.cat([command.unsqueeze(-1), choice[:, 1:]], 1)
 
     def _active(self, choice: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from hakisa_algos.policy.heads import ActionLayout
 from hakisa_algos.policy.networks import width
-from hakisa_algos.policy.observations import Observation
+from hakisa_algos.policy.observations import Observation, split_mask
 from hakisa_algos.policy.policy import Decision, NetworkPolicy, State
 from hakisa_algos.policy.q_heads import QHeads, QValues
 
@@ -51,12 +51,13 @@ class QNetwork(NetworkPolicy):
         self.eval()
 
     def forward(self, observation: Observation) -> QValues:
-        """The values of all actions."""
+        """The values of all actions, and which of them are allowed."""
+        observation, mask = split_mask(observation)
         with torch.autocast(self.epsilon.device.type, torch.bfloat16, enabled=self.bf16):
             if self.normalizer is not None:
                 observation = self.normalizer(observation)
             features = self.trunk(observation)
-        values: QValues = self.heads(features)
+        values: QValues = self.heads(features, mask)
         return values
 
     @torch.no_grad()  # in inference mode autocast would cast the weights in every step of a collection
@@ -70,7 +71,7 @@ class QNetwork(NetworkPolicy):
 
     @torch.inference_mode()
     def value(self, observation: Observation) -> Tensor:
-        """The value of the best action, ``[batch]``."""
+        """The value of the best action that is allowed, ``[batch]``."""
         values: QValues = self(observation)
         return values.max()
 

@@ -52,14 +52,20 @@ class SmallActor:
         """Without the views, which would be copies in a copy."""
         return self.__dict__ | {"_addresses": [], "_layers": []}
 
-    def act(self, observation: Array, noise: Array, state: dict[str, Tensor]) -> tuple[Array, dict[str, Tensor]]:
+    def act(
+        self, observation: Array, noise: Array, state: dict[str, Tensor], mask: Array | None = None
+    ) -> tuple[Array, dict[str, Tensor]]:
         """Actions ``[batch, *shape]`` for observations ``[batch, *shape]``, and the state after ``state``.
+
+        They are of those that are allowed by ``mask``, bool ``[batch, sum(sizes)]``.
 
         Those that :meth:`hakisa_algos.policy.heads.ActionDistribution.draw` draws with the same ``noise``
         ``[batch, segments, widest]``, but for rounding: it takes the largest p / noise, here is its logarithm.
         """
         n = len(observation)
         logits, state = self.logits(observation, state)
+        if mask is not None:
+            logits[~mask] = NEVER
         if self._pad_index is not None:
             padded = np.full((n, logits.shape[1] + 1), NEVER, np.float32)
             padded[:, :-1] = logits

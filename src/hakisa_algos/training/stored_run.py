@@ -32,6 +32,7 @@ _FIXED = {
     "config.normalize_observation": "the weights of the run were learned with what the network saw so far",
     "config.memory": _WEIGHTS,
     "config.memory_size": _WEIGHTS,
+    "config.action_masks": "the weights of the run were learned, and its rows stored, as it was",
     "config.optimizer": "the run has the state of the other optimizer",
 }
 NO_RELABEL = (
@@ -81,6 +82,8 @@ class StoredRun:
         missing = [name for name in _NEEDED if name not in before]
         if missing:
             raise CheckpointError(f"{path} names no {missing[0]}; pass a folder that a run or an agent's save() wrote")
+        if hasattr(find_algorithm(before["algorithm"]).config_class, "action_masks"):  # else of before there were any
+            before = {**before, "config": {"action_masks": False} | before["config"]}
         return cls(path, folder, checkpoint, before, _asked(folder, before) if folder else before)
 
     def config(self, changes: Any = None, num_envs: int | None = None) -> Any:
@@ -89,6 +92,8 @@ class StoredRun:
         if not dataclasses.is_dataclass(config):
             values = self.asked["config"] | dict(changes or {})
             config = config_from(find_algorithm(self.before["algorithm"]).config_class, values)
+        if getattr(config, "action_masks", None) == "auto":  # it was found out when the run began
+            config = changed(config, {"action_masks": self.before["config"]["action_masks"]})
         if num_envs is not None:
             config = changed(config, {"num_envs": num_envs})
         check_changes(self.before, {**self.asked, "config": dataclasses.asdict(config)})
