@@ -174,7 +174,8 @@ def test_predict_takes_a_mask():
 
 @pytest.mark.parametrize("env", [Unlike, Conditional])
 @pytest.mark.parametrize("network", [None, "own"])
-def test_the_first_ratio_is_one(env, network):
+@pytest.mark.parametrize("memory", [None, "lstm", "gru"])
+def test_the_first_ratio_is_one(env, network, memory):
     """Against the log-probability of the pass that chose the action."""
 
     class Own(torch.nn.Module):
@@ -186,13 +187,14 @@ def test_the_first_ratio_is_one(env, network):
         def forward(self, observation):
             return (observation["action_mask"] if isinstance(observation, dict) else observation) / 1e6
 
-    agent = PPO(env, config_of("ppo", precision="fp32"), network=Own if network else None)
+    remembering = {"memory": memory, "memory_size": 8, "memory_chunk": 16}
+    agent = PPO(env, config_of("ppo", precision="fp32", **remembering), network=Own if network else None)
     seen = []
     policy = agent.policy
     draw = policy._draw
 
-    def judged(observation, noise):
-        found = draw(observation, noise)
+    def judged(*given):
+        found = draw(*given)
         seen.append(found[1])
         return found
 
@@ -202,7 +204,7 @@ def test_the_first_ratio_is_one(env, network):
 
     def watched(observation, part, *numbers):
         with torch.no_grad():
-            ratios.append(policy(observation)[0].log_prob(part.action) - part.log_prob)
+            ratios.append(policy(observation, numbers[-1])[0].log_prob(part.action) - part.log_prob)
         return loss(observation, part, *numbers)
 
     agent.learner._loss = watched
@@ -234,17 +236,16 @@ class Rendered(Unlike):
 def test_films_obey(tmp_path, registered):
     pytest.importorskip("imageio_ffmpeg")
     agent = PPO(registered, config_of("ppo"))
-    assert film(agent, tmp_path / "film.mp4", seed=3).steps >= 1
+    assert film(agent.policy, registered, {}, tmp_path / "film.mp4", seed=3).lengths[0] >= 1
     chance = make_player(Job(RANDOM, registered, 1, Protocol(steps=1)))
     for seed in range(3):
-        assert film(chance, tmp_path / "chance.mp4", seed=seed).steps >= 1
+        assert film(chance.policy, registered, {}, tmp_path / "chance.mp4", seed=seed).lengths[0] >= 1
 
 
 def test_comparisons_obey(registered):
     for name in (RANDOM, "ppo"):
         player = make_player(Job(name, registered, 1, Protocol(steps=1)))
         assert player.policy.observation.mask_size == ACTIONS
-        assert player.identity()["config"]["action_masks"] is True
         evaluate(player.policy, make_envs(registered, 4), episodes=10, deterministic=name == RANDOM)
         player.close()
 

@@ -14,7 +14,7 @@ from gymnasium.wrappers import TimeLimit, TransformObservation
 from hakisa_algos.data.collect import Collector
 from hakisa_algos.data.columns import FrameStack
 from hakisa_algos.data.dataset import open_rows, write_rows
-from hakisa_algos.data.masks import MaskReader, check_final_masks, decided, mask_of
+from hakisa_algos.data.masks import MaskReader, check_final_masks, decided
 from hakisa_algos.data.needs import Rows
 from hakisa_algos.data.replay import ReplaySampler
 from hakisa_algos.data.rollout import RolloutBuffer
@@ -293,14 +293,6 @@ def test_same_step_knows_no_final_mask_of_a_method():
     with pytest.raises(ConfigError, match=r"dqn looks at .* SAME_STEP MaskedEnv .*NEXT_STEP"):
         check_final_masks(same, "dqn")
     check_final_masks(SyncVectorEnv([MaskedEnv], autoreset_mode=AutoresetMode.NEXT_STEP), "dqn")
-
-
-def test_a_single_env_gives_its_mask_for_a_loop_of_ones_own():
-    for give in ("info", "method"):
-        env = TimeLimit(MaskedEnv(give=give), 5)
-        observation, info = env.reset(seed=1)
-        np.testing.assert_array_equal(mask_of(env, info), allowed_after(observation))
-    assert mask_of(MaskedEnv(give="nothing"), {}) is None
 
 
 def test_the_commands_of_a_conditional_space_need_their_arguments():

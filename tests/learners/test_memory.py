@@ -113,12 +113,12 @@ def test_the_first_minibatch_finds_the_policy_that_acted(kind, mode, memory):
         torch.testing.assert_close(stored, acted["log_prob"], rtol=0, atol=2e-6)
         loss, first = loop.learner._loss, []
 
-        def spy(observation, chunks, part, *numbers, loss=loss, first=first):
+        def spy(observation, part, *rest, loss=loss, first=first):
             if not first:
                 with torch.no_grad():
-                    distribution, _ = loop.learner.policy(observation, chunks)
+                    distribution, _ = loop.learner.policy(observation, rest[-1])
                     first.append((distribution.log_prob(part.action) - part.log_prob).exp())
-            return loss(observation, chunks, part, *numbers)
+            return loss(observation, part, *rest)
 
         loop.learner._loss = spy
         loop.learner.update(loop.buffer)
@@ -192,9 +192,7 @@ def test_losses_and_moments_see_learned_rows_alone():
     loop = loop_of(mode="next step", epochs=1)
     seen = []
     loss = loop.learner._loss
-    loop.learner._loss = lambda observation, chunks, part, *rest: (
-        seen.append(part) or loss(observation, chunks, part, *rest)
-    )
+    loop.learner._loss = lambda observation, part, *rest: seen.append(part) or loss(observation, part, *rest)
     rollout = loop.collect()
     loop.learner.update(loop.buffer)
     index = torch.cat([part.index for part in seen]).sort().values
@@ -215,7 +213,7 @@ def test_the_others_of_its_kind_have_it_too(learner):
 
 
 def test_states_are_computed_anew_between_epochs():
-    loop = loop_of(memory_chunk=8, epochs=3, learning_rate=0.05)
+    loop = loop_of(memory_chunk=8, epochs=3, learning_rate=0.05, memory_refresh=True)
     found = []
     remember = loop.learner.policy.remember
     loop.learner.policy.remember = lambda *arguments: found.append(remember(*arguments)) or found[-1]

@@ -130,7 +130,6 @@ def _chance(job: Job) -> Player:
         masked = decided("auto", envs) is not None
         policy = RandomPolicy(envs.single_observation_space, envs.single_action_space, masked)
     policy.seed(job.seed)  # "deterministic", too, it draws
-    _device, _config = torch.device("cpu"), {"action_masks": True} if masked else {}
     return Player(
         source="draws every action evenly; not trained",
         config={},

@@ -6,7 +6,6 @@ import logging
 from collections.abc import Mapping
 from typing import Any, Literal
 
-import gymnasium as gym
 import numpy as np
 from gymnasium.vector import AsyncVectorEnv, SyncVectorEnv, VectorEnv
 
@@ -157,18 +156,6 @@ def without_masks(name: str) -> ConfigError:
         f'{name} gives no action masks, and this agent acts by them: give one in info["{ACTION_MASK}"] of every reset '
         f"and step, or by a method {ACTION_MASKS}() of the env (docs/masks.md); or train with action_masks=False"
     )
-
-
-def mask_of(env: gym.Env[Any, Any], info: Mapping[str, Any]) -> Any:
-    """The mask that a single env gives, as it gives it; None if it gives none.
-
-    Args:
-        env: that was just reset or stepped.
-        info: that it returned.
-    """
-    if ACTION_MASK in info or not env.has_wrapper_attr(ACTION_MASKS):
-        return info.get(ACTION_MASK)
-    return env.get_wrapper_attr(ACTION_MASKS)()
 
 
 def _is_live(envs: VectorEnv[Any, Any, Any]) -> bool:

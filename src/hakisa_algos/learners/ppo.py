@@ -214,7 +214,7 @@ class PPOLearner(GradientLearner):
                 observation = to_device(rollout.observation(index), self.device)
                 with learning(self.policy):
                     # The minibatch that ends the update counts too: its KL is what the last step did.
-                    terms.append(self._differentiate(observation, chunks, part, *numbers))
+                    terms.append(self._differentiate(observation, part, *numbers, chunks))
                 stopped = bool(config.target_kl and terms[-1]["approx_kl"].item() > 1.5 * config.target_kl)
                 if stopped:
                     break
@@ -246,18 +246,11 @@ class PPOLearner(GradientLearner):
                 chunked.refresh(self.policy.remember)
             yield from batch.in_chunks(chunked, config.minibatch_size, self.generator)
 
-    def _gradient(
-        self, observation: Observation, chunks: Chunks | None, part: Judged, *numbers: float
-    ) -> dict[str, Tensor]:
-        return self.descent.differentiate(*self._loss(observation, chunks, part, *numbers))
+    def _gradient(self, observation: Observation, part: Judged, *rest: Any) -> dict[str, Tensor]:
+        return self.descent.differentiate(*self._loss(observation, part, *rest))
 
     def _loss(
-        self,
-        observation: Observation,
-        chunks: Chunks | None,
-        part: Judged,
-        clip: float,
-        entropy_coefficient: float,
+        self, observation: Observation, part: Judged, clip: float, entropy_coefficient: float, chunks: Chunks | None
     ) -> tuple[Tensor, dict[str, Tensor]]:
         config = self.config
         distribution, value = self.policy(observation, chunks)
@@ -282,7 +275,7 @@ class PPOLearner(GradientLearner):
             }
         return loss, terms
 
-    def _batch(self, rollout: Rollout, chunked: ChunkedRollout | None) -> Judged:
+    def _batch(self, rollout: Rollout, chunked: ChunkedRollout | None = None) -> Judged:
         config = self.config
         if not rollout.has("log_prob"):  # nor a value: a policy that acts fast leaves both for now
             index, chunks = (torch.arange(len(rollout)), None) if chunked is None else chunked.whole()

@@ -294,9 +294,9 @@ class ActorCritic(NetworkPolicy):
         return {"log_prob": distribution.log_prob(action), "value": value}
 
     @torch.inference_mode()
-    def value(self, observation: Observation, state: State) -> Tensor:
-        """The value of each observation, ``[batch]``, in ``state``."""
-        return self._next(observation, state)[1]
+    def value(self, observation: Observation, state: State | None = None) -> Tensor:
+        """The value of each observation, ``[batch]``, in ``state``, if there is memory."""
+        return self._next(observation, state or {})[1]
 
     @torch.no_grad()
     def remember(self, observation: Observation, chunks: Chunks) -> State:
