@@ -90,7 +90,9 @@ class Agent:
         self._owns_envs = not isinstance(env, gym.Env | VectorEnv)
         source = None
         if config is None or getattr(config, "action_masks", False) is not False:
-            with self._probe() as probe:
+            # An env of its own to look at; where envs were given, those.
+            probing = closing(self._make(env, 1)) if self._owns_envs else nullcontext(self._make(env, None))
+            with probing as probe:
                 if config is None:
                     config = learner_class.default_config(probe.single_observation_space)
                 if hasattr(config, "action_masks"):
@@ -458,16 +460,6 @@ class Agent:
             lent = closing(self._make(env, max(num_envs, 1)))
         with lent as envs, torch_threads(self.threads):
             yield envs
-
-    @contextmanager
-    def _probe(self) -> Iterator[VectorEnv[Any, Any, Any]]:
-        """An env to look at: one of its own, or where it was given envs, those."""
-        probe = self._make(self._env, 1 if self._owns_envs else None)
-        try:
-            yield probe
-        finally:
-            if self._owns_envs:
-                probe.close()
 
 
 class PPO(Agent):
