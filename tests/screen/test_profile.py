@@ -87,6 +87,25 @@ def test_window_alone_is_a_profile_whose_agent_looks_on(tmp_path, monkeypatch):
         ('[[reward]]\nweight = 1.0\n', r"reward\[0\]\.reading is missing"),
         ('[[end]]\nwhen = "livs < 1"\n', "did you mean 'lives'"),
         ('[[end]]\nwhen = "lives is gone"\n', "no condition"),
+        ('[[end]]\nwhen = "lives < 1 or scre > lives"\n', r"'scre' is no reading.*'score'"),
+        ('[[end]]\nwhen = "lives < lifes"\n', r"'lifes' is no reading.*'lives'"),
+        ('[[end]]\nwhen = "(lives < 1)"\n', "no brackets"),
+        ('[reward]\nreading = "score"\n', r"reward must be a list of tables\. Write \[\[reward\]\]"),
+        ('[end]\nwhen = "lives < 1"\n', r"end must be a list of tables\. Write \[\[end\]\]"),
+        ('[reset]\ndo = "look"\n', r"Write \[\[reset\]\]"),
+        ('[[start.steps]]\ndo = "look"\n', r"Write \[\[start\]\]"),
+        ('[[launch]]\ncommand = ["game"]\n', r"launch.* must be a table\. Write \[launch\], and once only"),
+        ('[[pause]]\nhow = "none"\n', r"Write \[pause\], and once only"),
+        ('[[reading.x]]\nkind = "black"\n', r"Write \[reading\.x\], and once only"),
+        ('[[reset]]\ndo = "press"\nkey = "Alt_L+F4"\n', r"reset\[0\]\.key = 'Alt_L\+F4' is not allowed"),
+        ('[[reset]]\ndo = "press"\nkey = "Shift_L+F12"\n', r"reset\[0\]\.key.*kill chord"),
+        ('[[reset]]\ndo = "press"\nkey = "Shift_L+Retrun"\n', r"reset\[0\]\.key.*'Return'"),
+        ('[[reset]]\ndo = "type"\n', "a text to type"),
+        ('[[reset]]\ndo = "type"\ntext = "a"\nkey = "a"\n', r"\['key', 'text'\]"),
+        ('[[reset]]\ndo = "move"\n', "a place or distance"),
+        ('[[reset]]\ndo = "move"\nplace = [1, 1]\nby = [1, 1]\n', r"\['by', 'place'\]"),
+        ('[[reset]]\ndo = "move"\nplace = [1, 1080]\n', "inside the window"),
+        ('[[reset]]\ndo = "look"\nby = [1, 1]\n', "as its do says"),
         ('[[end]]\nwhen = "lives < 1"\nepisode = "life"\n', "no sort of episode"),
         ('[[end]]\nwhen = "lives < 1"\nsteps = 0\n', r"end\[0\]\.steps = 0 must lie between 1"),
         ('[[reward]]\nreading = "score"\nweight = nan\n', r"reward\[0\]\.weight = nan must lie between"),
@@ -217,13 +236,31 @@ def test_coarse_grid_covers_the_observed_region(tmp_path):
         ("a falls", {"a": None}, {"a": 2.0}, False),
         ("a rises", {"a": 3.0}, {"a": 2.0}, True),
         ("a!=1", {"a": 2.0}, {}, True),
+        ("a < b", {"a": 1.0, "b": 2.0}, {}, True),
+        ("a < b", {"a": 1.0, "b": None}, {}, False),
+        ("a==b", {"a": 1.0, "b": 1.0}, {}, True),
+        ("3 > a", {"a": 2.0}, {}, True),
+        ("a < .5", {"a": 0.4}, {}, True),
+        ("a >= -.5", {"a": -0.5}, {}, True),
+        ("a < 1e3", {"a": 999.0}, {}, True),
+        ("a > 2.5E-1", {"a": 0.2}, {}, False),
+        ("a == +1.", {"a": 1.0}, {}, True),
+        ("1st < 2nd", {"1st": 1.0, "2nd": 2.0}, {}, True),
+        ("a < 1 or b > 1", {"a": 2.0, "b": 2.0}, {}, True),
+        ("a < 1 or b > 1", {"a": 2.0, "b": None}, {}, False),
+        ("a is unread or b falls", {"a": 0.0, "b": 1.0}, {"b": 2.0}, True),
+        ("a < 1 or b > 1 and c is read", {"a": 0.0, "b": 0.0, "c": None}, {}, True),
+        ("a < 1 and b > 1 or c is read", {"a": 0.0, "b": 0.0, "c": None}, {}, False),
+        ("order > 1 and land  is   read", {"order": 2.0, "land": 0.0}, {}, True),
     ],
 )
 def test_conditions(text, now, before, holds):
     assert Condition.parse(text).holds(now, before) is holds
 
 
-@pytest.mark.parametrize("text", ["", "a", "a <", "a < b", "a ~ 3", "a < 3 or b > 1", "is read"])
+@pytest.mark.parametrize(
+    "text", ["", "a", "a <", "< 3", "1 < 2", "a ~ 3", "a < 3 or", "(a < 3)", "is read", "a < 1.e", "a < b < c"]
+)
 def test_what_is_no_condition(text):
     with pytest.raises(ValueError, match="no condition"):
         Condition.parse(text)

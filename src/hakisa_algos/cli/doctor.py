@@ -11,7 +11,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from importlib import metadata
 
-from hakisa_algos.cli.doctor_screen import screen
+from hakisa_algos.cli.doctor_screen import release, screen
 from hakisa_algos.cli.text import bold, dim, green, red
 from hakisa_algos.cores import available_cores
 from hakisa_algos.errors import MissingExtraError, require
@@ -19,9 +19,18 @@ from hakisa_algos.errors import MissingExtraError, require
 
 def run(arguments: Sequence[str]) -> int:
     """Prints what one would ask for first when something does not work."""
-    argparse.ArgumentParser("hakisa doctor", description="Show what is installed, and what is missing.").parse_args(
-        list(arguments)
+    options = argparse.ArgumentParser("hakisa doctor", description="Show what is installed, and what is missing.")
+    options.add_argument(
+        "--release",
+        metavar="DISPLAY",
+        nargs="?",
+        const="",
+        help="only let go of keys that a killed run left down on an X display (default: that of DISPLAY)",
     )
+    chosen = options.parse_args(list(arguments))
+    if chosen.release is not None:
+        print(release(chosen.release))
+        return 0
     for title, lines in (
         ("machine", _machine()),
         ("packages", _packages()),

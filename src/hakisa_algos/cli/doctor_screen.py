@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 
 from hakisa_algos.cli.text import bold, green, red
+from hakisa_algos.errors import ConfigError
 
 # Program: what it is good for, the Debian package that brings it.
 SERVERS = {
@@ -30,6 +31,7 @@ def screen() -> Iterator[tuple[str, str]]:
     yield from _servers()
     if (display := os.environ.get("DISPLAY")) and not _wayland():
         yield f"capture of {display}", _guarded(lambda: _capture(display))
+        yield f"keys on {display}", _guarded(lambda: _held(display))
     if shutil.which("Xvfb"):
         yield "capture of an Xvfb", _guarded(_hidden_capture)
     yield "input, dry run", _guarded(_dry_run)
@@ -64,6 +66,52 @@ def _guarded(check: Callable[[], str]) -> str:
         return check()
     except (ScreenError, MissingExtraError) as error:
         return red(str(error))
+
+
+def _held(display: str) -> str:
+    """What programs hold down on a display, and which run it is, or that it was one which was killed."""
+    from hakisa_envs.screen.display import check_display
+    from hakisa_envs.screen.input.stuck import held_by_programs, input_servers
+    from hakisa_envs.screen.xthread import XThread
+
+    check_display(display, TIMEOUT_S)
+    thread = XThread(display)
+    try:
+        names = ", ".join(contact.name for contact in thread.call(lambda: held_by_programs(display), TIMEOUT_S))
+    finally:
+        thread.close()
+    if not names:
+        return "no program holds any down"
+    if running := input_servers(display):
+        return f"{names} held down while a run plays there (process {', '.join(map(str, running))})"
+    line = bold(f"hakisa doctor --release {display}")
+    return red(f"{names} held down by a program, and no run plays there: was one killed? Let go of them: ") + line
+
+
+def release(display: str) -> str:
+    """Let go of what programs hold down on a display, unless a run is at work there; say what was done.
+
+    Raises:
+        ConfigError: If no display is named, or a run is at work there.
+        ScreenError: If the display cannot be opened.
+    """
+    from hakisa_envs.screen.display import check_display
+    from hakisa_envs.screen.input.stuck import held_by_programs, input_servers, let_go
+    from hakisa_envs.screen.xthread import XThread
+
+    display = display or os.environ.get("DISPLAY", "")
+    if not display:
+        raise ConfigError("--release needs a display, since DISPLAY is not set: hakisa doctor --release :1")
+    check_display(display, TIMEOUT_S)
+    if running := input_servers(display):
+        raise ConfigError(f"a run plays on {display} (process {', '.join(map(str, running))}): end that first")
+    thread = XThread(display)
+    try:
+        held = thread.call(lambda: held_by_programs(display), TIMEOUT_S)
+        thread.call(lambda: let_go(display, held), TIMEOUT_S)
+    finally:
+        thread.close()
+    return f"{display}: let go of {', '.join(contact.name for contact in held) or 'nothing: no program holds any down'}"
 
 
 def _hidden_capture() -> str:
