@@ -69,6 +69,7 @@ class WindowFinder:
         self._size = (0, 0)
         self._visible: bool | None = True  # None: not known since it was mapped
         self._mapped = self._viewable = True
+        self._gone = False
         self._restacked = self._newcomer = False  # since windows were last looked at
         self._covers: list[Region] = []  # other programs' windows above it, in pixels of the screen
         self._own: list[Any] = []  # the game's own above it, lowest first
@@ -94,9 +95,10 @@ class WindowFinder:
                 f"{len(found)} windows on display {self.display} have a title with {self.title.pattern!r}: "
                 f"{[title for _, _, title in found]}. Close the others, or give a window.title that fits one of them."
             )
+        self.has_news()  # what it tells is older than this window, and may be of one that had the same number
         self._window = max(found, key=self._rank)[0]
         self._visible = self._mapped = self._viewable = self._restacked = True
-        self._newcomer = self.superseded = False
+        self._gone = self._newcomer = self.superseded = False
         self._window.change_attributes(event_mask=x.VisibilityChangeMask | x.StructureNotifyMask)
         try:
             size = self._window.get_geometry()
@@ -132,13 +134,15 @@ class WindowFinder:
         """
         try:
             origin = self._connection.screen().root.translate_coords(self._window, 0, 0)
-        except self._errors as error:
+        except self._errors:
+            self._gone = True
+        # All that happened before that answer has been told before it; the rest needs no question, which takes 0.2 ms.
+        self.has_news()
+        if self._gone:
             raise WindowError(
                 f"The game's window is gone (title {self.title.pattern!r}): was it closed, or did the game crash? "
                 "The next reset() starts it again."
-            ) from error
-        # All that happened before that answer has been told before it; the rest needs no question, which takes 0.2 ms.
-        self.has_news()
+            )
         if self._restacked:
             self._look_round()
         region = Region(origin.x, origin.y, *self._size)
@@ -163,6 +167,8 @@ class WindowFinder:
                 self._size = event.width, event.height
             elif event.type == x.ConfigureNotify and event.window == self._connection.screen().root:
                 self._screen = event.width, event.height  # monitors came, went or changed their mode
+            elif event.type == x.DestroyNotify and event.window == self._window:
+                self._gone = True
             elif event.type == x.MapNotify:
                 self._newcomer = True
             elif event.type == x.ClientMessage:  # a window manager may ping it too
