@@ -1,5 +1,6 @@
 import tomllib
 
+import cv2
 import numpy as np
 import pytest
 
@@ -53,6 +54,37 @@ def test_file_is_loaded_and_named_in_errors(tmp_path):
         load_profile(str(path))
     with pytest.raises(ProfileError, match="no such file"):
         load_profile(tmp_path / "other.toml")
+
+
+@pytest.mark.parametrize("name", ["mine.toml", "digits.txt"])
+def test_mark_that_begins_files_of_windows_editors_is_no_mistake(tmp_path, name):
+    digits = (load_profile("lbreakout2").folder / "lbreakout2" / "digits.txt").read_text()
+    reading = (
+        'kind = "digits"\nregion = [0, 0, 64, 9]\ncell = 8\nlow = [1, 1, 1]\nhigh = [9, 9, 9]\ndigits = "digits.txt"\n'
+    )
+    for file, text in (("digits.txt", digits), ("mine.toml", f"{BASE}[reading.x]\n{reading}")):
+        mark = "\ufeff" if file == name else ""
+        (tmp_path / file).write_bytes((mark + text.replace("\n", "\r\n")).encode())
+    assert load_profile(tmp_path / "mine.toml").name == "mine"
+
+
+def test_file_in_another_encoding_says_which_one_it_should_have(tmp_path):
+    for encoding in ("utf-16", "latin-1"):
+        (tmp_path / "mine.toml").write_bytes(f'name = "\u00e4"\n{BASE}'.encode(encoding))
+        with pytest.raises(ProfileError, match=r"mine\.toml is not TOML.*UTF-8"):
+            load_profile(tmp_path / "mine.toml")
+
+
+@pytest.mark.parametrize("size", [(41, 10), (10, 31)])
+def test_template_that_is_larger_than_the_window_can_never_be_seen_and_is_refused(tmp_path, size):
+    cv2.imwrite(str(tmp_path / "t.png"), np.random.default_rng(0).integers(0, 256, (*size[::-1], 3)).astype(np.uint8))
+    reading = '[reading.x]\nkind = "template"\npicture = "t.png"\n'
+    window = '[window]\ntitle = "Game"\nsize = [40, 30]\n'
+    with pytest.raises(ProfileError, match=rf"reading\.x\.picture, of {size[0]} x {size[1]} pixels.*window, 40 x 30"):
+        profile(tmp_path, reading, window)
+    open_size = profile(tmp_path, reading, '[window]\ntitle = "Game"\n')  # known only once the game runs
+    assert open_size.outside(40, 30)[0].startswith("reading.x.picture")
+    assert open_size.outside(41, 31) is None
 
 
 def test_window_alone_is_a_profile_whose_agent_looks_on(tmp_path, monkeypatch):
