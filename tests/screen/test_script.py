@@ -91,7 +91,7 @@ def test_chord_holds_the_first_keys_while_the_last_is_pressed(listen, key, state
     assert not listener.held()
 
 
-@pytest.mark.parametrize("text", ["a", "Hello, World! 42", "a\nB\tc", '{[~@#$%^&*()_+|<>?:"]}'])
+@pytest.mark.parametrize("text", ["a", "Hello, World! 42", "oooOOO11!!l", "a\nB\tc", '{[~@#$%^&*()_+|<>?:"]}'])
 def test_text_is_typed_with_shift_where_it_must_be(listen, text):
     listener, _ = listen(Step(do="type", text=text))
     assert listener.text() == text.replace("\t", "")

@@ -30,6 +30,7 @@ class ScriptRunner:
         self._episode = episode
         self._last: dict[str, float] = {}
         self._pixels: Pixels | None = None
+        self._up_at = time.monotonic()  # when a key last came up; at the latest when the script began
 
     def run(self, steps: tuple[Step, ...], name: str) -> None:
         """Do ``steps`` one after the other.
@@ -88,8 +89,8 @@ class ScriptRunner:
         *modifiers, name = names
         commands: list[Command] = [] if step.place is None else [("move", *step.place)]
         commands += [("hold", modifier) for modifier in modifiers]
-        if step.hold_ms > 1e3 * LEASE_S:
-            time.sleep(GAP_NS / 1e9)  # a press that had to wait for its turn would not be renewed
+        # A press that had to wait for its turn would not be renewed, nor be seen to come up.
+        time.sleep(max(0.0, self._up_at + GAP_NS / 1e9 - time.monotonic()))
         what = f"{name.removeprefix(TYPED)} could not be pressed"
         report = self._ask([*commands, ("tap", name, step.hold_ms)], what, where, deadline)
         up = time.monotonic() + step.hold_ms / 1e3 + self._session.timeout
@@ -98,6 +99,7 @@ class ScriptRunner:
                 raise self._failed(where, f"{name} did not come up")
             time.sleep(0.02)  # to ask more often costs the input server more than playing does
             report = self._session.act([], LEASE_S)
+        self._up_at = time.monotonic()
         if modifiers:
             report = self._session.act([("release", modifier) for modifier in modifiers], LEASE_S)
         self._refuse_killed(report)
