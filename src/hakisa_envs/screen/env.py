@@ -152,6 +152,7 @@ class ScreenGameEnv(gym.Env[NDArray[np.uint8], NDArray[np.int64]], EzPickle):
         self._view: View | None = None
         self._changed_ns = self._dt_ns = 0
         self._resumed_ns = 0
+        self._readings: dict[str, float | None] = {}
         self._black_ns, self._black_said = 0, False
         self._playing = False
         self._fresh = False
@@ -188,7 +189,7 @@ class ScreenGameEnv(gym.Env[NDArray[np.uint8], NDArray[np.int64]], EzPickle):
         assert self._session is not None
         self._session.patience = REMADE_S
         self._stack[:] = 0
-        self._view, self._resumed_ns = None, 0
+        self._view, self._resumed_ns, self._readings = None, 0, readings
         self._show(view)
         self._scorer.start(readings)
         self._clock.start()
@@ -222,7 +223,7 @@ class ScreenGameEnv(gym.Env[NDArray[np.uint8], NDArray[np.int64]], EzPickle):
         except BaseException:
             self._let_go(session)  # whatever happened, nothing stays down
             raise
-        duplicate = self._show(view)
+        duplicate, self._readings = self._show(view), readings
         parts, terminated = self._scorer.step(readings)
         self._playing = not terminated
         info = self._info(view, report, tick)
@@ -255,9 +256,11 @@ class ScreenGameEnv(gym.Env[NDArray[np.uint8], NDArray[np.int64]], EzPickle):
         area = Region(0, 0, *size) if self._session is None else self._session.area
         return self.action_map.describe(action, self._seen(area))
 
-    def explain(self) -> dict[str, str]:
-        """Why each reading of the last frame is what it is, with the figures that tolerances are held against."""
-        return {} if self._session is None or self._view is None else self._session.explain(self._view)
+    def explain(self) -> dict[str, tuple[float | None, str]]:
+        """Each reading of the last frame, and why it is so, with the figures that tolerances are held against."""
+        if self._session is None or self._view is None:
+            return {}
+        return {name: (self._readings[name], words) for name, words in self._session.explain(self._view).items()}
 
     def render(self) -> Pixels | None:
         """The whole client area as it was last seen: uint8 RGB ``[height, width, 3]``."""

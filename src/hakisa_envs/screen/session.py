@@ -163,7 +163,7 @@ class Session:
         return {
             name: explain(reader, view.frame.pixels)
             if view.shows(getattr(reader, "region", None) or self.area)
-            else "it cannot be seen: hidden, covered, or off the screen"
+            else "it cannot be seen: hidden, covered, outside of the window, or off the screen"
             for name, reader in self._readers.items()
         }
 
