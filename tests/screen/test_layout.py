@@ -1,5 +1,9 @@
 """Which keys may be pressed on a real keyboard layout, whatever they are called."""
 
+import ctypes
+import shutil
+import subprocess
+
 import pytest
 from Xlib import XK, X
 
@@ -24,6 +28,7 @@ from .helpers import Screen, wait_until
         ("Greek_alpha", "not on"),
         ("EuroSign", "not on"),
         ("leftarrow", "not on.*'Left'"),
+        ("rightt", "not on.*'Right'"),  # which X has, as a sign for drawing
         ("F12", "chord"),
         ("L2", "chord"),
     ],
@@ -165,6 +170,61 @@ def test_layout_that_loses_a_key_lets_go_and_names_it(remapped, player):
     wait_until(lambda: not remapped.held(), 1.0)
     with pytest.raises(InputError, match="'a' is not on the keyboard layout"):
         player.report()
+
+
+class Groups:
+    """Switches between the layouts of a keyboard that has several, as a person's key for that does."""
+
+    def __init__(self, display):
+        self.library = ctypes.CDLL("libX11.so.6")
+        self.library.XOpenDisplay.restype = ctypes.c_void_p
+        self.connection = ctypes.c_void_p(self.library.XOpenDisplay(display.encode()))
+
+    def lock(self, group):
+        assert self.library.XkbLockGroup(self.connection, 0x100, group)  # the core keyboard
+        self.library.XSync(self.connection, 0)
+
+    def close(self):
+        self.library.XCloseDisplay(self.connection)
+
+
+@pytest.mark.skipif(shutil.which("setxkbmap") is None, reason="needs setxkbmap (scripts/system-packages.sh)")
+def test_key_is_not_pressed_while_another_of_several_layouts_is_on(remapped, player):
+    name = remapped.display.get_display_name()
+    subprocess.run(["setxkbmap", "-display", name, "us,gr"], check=True)
+    groups = Groups(name)
+    wait_until(lambda: not player.report().released)
+    assert player.act([("hold", "a")], 10.0).pressed == 1
+    player.release_all()
+    groups.lock(1)
+    for _ in range(2):
+        report = player.act([("hold", "a")], 10.0)
+        assert (report.pressed, report.refused, report.released) == (0, 1, (LAYOUT_CHANGED,))
+        assert not remapped.held()
+    groups.lock(0)
+    assert player.act([("hold", "a")], 10.0).pressed == 1
+    groups.close()
+
+
+@pytest.mark.skipif(shutil.which("setxkbmap") is None, reason="needs setxkbmap (scripts/system-packages.sh)")
+@pytest.mark.parametrize(("layout", "name"), [("gr", "Greek_alpha"), ("ru", "Cyrillic_ef"), ("de", "ISO_Level3_Shift")])
+def test_keys_of_other_layouts_are_pressed_by_their_names(remapped, layout, name):
+    display = remapped.display.get_display_name()
+    subprocess.run(["setxkbmap", "-display", display, layout], check=True)
+    window = remapped.window(0, 0, 200, 150, title="game")
+    remapped.focus(window)
+    client = InputClient(display, [name])
+    client.start()
+    client.wait_ready()
+    client.set_target(window.id)
+    assert client.act([("hold", name)], 10.0).pressed == 1
+    for event in remapped.events():
+        if event.type == X.MappingNotify:
+            remapped.display.refresh_keyboard_mapping(event)
+        elif event.type == X.KeyPress:
+            assert remapped.display.keycode_to_keysym(event.detail, 0) == keysym(name)
+    assert remapped.held()
+    client.close()
 
 
 def test_kill_chord_is_heard_where_the_new_layout_has_it(remapped, player):

@@ -15,6 +15,7 @@ from hakisa_envs.errors import import_extra
 from hakisa_envs.screen.input.keys import WHEEL_DOWN, WHEEL_UP, Contact, resolve
 
 POINTER_ROOT = 1
+GROUPS = 0b11 << 13  # of a key's or pointer's state: which of the keyboard's layouts is on, 0 for the first
 
 
 class DryRunDevice:
@@ -151,6 +152,9 @@ class XTestDevice:
 
     def press(self, contact: Contact) -> bool:
         """Press a key if the window has the focus, a button if the window is under the pointer."""
+        if contact.kind == "key" and self._root.query_pointer().mask & GROUPS:
+            self._moved = True  # somebody has switched to another of several layouts, on which it is another key
+            return False
         pressed = self._press(contact)
         if self._layout_events:
             # Servers tell of a new layout when another keyboard is used, too; mostly it is the old one.

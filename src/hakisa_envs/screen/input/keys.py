@@ -166,7 +166,7 @@ def resolve(display: Any, names: Iterable[str]) -> dict[str, Contact]:
         places = [(code, index) for code, index in display.keysym_to_keycodes(keysym(name)) if code]
         if not places:
             near = _meant(name)
-            there = near and near != name and display.keysym_to_keycode(lookup(near))
+            there = near and display.keysym_to_keycode(lookup(near))
             hint = f"; did you mean {near!r}?" if there else "."
             raise InputError(f"The key {name!r} is not on the keyboard layout of this display{hint}", name)
         codes = [code for code, index in places if index == 0]
@@ -239,7 +239,11 @@ def _meant(name: str) -> str | None:
     for known in reversed(_names()):  # the usual ones come last, and small letters go before capital ones
         word = known.lower().replace("_", "")
         capitals = sum(map(str.isupper, known))
-        if denied_reason(lookup(known)) is None and capitals <= sum(map(str.isupper, names.get(word, known))):
+        if (
+            known != name
+            and denied_reason(lookup(known)) is None
+            and capitals <= sum(map(str.isupper, names.get(word, known)))
+        ):
             names[word] = known
     bare = plain.removeprefix("arrow").removesuffix("arrow").removesuffix("key").replace("numpad", "kp")
     for word in (bare, plain):
