@@ -1,5 +1,6 @@
 """Which of a game's windows is played in, and what is said of pictures that are not the game's."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -134,6 +135,34 @@ def test_window_that_the_game_makes_anew_is_played_on_in(make, size):
     assert env.session.area == Region(0, 0, *map(int, size or (320, 240)))
     env.reset()
     assert env.session._game.pid == pid
+
+
+@pytest.fixture
+def started(xserver):
+    """Starts one of these programs on a display that was there before, as somebody else would."""
+    running = []
+
+    def start(program):
+        environment = {**os.environ, "DISPLAY": xserver}
+        running.append(subprocess.Popen([sys.executable, "-c", program], env=environment))
+
+    yield start
+    for process in running:
+        process.kill()
+        process.wait()
+
+
+def test_window_that_a_game_which_was_there_makes_anew_is_played_on_in_and_no_strangers(make, started, xserver, screen):
+    started(game_windows.REMADE)
+    env = make(replace(game(""), launch=Launch()), display=xserver, armed=True)
+    assert not env.step(TAP)[3]
+    wait_until(lambda: light(env, TAP) == WHITE)
+    screen.window(330, 0, 320, 240, title="game")  # another program's, of the same title
+    mine = screen.display.create_resource_object("window", env.session.look().window.window)
+    mine.destroy()
+    screen.display.sync()
+    lost = wait_until(lambda: (s := env.step(NOOP))[3] and s)
+    assert "window is gone" in lost[4]["failure"]
 
 
 @pytest.mark.parametrize("detach", ["", "setsid "])

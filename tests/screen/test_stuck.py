@@ -10,6 +10,7 @@ from hakisa_algos.cli.main import main
 from hakisa_envs.screen.display import open_display
 from hakisa_envs.screen.input.keys import keysym
 from hakisa_envs.screen.input.stuck import held_by_programs, input_servers, let_go
+from hakisa_envs.screen.keeper import processes
 from hakisa_envs.screen.processes import Keeper
 
 from .faults import Stage
@@ -34,6 +35,30 @@ def kill_all(stage):
         os.kill(pid, signal.SIGKILL)
     stage.trainer.process.wait()
     wait_until(lambda: gone(guardian) and gone(stage.trainer.server))
+
+
+def stop_servers_and_kill_the_trainer(stage):
+    """The same, but what could let go is only stopped."""
+    group = os.getpgid(stage.trainer.server)
+    for pid in (stage.trainer.process.pid, group, stage.trainer.server):
+        os.kill(pid, signal.SIGSTOP)
+    stage.trainer.process.kill()
+    stage.trainer.process.wait()
+    wait_until(lambda: processes()[stage.trainer.server][2] == "T")
+    yield
+    os.killpg(group, signal.SIGCONT)
+    wait_until(lambda: gone(stage.trainer.server))
+
+
+def test_keys_whose_input_server_is_stopped_are_let_go_of(stage, capsys):
+    stage.ready()
+    fault = stop_servers_and_kill_the_trainer(stage)
+    next(fault)
+    assert stage.held() == stage.held_all
+    assert main(["doctor", "--release", stage.display]) == 0
+    assert "let go of Left, Right, button1" in capsys.readouterr().out
+    assert not stage.held()
+    assert next(fault, None) is None  # and when they go on, they end
 
 
 def test_keys_of_a_run_that_was_killed_with_all_its_processes_are_found_and_let_go_of(stage, monkeypatch, capsys):

@@ -12,6 +12,7 @@ from typing import Any
 
 from hakisa_envs.errors import import_extra
 from hakisa_envs.screen.input.keys import Contact, name_of
+from hakisa_envs.screen.keeper import processes
 
 KEYS, BUTTONS = 0, 1  # classes of XInput's QueryDeviceState
 SERVER = "hakisa_envs.screen.input.server"
@@ -49,15 +50,16 @@ def let_go(display: str, contacts: list[Contact]) -> None:
 
 
 def input_servers(display: str) -> list[int]:
-    """Process ids of the input servers that are at work on a display."""
-    found = []
+    """Process ids of the input servers that are at work on a display; one that is stopped is not."""
+    found, table = [], processes()
     for entry in Path("/proc").glob("[0-9]*/cmdline"):
         try:
             words = entry.read_bytes().split(b"\0")
             if any(SERVER.encode() in word for word in words):
                 theirs = json.loads(words[-2])["display"]
-                if theirs is not None and _screenless(theirs) == _screenless(display):
-                    found.append(int(entry.parent.name))
+                pid = int(entry.parent.name)
+                if theirs is not None and _screenless(theirs) == _screenless(display) and table[pid][2] not in "TZ":
+                    found.append(pid)
         except (OSError, ValueError, IndexError, KeyError, TypeError):  # it has just ended, or is none after all
             continue
     return found
