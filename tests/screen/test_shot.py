@@ -189,6 +189,17 @@ def test_shot_shows_the_beginning_with_readings_and_their_figures(counter, tmp_p
     assert "bar: 0; the brightest red, green or blue is 255 (black is at most 8)" in said
 
 
+def test_watch_says_in_each_line_why_a_reading_is_none(counter, capsys):
+    game = counter()
+    Path("digits.txt").write_text("1\n#.#.\n.#.#\n....\n####\n#..#\n")
+    assert main(["watch", str(game), "--seconds", "0.2", "--policy", "none"]) == 0
+    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("step ")]
+    assert len(lines) == 4
+    for line in lines:
+        assert "; score no reading; " in line
+        assert "; score: cell 1 from the right fits none: the nearest is 1, which differs in " in line
+
+
 @pytest.mark.parametrize(
     ("keys", "count"), [(["a"], 90), (["space", "space", "1.5", "a"], 92), (["Shift_L+a", "10,10"], 91)]
 )

@@ -68,6 +68,8 @@ def watch(env: ScreenGameEnv, choose: Choose, show: Show, steps: int) -> None:
         observation, reward, terminated, truncated, info = env.step(action)
         total += reward
         missed += info.get("missed", 0)
+        if None in info["readings"].values():
+            info["unread"] = {name: why for name, (value, why) in env.explain().items() if value is None and why}
         show(newest_frame(env, observation), Status(step, episode, words, reward, total, missed, info))
         if (terminated or truncated) and step < steps:
             env.reset()
