@@ -1,7 +1,9 @@
 """Which keys may be pressed on a real keyboard layout, whatever they are called."""
 
 import ctypes
+import os
 import shutil
+import signal
 import subprocess
 import time
 
@@ -158,6 +160,16 @@ def test_layout_that_changes_just_before_a_press_is_no_press_of_another_key(rema
         assert pressed in ([], [first])
         wait_until(lambda: not player.report().held)
         time.sleep(2 * GAP_NS / 1e9)  # or the next tap would wait for its turn, and be seen too late
+
+
+def test_guardian_lets_go_of_a_key_that_has_moved_just_before(remapped, player):
+    a, b = remapped.keycode(XK.XK_a), remapped.keycode(XK.XK_b)
+    for first, second in ((b, a), (a, b)) * 3:
+        remap(remapped, {first: [XK.XK_a, XK.XK_A], second: [XK.XK_b, XK.XK_B]})
+        wait_until(lambda: player.act([("hold", "a")], 10.0).held)
+        assert remapped.held()
+        os.kill(player.pid, signal.SIGKILL)
+        wait_until(lambda: not remapped.held(), 1.0)
 
 
 def test_remapping_of_other_keys_is_no_change(remapped, player):

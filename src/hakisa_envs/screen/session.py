@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
@@ -26,6 +27,7 @@ from hakisa_envs.screen.readers import explain
 from hakisa_envs.screen.window import WindowFinder, WindowState
 from hakisa_envs.screen.xthread import XThread
 
+T = TypeVar("T")
 PING_S = 2.0  # a game that does not answer for so long hangs
 PAUSE_S, PAUSE_AGAIN_S = 1.0, 0.25  # until a pause is given up, and between presses of a key that was not heard
 PAUSE_TAP_S = TAP_NS / 1e9 + 0.5  # in which the pause key is pressed, for its minimum hold
@@ -178,8 +180,8 @@ class Session:
             WindowError: If it has not its size after that.
         """
         if not self.dry:
-            self._thread.call(lambda: self._finder.restore(self.area.width, self.area.height), self.timeout)
-            self._thread.call(self._finder.focus, self.timeout)
+            self._on_window(lambda: self._finder.restore(self.area.width, self.area.height))
+            self._on_window(self._finder.focus)
         view = self._await(lambda view: not view.undrawn and (not view.resized or self.dry), 2.0)
         if view.resized and not self.dry:
             size = view.window.region
@@ -388,6 +390,14 @@ class Session:
                 f"window.size = [{self.area.width}, {self.area.height}]."
             )
 
+    def _on_window(self, function: Callable[[], T]) -> T:
+        """Do something with the window, or if it is just gone with the one that comes in its place."""
+        try:
+            return self._thread.call(function, self.timeout)
+        except WindowError:
+            self.look()
+            return self._thread.call(function, self.timeout)
+
     def _find_again(self) -> bool:
         """Wait a while for a window that the game makes in place of the one that is gone; False if it does not."""
         deadline = time.monotonic() + self.patience
@@ -400,7 +410,7 @@ class Session:
 
     def _take_window(self) -> None:
         """Look at the window that was found, if it is one that the profile fits and the display has room for."""
-        state = self._thread.call(self._finder.state, self.timeout)
+        state = self._on_window(self._finder.state)
         width, height = self.profile.window.size or (state.region.width, state.region.height)
         self.area = Region(0, 0, width, height)
         if outside := self.profile.outside(width, height):

@@ -185,15 +185,19 @@ class WindowFinder:
             self._viewable = self._window.get_attributes().map_state == x.IsViewable
             top = self._top()
             stack = root.query_tree().children
-            above = [window for window in stack[stack.index(top) + 1 :] if self._is_seen(window)]
+            origin = root.translate_coords(self._window, 0, 0)
+            region = Region(origin.x, origin.y, *self._size)
+            areas = {window: self._area(window) for window in stack[stack.index(top) + 1 :]}
+            # Whose the others are need not be known, which takes a while to find out.
+            above = [window for window, area in areas.items() if area is not None and area.intersect(region)]
             self._own = [window for window in above if self._is_own(window)]
-            composited = self._connection.get_selection_owner(self._atom("_NET_WM_CM_S0"))
             foreign = [window for window in above if window not in self._own]
+            composited = foreign and self._connection.get_selection_owner(self._atom("_NET_WM_CM_S0"))
             if composited:
                 foreign = [window for window in foreign if not self._is_overlay(window, composited)]
             elif self._visible:  # what lies there has holes where this window is
                 foreign = []
-            self._covers = [_outer(window.get_geometry()) for window in foreign]
+            self._covers = [area for window in foreign if (area := areas[window]) is not None]
         if self._newcomer and self.is_ours is not None:
             self._newcomer = False
             found = self._matches(root, DEPTH)
@@ -339,12 +343,15 @@ class WindowFinder:
             top = parent
         return top
 
-    def _is_seen(self, window: Any) -> bool:
-        try:
+    def _area(self, window: Any) -> Region | None:
+        """Where a window lies on the screen, with its border; None if there is nothing of it to be seen."""
+        with contextlib.suppress(*self._errors):
             attributes = window.get_attributes()
-        except self._errors:
-            return False
-        return bool(attributes.map_state == self._x.IsViewable and attributes.win_class == self._x.InputOutput)
+            if attributes.map_state == self._x.IsViewable and attributes.win_class == self._x.InputOutput:
+                area = window.get_geometry()
+                border = 2 * area.border_width
+                return Region(area.x, area.y, area.width + border, area.height + border)
+        return None
 
     def _is_own(self, window: Any) -> bool:
         """Whether a window on the screen is the game's, by its client or by its process."""
@@ -400,9 +407,3 @@ class WindowFinder:
             if found is not None and found.format == 8 and found.value:
                 return decode_title(bytes(found.value), self._connection.get_atom_name(found.property_type))
         return ""
-
-
-def _outer(area: Any) -> Region:
-    """A window as it lies on the screen, with its border."""
-    border = 2 * area.border_width
-    return Region(area.x, area.y, area.width + border, area.height + border)

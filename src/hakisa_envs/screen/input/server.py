@@ -221,6 +221,12 @@ def listen(chord: KillChord | None, config: dict[str, Any]) -> None:
             os.eventfd_write(config["chord"], 1)
 
 
+def tell(worker: int, number: int) -> None:
+    """Send the worker a signal, which may come too late for it."""
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(worker, number)
+
+
 def watch_over(
     worker: int, trainer: int, spare: XTestDevice | None, chord: KillChord | None, config: dict[str, Any]
 ) -> int:
@@ -235,7 +241,7 @@ def watch_over(
             return status
         ready = [] if pid else select.select(sources, [], [], DRAIN_S)[0]
         if config["guard"] and (pid or (orphaned and not ready)):
-            os.kill(worker, signal.SIGKILL)
+            tell(worker, signal.SIGKILL)
         if bell in ready:
             with contextlib.suppress(BlockingIOError):
                 os.read(bell, 4096)
@@ -258,7 +264,7 @@ def main() -> None:
         return
     connection.close()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, lambda number, frame: os.kill(worker, signal.SIGTERM))
+    signal.signal(signal.SIGTERM, lambda number, frame: tell(worker, signal.SIGTERM))
     spare: XTestDevice | None = None
     chord: KillChord | None = None
     if config["guard"] and config["display"] is not None:
@@ -268,6 +274,8 @@ def main() -> None:
             spare = XTestDevice(config["display"], config["names"])
     status = watch_over(worker, trainer, spare, chord, config)
     if spare is not None and os.WIFSIGNALED(status):
+        with contextlib.suppress(InputError):  # a key that the newest layout lacks: it is down where it was before
+            spare.layout_changed()
         spare.release_stale()
         spare.close()
     listen(chord, config)  # to what came when the other process could not hear it any more
