@@ -182,9 +182,8 @@ def test_launcher_that_starts_the_game_and_exits_is_not_the_end_of_it(make, live
 
 
 def test_launcher_that_exits_without_a_game_is_told_at_once(make):
-    began = time.monotonic()
+    launch, began = Launch(command=("sh", "-c", "sleep 0.1 & exit 3")), time.monotonic()
     with pytest.raises(ScreenError, match="status 3"):
-        launch = Launch(command=("sh", "-c", "sleep 0.1 & exit 3"))
         make(replace(game(""), launch=launch, window=Window("^game$", timeout=60.0)))
     assert time.monotonic() - began < 30.0  # and not after the window's timeout
 
