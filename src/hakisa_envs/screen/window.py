@@ -75,6 +75,7 @@ class WindowFinder:
         self._own: list[Any] = []  # the game's own above it, lowest first
         self._owner: int | None = None  # the process of the window that was found first, where any may be
         self._screen = (0, 0)
+        self._types: dict[int, str] = {}  # names of the types that properties have
         self._ping, self._answered = [0, 0, 0], False  # the last one: its atom, its number, its window
 
     def find(self) -> int | None:
@@ -379,10 +380,12 @@ class WindowFinder:
             with contextlib.suppress(*self._errors):  # one that has just gone
                 # A frame that repeats the title of the window in it is the manager's, not the game's.
                 if not any(match.get_property(self._state, self._x.AnyPropertyType, 0, 1) for match, _, _ in inner):
-                    title, size = self._title(child), child.get_geometry()
+                    # Each question takes a while on a busy machine, so what rules most windows out comes first.
                     viewable = child.get_attributes().map_state == self._x.IsViewable
+                    title = self._title(child) if viewable else ""
                     fits = viewable and self.title.search(title) and not self._is_splash(child)
                     if fits and (not self.is_ours or self.is_ours(self._pid(child))):
+                        size = child.get_geometry()
                         inner = [(child, (size.width, size.height), title)]
             found += inner
         return found
@@ -405,5 +408,8 @@ class WindowFinder:
         for name in (self._name, self._plain_name):
             found = window.get_full_property(name, self._x.AnyPropertyType)
             if found is not None and found.format == 8 and found.value:
-                return decode_title(bytes(found.value), self._connection.get_atom_name(found.property_type))
+                kind = found.property_type
+                if kind not in self._types:
+                    self._types[kind] = self._connection.get_atom_name(kind)
+                return decode_title(bytes(found.value), self._types[kind])
         return ""
