@@ -70,7 +70,8 @@ class WindowFinder:
         self._visible: bool | None = True  # None: not known since it was mapped
         self._mapped = self._viewable = True
         self._gone = False
-        self._restacked = self._newcomer = False  # since windows were last looked at
+        self._restacked = False  # since windows were last looked at
+        self._newcomers: list[Any] = []
         self._covers: list[Region] = []  # other programs' windows above it, in pixels of the screen
         self._own: list[Any] = []  # the game's own above it, lowest first
         self._owner: int | None = None  # the process of the window that was found first, where any may be
@@ -99,7 +100,8 @@ class WindowFinder:
         self.has_news()  # what it tells is older than this window, and may be of one that had the same number
         self._window = max(found, key=self._rank)[0]
         self._visible = self._mapped = self._viewable = self._restacked = True
-        self._gone = self._newcomer = self.superseded = False
+        self._gone = self.superseded = False
+        self._newcomers = []
         self._window.change_attributes(event_mask=x.VisibilityChangeMask | x.StructureNotifyMask)
         try:
             size = self._window.get_geometry()
@@ -171,7 +173,7 @@ class WindowFinder:
             elif event.type == x.DestroyNotify and event.window == self._window:
                 self._gone = True
             elif event.type == x.MapNotify:
-                self._newcomer = True
+                self._newcomers.append(event.window)
             elif event.type == x.ClientMessage:  # a window manager may ping it too
                 self._answered |= list(event.data[1])[:3] == self._ping
             news |= event.type in self._arrangement
@@ -199,11 +201,11 @@ class WindowFinder:
             elif self._visible:  # what lies there has holes where this window is
                 foreign = []
             self._covers = [area for window in foreign if (area := areas[window]) is not None]
-        if self._newcomer and self.is_ours is not None:
-            self._newcomer = False
-            found = self._matches(root, DEPTH)
-            mine = next((match for match in found if match[0] == self._window), None)
-            self.superseded = bool(found) and mine is not None and max(map(self._rank, found)) > self._rank(mine)
+        newcomers, self._newcomers = self._newcomers, []
+        if self.is_ours is not None:
+            mine = self._rank((self._window, self._size, ""))
+            found = [match for window in newcomers for match in self._nest(window, DEPTH)]
+            self.superseded = any(match[0] != self._window and self._rank(match) > mine for match in found)
 
     def restore(self, width: int, height: int) -> None:
         """Show the window, give it its size back, and move it onto the screen if it sticks out."""
@@ -374,21 +376,22 @@ class WindowFinder:
 
     def _matches(self, window: Any, depth: int) -> list[tuple[Any, tuple[int, int], str]]:
         """Windows below this one that may be the game's, with their sizes and titles; one of each nest."""
-        found: list[tuple[Any, tuple[int, int], str]] = []
-        for child in self._windows(window, 0):
-            inner = self._matches(child, depth - 1) if depth else []
-            with contextlib.suppress(*self._errors):  # one that has just gone
-                # A frame that repeats the title of the window in it is the manager's, not the game's.
-                if not any(match.get_property(self._state, self._x.AnyPropertyType, 0, 1) for match, _, _ in inner):
-                    # Each question takes a while on a busy machine, so what rules most windows out comes first.
-                    viewable = child.get_attributes().map_state == self._x.IsViewable
-                    title = self._title(child) if viewable else ""
-                    fits = viewable and self.title.search(title) and not self._is_splash(child)
-                    if fits and (not self.is_ours or self.is_ours(self._pid(child))):
-                        size = child.get_geometry()
-                        inner = [(child, (size.width, size.height), title)]
-            found += inner
-        return found
+        return [match for child in self._windows(window, 0) for match in self._nest(child, depth)]
+
+    def _nest(self, window: Any, depth: int) -> list[tuple[Any, tuple[int, int], str]]:
+        """The same of a window and all below it."""
+        inner = self._matches(window, depth - 1) if depth else []
+        with contextlib.suppress(*self._errors):  # one that has just gone
+            # A frame that repeats the title of the window in it is the manager's, not the game's.
+            if not any(match.get_property(self._state, self._x.AnyPropertyType, 0, 1) for match, _, _ in inner):
+                # Each question takes a while on a busy machine, so what rules most windows out comes first.
+                viewable = window.get_attributes().map_state == self._x.IsViewable
+                title = self._title(window) if viewable else ""
+                fits = viewable and self.title.search(title) and not self._is_splash(window)
+                if fits and (not self.is_ours or self.is_ours(self._pid(window))):
+                    size = window.get_geometry()
+                    inner = [(window, (size.width, size.height), title)]
+        return inner
 
     def _pid(self, window: Any) -> int | None:
         """The process that made a window: as the X server knows it, or if it does not tell, as the window says."""
