@@ -169,12 +169,28 @@ def _killed(stage):
     assert stage.trainer.answer() == "Killed"  # which is what its step raised
 
 
+def _stop_server(stage):
+    os.kill(stage.trainer.server, signal.SIGSTOP)
+
+
+def _stop_server_kill_trainer(stage):
+    _stop_server(stage)
+    stage.trainer.process.kill()
+
+
+def _continue_server(stage):
+    with contextlib.suppress(ProcessLookupError):  # its guardian has killed it
+        os.kill(stage.trainer.server, signal.SIGCONT)
+
+
 FAULTS = {
     "trainer SIGKILL": Fault(_send(signal.SIGKILL), fatal=True),
     "trainer SIGKILL, a fork of it lives": Fault(_send(signal.SIGKILL), prepare=_tell_and_await("fork"), fatal=True),
     "trainer SIGTERM": Fault(_send(signal.SIGTERM), fatal=True),
     "trainer SIGSTOP": Fault(_send(signal.SIGSTOP), mend=_send(signal.SIGCONT)),
     "input server SIGKILL": Fault(lambda stage: os.kill(stage.trainer.server, signal.SIGKILL)),
+    "input server SIGSTOP": Fault(_stop_server),
+    "input server SIGSTOP, trainer SIGKILL": Fault(_stop_server_kill_trainer, mend=_continue_server, fatal=True),
     "exception in step": Fault(_tell("exception")),
     "deadlock in step": Fault(lambda stage: None, prepare=_tell_and_await("deadlock")),  # says so, then waits for ever
     "close": Fault(_tell("close")),

@@ -1,16 +1,25 @@
 """Which keys may be pressed on a real keyboard layout, whatever they are called."""
 
+import ctypes
+import os
+import shutil
+import signal
+import subprocess
+import time
+
 import pytest
-from Xlib import XK
+from Xlib import XK, X
 
 from hakisa_envs.screen.display import open_display
+from hakisa_envs.screen.env import ScreenGameEnv
 from hakisa_envs.screen.errors import InputError
 from hakisa_envs.screen.input.client import InputClient
 from hakisa_envs.screen.input.devices import XTestDevice
-from hakisa_envs.screen.input.keys import denied_together
+from hakisa_envs.screen.input.keys import LAYOUT_CHANGED, TYPED, denied_together, keysym
+from hakisa_envs.screen.input.presses import GAP_NS
 from hakisa_envs.screen.processes import Keeper
 
-from .helpers import Screen
+from .helpers import Screen, wait_until
 
 
 @pytest.mark.parametrize(
@@ -20,6 +29,10 @@ from .helpers import Screen
         ("exclam", "'1'"),
         ("Cyrillic_a", "no key|not on"),
         ("hiragana_A", "no key"),
+        ("Greek_alpha", "not on"),
+        ("EuroSign", "not on"),
+        ("leftarrow", "not on.*'Left'"),
+        ("rightt", "not on.*'Right'"),  # which X has, as a sign for drawing
         ("F12", "chord"),
         ("L2", "chord"),
     ],
@@ -60,3 +73,199 @@ def test_keys_are_denied_together_by_what_they_are(remapped, names):
     assert denied_together(device.contacts.values())
     assert not denied_together(list(device.contacts.values())[1:])
     device.close()
+
+
+@pytest.mark.parametrize("name", ["ISO_Level3_Shift", "KP_Enter", "Multi_key", "Caps_Lock"])
+def test_keys_of_every_group_of_names_are_found_where_the_layout_has_them(remapped, name):
+    remapped.display.change_keyboard_mapping(remapped.keycode(XK.XK_F9), [[keysym(name)] * 2])
+    remapped.display.sync()
+    device = XTestDevice(remapped.display.get_display_name(), [name])
+    assert device.contacts[name].code
+    device.close()
+
+
+@pytest.mark.parametrize(
+    ("name", "number"),
+    [
+        ("Greek_alpha", 0x7E1),
+        ("Cyrillic_a", 0x6C1),
+        ("ISO_Left_Tab", 0xFE20),
+        ("dead_acute", 0xFE51),
+        ("EuroSign", 0x20AC),
+        ("U03B1", 0x10003B1),
+        ("hebrew_aleph", 0xCE0),
+    ],
+)
+def test_names_of_keys_are_those_of_x(name, number):
+    assert keysym(name) == number
+
+
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [
+        ("enter", "Return"), ("Enter", "Return"), ("ArrowLeft", "Left"), ("left_arrow", "Left"), ("up arrow", "Up"),
+        ("Esc", "Escape"), ("Key.space", "space"), ("K_RETURN", "Return"), ("KeyA", "a"), ("Digit7", "7"),
+        ("ctrl", "Control_L"), ("PgUp", "Page_Up"), ("spacebar", "space"), ("Backspace", "BackSpace"),
+        ("numpad5", "KP_5"), ("AltGr", "ISO_Level3_Shift"), ("Greek_alfa", "Greek_alpha"), ("\u00e9", "eacute"),
+        ("\u03b1", "Greek_alpha"), ("!", "exclam"),
+    ],
+)  # fmt: skip
+def test_suggestion_is_the_key_that_was_meant(given, meant):
+    with pytest.raises(InputError, match=f"did you mean '{meant}'"):
+        keysym(given)
+
+
+@pytest.fixture
+def player(remapped):
+    """A client on that display, with a window that has the focus."""
+    window = remapped.window(0, 0, 200, 150, title="game")
+    remapped.focus(window)
+    client = InputClient(remapped.display.get_display_name(), ["a", "Left", TYPED + "B"], timeout=10.0)
+    client.start()
+    client.wait_ready()
+    client.set_target(window.id)
+    yield client
+    client.close()
+
+
+def remap(screen, codes):
+    """Give keys, by keycode, the keysyms of two levels."""
+    for code, levels in codes.items():
+        screen.display.change_keyboard_mapping(code, [levels])
+    screen.display.sync()
+
+
+def test_layout_that_changes_lets_go_and_presses_the_right_key_afterwards(remapped, player):
+    a, b = remapped.keycode(XK.XK_a), remapped.keycode(XK.XK_b)
+    player.act([("hold", "a"), ("hold", "Left")], 10.0)
+    assert a in remapped.held()
+    remap(remapped, {a: [XK.XK_b, XK.XK_B], b: [XK.XK_a, XK.XK_A]})
+    wait_until(lambda: not remapped.held(), 1.0)
+    assert LAYOUT_CHANGED in player.report().released
+    assert player.act([("hold", "a")], 10.0).pressed == 1
+    assert remapped.held() == {b}
+    assert player.act([("release", "a"), ("hold", TYPED + "B")], 10.0).held[-1] == TYPED + "B"
+    assert a in remapped.held()
+
+
+def test_layout_that_changes_just_before_a_press_is_no_press_of_another_key(remapped, player):
+    a, b = remapped.keycode(XK.XK_a), remapped.keycode(XK.XK_b)
+    remapped.events()
+    for swapped in (True, False) * 5:
+        first, second = (b, a) if swapped else (a, b)
+        remap(remapped, {first: [XK.XK_a, XK.XK_A], second: [XK.XK_b, XK.XK_B]})
+        report = player.act([("tap", "a")], 1.0)
+        pressed = [event.detail for event in remapped.events() if event.type == X.KeyPress]
+        assert LAYOUT_CHANGED in report.released
+        assert pressed in ([], [first])
+        wait_until(lambda: not player.report().held)
+        time.sleep(2 * GAP_NS / 1e9)  # or the next tap would wait for its turn, and be seen too late
+
+
+def test_guardian_lets_go_of_a_key_that_has_moved_just_before(remapped, player):
+    a, b = remapped.keycode(XK.XK_a), remapped.keycode(XK.XK_b)
+    for first, second in ((b, a), (a, b)) * 3:
+        remap(remapped, {first: [XK.XK_a, XK.XK_A], second: [XK.XK_b, XK.XK_B]})
+        wait_until(lambda: player.act([("hold", "a")], 10.0).held)
+        assert remapped.held()
+        os.kill(player.pid, signal.SIGKILL)
+        wait_until(lambda: not remapped.held(), 1.0)
+
+
+def test_remapping_of_other_keys_is_no_change(remapped, player):
+    player.act([("hold", "a")], 10.0)
+    remap(remapped, {remapped.keycode(XK.XK_F5): [XK.XK_eacute, XK.XK_Eacute]})
+    report = player.act([], 10.0)
+    assert (report.held, report.released) == (("a",), ())
+
+
+def test_layout_that_loses_a_key_lets_go_and_names_it(remapped, player):
+    player.act([("hold", "a")], 10.0)
+    remap(remapped, {remapped.keycode(XK.XK_a): [XK.XK_b, XK.XK_B]})
+    wait_until(lambda: not remapped.held(), 1.0)
+    with pytest.raises(InputError, match="'a' is not on the keyboard layout"):
+        player.report()
+
+
+class Groups:
+    """Switches between the layouts of a keyboard that has several, as a person's key for that does."""
+
+    def __init__(self, display):
+        self.library = ctypes.CDLL("libX11.so.6")
+        self.library.XOpenDisplay.restype = ctypes.c_void_p
+        self.connection = ctypes.c_void_p(self.library.XOpenDisplay(display.encode()))
+
+    def lock(self, group):
+        assert self.library.XkbLockGroup(self.connection, 0x100, group)  # the core keyboard
+        self.library.XSync(self.connection, 0)
+
+    def close(self):
+        self.library.XCloseDisplay(self.connection)
+
+
+@pytest.mark.skipif(shutil.which("setxkbmap") is None, reason="needs setxkbmap (scripts/system-packages.sh)")
+def test_key_is_not_pressed_while_another_of_several_layouts_is_on(remapped, player):
+    name = remapped.display.get_display_name()
+    subprocess.run(["setxkbmap", "-display", name, "us,gr"], check=True)
+    groups = Groups(name)
+    wait_until(lambda: not player.report().released)
+    assert player.act([("hold", "a")], 10.0).pressed == 1
+    player.release_all()
+    groups.lock(1)
+    for _ in range(2):
+        report = player.act([("hold", "a")], 10.0)
+        assert (report.pressed, report.refused, report.released) == (0, 1, (LAYOUT_CHANGED,))
+        assert not remapped.held()
+    groups.lock(0)
+    assert player.act([("hold", "a")], 10.0).pressed == 1
+    groups.close()
+
+
+@pytest.mark.skipif(shutil.which("setxkbmap") is None, reason="needs setxkbmap (scripts/system-packages.sh)")
+@pytest.mark.parametrize(("layout", "name"), [("gr", "Greek_alpha"), ("ru", "Cyrillic_ef"), ("de", "ISO_Level3_Shift")])
+def test_keys_of_other_layouts_are_pressed_by_their_names(remapped, layout, name):
+    display = remapped.display.get_display_name()
+    subprocess.run(["setxkbmap", "-display", display, layout], check=True)
+    window = remapped.window(0, 0, 200, 150, title="game")
+    remapped.focus(window)
+    client = InputClient(display, [name])
+    client.start()
+    client.wait_ready()
+    client.set_target(window.id)
+    assert client.act([("hold", name)], 10.0).pressed == 1
+    for event in remapped.events():
+        if event.type == X.MappingNotify:
+            remapped.display.refresh_keyboard_mapping(event)
+        elif event.type == X.KeyPress:
+            assert remapped.display.keycode_to_keysym(event.detail, 0) == keysym(name)
+    assert remapped.held()
+    client.close()
+
+
+def test_kill_chord_is_heard_where_the_new_layout_has_it(remapped, player):
+    remap(remapped, {remapped.keycode(XK.XK_F9): [XK.XK_F12] * 2, remapped.keycode(XK.XK_F12): [XK.XK_F9] * 2})
+    for name in (XK.XK_Control_L, XK.XK_Shift_L, XK.XK_F12):
+        remapped.display.keysym_to_keycode(name)
+    codes = [remapped.keycode(XK.XK_Control_L), remapped.keycode(XK.XK_Shift_L)]
+    for event in remapped.events():
+        if event.type == X.MappingNotify:
+            remapped.display.refresh_keyboard_mapping(event)
+    for code in (*codes, remapped.keycode(XK.XK_F12)):
+        remapped.display.xtest_fake_input(X.KeyPress, code)
+    remapped.display.sync()
+    wait_until(lambda: player.report().killed, 1.0)
+
+
+def test_step_in_which_the_layout_changes_is_no_transition():
+    env = ScreenGameEnv("flash")
+    env.reset()
+    person = Screen(env.session.display.name)
+    env.step([2, 1, 0])
+    left, right = person.keycode(XK.XK_Left), person.keycode(XK.XK_Right)
+    remap(person, {left: [XK.XK_Right] * 2, right: [XK.XK_Left] * 2})
+    info = wait_until(lambda: LAYOUT_CHANGED in (i := env.step([0, 0, 0])[4])["released"] and i)
+    assert not info["transition"]
+    env.step([2, 1, 0])
+    assert person.held() == {right}
+    person.close()
+    env.close()

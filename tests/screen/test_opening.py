@@ -94,6 +94,44 @@ def test_region_outside_a_window_whose_size_the_profile_leaves_open_is_named_by_
     env.close()
 
 
+PRINTS = '#!/bin/sh\necho "$DATA|$WHO|$0" > {0}/told\nexec {1} {2}\n'
+
+
+@pytest.mark.parametrize("place", ["PATH", "launch.search", "where distributions put games"])
+def test_program_is_found_and_its_environment_knows_the_folder_of_the_profile(place, tmp_path, monkeypatch):
+    flash = Path(sys.modules[ScreenGameEnv.__module__].__file__).with_name("games") / "flash.py"
+    there = tmp_path / "bin"
+    there.mkdir()
+    program = there / "my-flash"
+    program.write_text(PRINTS.format(tmp_path, sys.executable, flash))
+    program.chmod(0o755)
+    search = ""
+    if place == "PATH":
+        monkeypatch.setenv("PATH", f"{there}:/usr/bin:/bin")
+    elif place == "launch.search":
+        search = 'search = ["{profile}/bin"]'
+    else:
+        monkeypatch.setattr(session, "GAME_FOLDERS", (str(there),))
+    (tmp_path / "mine.toml").write_text(
+        f'[launch]\ncommand = ["my-flash"]\n{search}\n'
+        'environment = { DATA = "{profile}/data", WHO = "{python}" }\n[window]\ntitle = "flash"\n'
+    )
+    env = ScreenGameEnv(tmp_path / "mine.toml")
+    env.reset()
+    assert env.session.program == str(program)
+    assert (tmp_path / "told").read_text().strip() == f"{tmp_path}/data|{sys.executable}|{program}"
+    env.close()
+
+
+def test_program_that_is_nowhere_is_named_with_the_folders_that_were_searched(monkeypatch):
+    monkeypatch.setenv("PATH", "/nowhere/bin:/usr/bin")
+    launch = Launch(command=("no-such-game",), search=("/opt/here",))
+    env = ScreenGameEnv(replace(load_profile("flash"), launch=launch))
+    with pytest.raises(ScreenError, match=r"none of /nowhere/bin, /usr/bin, /opt/here, /usr/games, .*launch\.search"):
+        env.reset()
+    env.close()
+
+
 @pytest.mark.parametrize("where", ["beside the profile", "in its folder"])
 def test_game_is_found_by_a_profile_with_a_relative_path_and_runs_where_it_wants(where, tmp_path, monkeypatch):
     """As in docs/your-own-game.md: the shell stands in the profile's folder, the game runs in another."""

@@ -163,7 +163,7 @@ def test_denied_keys_have_no_keysym(name):
         keys.keysym(name)
 
 
-@pytest.mark.parametrize(("name", "hint"), [("left", "Left"), ("Spcae", "space"), ("rightt", "Right")])
+@pytest.mark.parametrize(("name", "hint"), [("left", "Left"), ("Spcae", "space"), ("rigth", "Right")])
 def test_unknown_key_names_the_nearest(name, hint):
     with pytest.raises(InputError, match=hint):
         keys.keysym(name)

@@ -111,7 +111,7 @@ def test_a_press_without_focus_or_after_the_kill_chord_raises(make):
     probe = make()
     probe.step(NOOP)
     person = Screen(probe._env._session.display.name)
-    cover = person.window(0, 0, 320, 240, override=True)
+    cover = person.window(300, 200, 20, 20, override=True)  # of what is read, it covers nothing
     person.focus(cover)
     with pytest.raises(InputError, match="'space' was refused"):
         probe.press()

@@ -1,5 +1,6 @@
 import tomllib
 
+import cv2
 import numpy as np
 import pytest
 
@@ -55,6 +56,37 @@ def test_file_is_loaded_and_named_in_errors(tmp_path):
         load_profile(tmp_path / "other.toml")
 
 
+@pytest.mark.parametrize("name", ["mine.toml", "digits.txt"])
+def test_mark_that_begins_files_of_windows_editors_is_no_mistake(tmp_path, name):
+    digits = (load_profile("lbreakout2").folder / "lbreakout2" / "digits.txt").read_text()
+    reading = (
+        'kind = "digits"\nregion = [0, 0, 64, 9]\ncell = 8\nlow = [1, 1, 1]\nhigh = [9, 9, 9]\ndigits = "digits.txt"\n'
+    )
+    for file, text in (("digits.txt", digits), ("mine.toml", f"{BASE}[reading.x]\n{reading}")):
+        mark = "\ufeff" if file == name else ""
+        (tmp_path / file).write_bytes((mark + text.replace("\n", "\r\n")).encode())
+    assert load_profile(tmp_path / "mine.toml").name == "mine"
+
+
+def test_file_in_another_encoding_says_which_one_it_should_have(tmp_path):
+    for encoding in ("utf-16", "latin-1"):
+        (tmp_path / "mine.toml").write_bytes(f'name = "\u00e4"\n{BASE}'.encode(encoding))
+        with pytest.raises(ProfileError, match=r"mine\.toml is not TOML.*UTF-8"):
+            load_profile(tmp_path / "mine.toml")
+
+
+@pytest.mark.parametrize("size", [(41, 10), (10, 31)])
+def test_template_that_is_larger_than_the_window_can_never_be_seen_and_is_refused(tmp_path, size):
+    cv2.imwrite(str(tmp_path / "t.png"), np.random.default_rng(0).integers(0, 256, (*size[::-1], 3)).astype(np.uint8))
+    reading = '[reading.x]\nkind = "template"\npicture = "t.png"\n'
+    window = '[window]\ntitle = "Game"\nsize = [40, 30]\n'
+    with pytest.raises(ProfileError, match=rf"reading\.x\.picture, of {size[0]} x {size[1]} pixels.*window, 40 x 30"):
+        profile(tmp_path, reading, window)
+    open_size = profile(tmp_path, reading, '[window]\ntitle = "Game"\n')  # known only once the game runs
+    assert open_size.outside(40, 30)[0].startswith("reading.x.picture")
+    assert open_size.outside(41, 31) is None
+
+
 def test_window_alone_is_a_profile_whose_agent_looks_on(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "mine.toml").write_text('[window]\ntitle = "Game"\nsize = [800, 600]\n')
@@ -87,6 +119,25 @@ def test_window_alone_is_a_profile_whose_agent_looks_on(tmp_path, monkeypatch):
         ('[[reward]]\nweight = 1.0\n', r"reward\[0\]\.reading is missing"),
         ('[[end]]\nwhen = "livs < 1"\n', "did you mean 'lives'"),
         ('[[end]]\nwhen = "lives is gone"\n', "no condition"),
+        ('[[end]]\nwhen = "lives < 1 or scre > lives"\n', r"'scre' is no reading.*'score'"),
+        ('[[end]]\nwhen = "lives < lifes"\n', r"'lifes' is no reading.*'lives'"),
+        ('[[end]]\nwhen = "(lives < 1)"\n', "no brackets"),
+        ('[reward]\nreading = "score"\n', r"reward must be a list of tables\. Write \[\[reward\]\]"),
+        ('[end]\nwhen = "lives < 1"\n', r"end must be a list of tables\. Write \[\[end\]\]"),
+        ('[reset]\ndo = "look"\n', r"Write \[\[reset\]\]"),
+        ('[[start.steps]]\ndo = "look"\n', r"Write \[\[start\]\]"),
+        ('[[launch]]\ncommand = ["game"]\n', r"launch.* must be a table\. Write \[launch\], and once only"),
+        ('[[pause]]\nhow = "none"\n', r"Write \[pause\], and once only"),
+        ('[[reading.x]]\nkind = "black"\n', r"Write \[reading\.x\], and once only"),
+        ('[[reset]]\ndo = "press"\nkey = "Alt_L+F4"\n', r"reset\[0\]\.key = 'Alt_L\+F4' is not allowed"),
+        ('[[reset]]\ndo = "press"\nkey = "Shift_L+F12"\n', r"reset\[0\]\.key.*kill chord"),
+        ('[[reset]]\ndo = "press"\nkey = "Shift_L+Retrun"\n', r"reset\[0\]\.key.*'Return'"),
+        ('[[reset]]\ndo = "type"\n', "a text to type"),
+        ('[[reset]]\ndo = "type"\ntext = "a"\nkey = "a"\n', r"\['key', 'text'\]"),
+        ('[[reset]]\ndo = "move"\n', "a place or distance"),
+        ('[[reset]]\ndo = "move"\nplace = [1, 1]\nby = [1, 1]\n', r"\['by', 'place'\]"),
+        ('[[reset]]\ndo = "move"\nplace = [1, 1080]\n', "inside the window"),
+        ('[[reset]]\ndo = "look"\nby = [1, 1]\n', "as its do says"),
         ('[[end]]\nwhen = "lives < 1"\nepisode = "life"\n', "no sort of episode"),
         ('[[end]]\nwhen = "lives < 1"\nsteps = 0\n', r"end\[0\]\.steps = 0 must lie between 1"),
         ('[[reward]]\nreading = "score"\nweight = nan\n', r"reward\[0\]\.weight = nan must lie between"),
@@ -217,13 +268,31 @@ def test_coarse_grid_covers_the_observed_region(tmp_path):
         ("a falls", {"a": None}, {"a": 2.0}, False),
         ("a rises", {"a": 3.0}, {"a": 2.0}, True),
         ("a!=1", {"a": 2.0}, {}, True),
+        ("a < b", {"a": 1.0, "b": 2.0}, {}, True),
+        ("a < b", {"a": 1.0, "b": None}, {}, False),
+        ("a==b", {"a": 1.0, "b": 1.0}, {}, True),
+        ("3 > a", {"a": 2.0}, {}, True),
+        ("a < .5", {"a": 0.4}, {}, True),
+        ("a >= -.5", {"a": -0.5}, {}, True),
+        ("a < 1e3", {"a": 999.0}, {}, True),
+        ("a > 2.5E-1", {"a": 0.2}, {}, False),
+        ("a == +1.", {"a": 1.0}, {}, True),
+        ("1st < 2nd", {"1st": 1.0, "2nd": 2.0}, {}, True),
+        ("a < 1 or b > 1", {"a": 2.0, "b": 2.0}, {}, True),
+        ("a < 1 or b > 1", {"a": 2.0, "b": None}, {}, False),
+        ("a is unread or b falls", {"a": 0.0, "b": 1.0}, {"b": 2.0}, True),
+        ("a < 1 or b > 1 and c is read", {"a": 0.0, "b": 0.0, "c": None}, {}, True),
+        ("a < 1 and b > 1 or c is read", {"a": 0.0, "b": 0.0, "c": None}, {}, False),
+        ("order > 1 and land  is   read", {"order": 2.0, "land": 0.0}, {}, True),
     ],
 )
 def test_conditions(text, now, before, holds):
     assert Condition.parse(text).holds(now, before) is holds
 
 
-@pytest.mark.parametrize("text", ["", "a", "a <", "a < b", "a ~ 3", "a < 3 or b > 1", "is read"])
+@pytest.mark.parametrize(
+    "text", ["", "a", "a <", "< 3", "1 < 2", "a ~ 3", "a < 3 or", "(a < 3)", "is read", "a < 1.e", "a < b < c"]
+)
 def test_what_is_no_condition(text):
     with pytest.raises(ValueError, match="no condition"):
         Condition.parse(text)

@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
+from hakisa_envs.screen.digits import load_digits, save_digits
 from hakisa_envs.screen.errors import ProfileError
 from hakisa_envs.screen.image import Region
 from hakisa_envs.screen.readers import (
@@ -20,6 +21,7 @@ from hakisa_envs.screen.readers import (
     Lamps,
     PythonReader,
     Template,
+    explain,
     make_reader,
 )
 from hakisa_envs.screen.tables import TableBuilder
@@ -73,6 +75,132 @@ def test_digits_in_doubt_are_no_reading_and_never_zero(digits):
     pixels = canvas()
     paint(pixels, Region(42, 3, 8, 5), (250, 250, 0))
     assert reader.read(pixels) is None
+
+
+def write_left(pixels, text, left, top, scale=1):
+    for place, letter in enumerate(text):
+        at = left + 4 * scale * place
+        shape = np.kron(SHAPES[int(letter)], np.ones((scale, scale))).astype(bool)
+        pixels[top : top + 5 * scale, at : at + 4 * scale, :3][shape] = (0, 250, 250)
+
+
+YELLOW = ((200, 200, 0), (255, 255, 90))
+
+
+@pytest.mark.parametrize("number", ["0", "7", "42", "0042", "9071", "000", "123456789"])
+@pytest.mark.parametrize("scale", [1, 2, 3])
+@pytest.mark.parametrize("align", ["left", "right"])
+def test_digits_at_either_side_with_leading_zeros_and_at_any_scale(digits, number, scale, align):
+    pixels = canvas(40, 200, colour=(30, 60, 30))
+    region = Region(10, 3, 40 * scale, 5 * scale)
+    left = 10 if align == "left" else 10 + region.width - 4 * scale * len(number)
+    write_left(pixels, number, left, 3, scale)
+    reader = Digits(region, 4 * scale, *YELLOW, digits, different=3 * scale, align=align, scale=float(scale))
+    assert reader.read(pixels) == float(number)
+    assert "differs from its digit in more than 0 pixels" in reader.explain(pixels)
+
+
+def test_digits_drawn_one_and_a_half_times_as_large(digits):
+    picture = SHAPES[4][(np.arange(8) / 1.5).astype(int)][:, (np.arange(6) / 1.5).astype(int)]
+    pixels = canvas()
+    pixels[3:11, 10:16, :3][picture] = (0, 250, 250)
+    assert Digits(Region(10, 3, 12, 8), 6, *YELLOW, digits, align="left", scale=1.5, different=3).read(pixels) == 4.0
+
+
+def keep(path, kept):
+    """Leave only these digits in a file."""
+    save_digits(path, {digit: picture for digit, picture in load_digits(path).items() if digit in kept})
+
+
+def test_cell_that_fits_no_digit_says_which_and_by_how_much(digits):
+    keep(digits, [1, 2, 3])
+    pixels = canvas()
+    reader = Digits(Region(10, 3, 40, 5), 4, *YELLOW, digits, different=5)
+    write_number(pixels, "1732", 50, 3)
+    assert reader.read(pixels) is None
+    far = min(int((SHAPES[7] != SHAPES[known]).sum()) for known in (1, 2, 3))
+    words = reader.explain(pixels)
+    assert words.startswith("cell 3 from the right fits none: the nearest is ")
+    assert f"which differs in {far} pixels (" in words
+    ((number, cell, _),) = reader.unknown(pixels)
+    assert number == 3
+    assert np.array_equal(cell, SHAPES[7])
+    assert reader.missing == [0, 4, 5, 6, 7, 8, 9]
+    write_number(pixels := canvas(), "1332", 50, 3)
+    assert reader.read(pixels) == 1332.0
+
+
+def test_digits_that_are_missing_are_not_taken_for_their_neighbours(digits):
+    """A 3 that has all but the left half of an 8: while nobody has seen an 8, one is no 3 however tolerant one is."""
+    shapes = load_digits(digits)
+    shapes[8] = shapes[3].copy()
+    shapes[8][:, 0] = ~shapes[8][:, 0]  # differs in 5 of 20 pixels
+    save_digits(digits, shapes)
+    pixels = canvas()
+    pixels[3:8, 46:50, :3][shapes[8]] = (0, 250, 250)
+    options = (Region(10, 3, 40, 5), 4, *YELLOW, digits)
+    assert Digits(*options, different=6).read(pixels) == 8.0
+    keep(digits, [0, 1, 2, 3])
+    assert Digits(*options, different=6).read(pixels) is None
+    assert "while 4, 5, 6, 7, 8, 9 are missing" in Digits(*options, different=6).explain(pixels)
+
+
+def test_file_without_digits_reads_nothing_and_says_so(digits):
+    digits.write_text("")
+    pixels = canvas()
+    reader = Digits(Region(10, 3, 40, 5), 4, *YELLOW, digits)
+    assert "has no pixel with the colours [200, 200, 0] to [255, 255, 90]" in reader.explain(pixels)
+    write_number(pixels, "12", 50, 3)
+    assert reader.read(pixels) is None
+    assert reader.explain(pixels).count("there are no digits yet") == 2
+    assert copy.deepcopy(reader).missing == list(range(10))
+
+
+def test_cell_that_is_as_near_to_two_digits_is_neither(digits):
+    shapes = load_digits(digits)
+    first, second = shapes[1], shapes[1].copy()
+    second[0] = ~second[0]
+    save_digits(digits, shapes | {2: second})
+    between = first.copy()
+    between[0, :2] = second[0, :2]  # two pixels from each
+    pixels = canvas()
+    pixels[3:8, 46:50, :3][between] = (0, 250, 250)
+    reader = Digits(Region(10, 3, 40, 5), 4, *YELLOW, digits, different=5)
+    assert reader.read(pixels) is None
+    assert "is as near to 1 as to 2: each differs in 2 pixels" in reader.explain(pixels)
+
+
+@pytest.mark.parametrize(
+    ("text", "match"),
+    [
+        ("1\n##\n2\n##\n", "draws 1 and 2 alike"),
+        ("1\n#.\n1\n.#\n", "draws 1 twice, the second time in line 3"),
+        ("1\n#.\n#\n", r"draws 1 in rows of \[2, 1\] dots"),
+        ("1\n2\n##\n", r"draws 1 in rows of \[\]"),
+        ("3\n..\n", "draws 3 without a single '#'"),
+        ("##\n", "begins with '##'"),
+        ("\u00b2\n##\n", "begins with '\u00b2'"),
+    ],
+)
+def test_mistakes_in_a_file_of_digits_are_named(tmp_path, text, match):
+    (tmp_path / "digits.txt").write_text(text)
+    with pytest.raises(ValueError, match=match) as caught:
+        load_digits(tmp_path / "digits.txt")
+    assert "digits.txt" in str(caught.value)
+
+
+def test_tolerances_are_explained_with_the_figure_that_the_picture_has_now(tmp_path):
+    picture = np.random.default_rng(1).integers(0, 256, (6, 8, 3)).astype(np.uint8)
+    cv2.imwrite(str(tmp_path / "t.png"), picture)
+    pixels = canvas(colour=(37, 90, 12))
+    pixels[20:26, 30:38, :3] = picture
+    paint(pixels, Region(0, 0, 10, 4), RED)
+    assert explain(Template(tmp_path / "t.png"), pixels) == "the best correlation is 1.000 (least = 0.95)"
+    assert explain(Bar(Region(0, 0, 20, 4), (150, 0, 0), (255, 60, 60)), pixels).startswith("10 of 20 lines")
+    lamps = Lamps((Region(0, 0, 4, 4), Region(20, 10, 4, 4)), (0, 0, 0), (9, 9, 9), (9, 9, 9), (9, 9, 9))
+    assert explain(lamps, pixels) == "the mean colours are [200, 20, 20], [37, 90, 12]"
+    assert "is 90 (black is at most 8)" in explain(Black(Region(20, 10, 4, 4)), pixels)
+    assert explain(Brightness(), pixels) == ""
 
 
 @pytest.mark.parametrize("grows", ["right", "left", "up", "down"])
@@ -181,6 +309,7 @@ def test_package_beside_the_profile_has_modules_of_its_own(tmp_path):
 
 
 REGION = {"region": [0, 0, 4, 4]}
+CELLS = {"region": [0, 0, 40, 5], "cell": 4, "low": [0, 0, 0], "high": [1, 1, 1], "digits": "digits.txt"}
 LAMP = {"places": [[0, 0, 4, 4]], "lit_low": [9, 9, 9], "lit_high": [9, 9, 9]}
 
 
@@ -203,6 +332,13 @@ LAMP = {"places": [[0, 0, 4, 4]], "lit_low": [9, 9, 9], "lit_high": [9, 9, 9]}
         ("template", {"picture": "flat.png"}, "one colour"),
         ("template", {"picture": "digits.txt"}, "no image"),
         ("digits", REGION | {"cell": 4, "low": [0, 0, 0], "high": [1, 1, 1], "digits": "digits.txt"}, "wide"),
+        ("digits", CELLS | {"different": 0}, "different = 0 must be at least 1"),
+        ("digits", CELLS | {"different": -3}, "different = -3 must be at least 1"),
+        ("digits", CELLS | {"different": 21}, "different = 21 must be .* at most a cell's 20 pixels"),
+        ("digits", CELLS | {"align": "centre"}, "align = 'centre' is not allowed"),
+        ("digits", CELLS | {"scale": 0}, "scale = 0 must be at least 1"),
+        ("digits", CELLS | {"scale": 2}, "2 times as large as draws 0 8 wide and 10 high, but a cell is 4 wide"),
+        ("template", {"picture": "picture.png", "least": -0.5}, r"least = -0\.5 must be"),
         ("python", {"function": "no_such_module:f"}, "no_such_module"),
         ("python", {"function": "math:no_such"}, "no_such"),
         ("python", {"function": "math:pi"}, "not callable"),

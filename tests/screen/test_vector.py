@@ -7,6 +7,7 @@ import sys
 import textwrap
 
 import numpy as np
+import pytest
 
 from hakisa_envs.screen.vector import make_screen_vec
 
@@ -64,6 +65,27 @@ def test_everything_is_gone_two_seconds_after_the_trainer_was_killed():
     trainer.wait()
     trainer.stdout.close()
     wait_until(lambda: all(gone(pid) for pid in [*workers, *launched]), 2.0)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        'gym.make_vec("Hakisa/ScreenGame-v0", 3, game="flash")',
+        '[gym.make_vec("Hakisa/ScreenGame-v0", 2, game="flash") for _ in range(2)]',
+        'hakisa_envs.screen.vector.make_screen_vec(4, game="flash")',
+    ],
+)
+def test_script_without_a_guard_gets_one_error_that_says_so(line, tmp_path):
+    (tmp_path / "unguarded.py").write_text(
+        f"import gymnasium as gym, hakisa_envs, hakisa_envs.screen.vector\nprint('runs')\n{line}\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    command = [sys.executable, tmp_path / "unguarded.py"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=100, check=False, env=environment)
+    assert done.returncode == 1
+    assert done.stderr.count("Traceback") == 1
+    assert "if __name__ == '__main__':" in done.stderr
+    assert done.stdout.count("runs") <= 2
 
 
 def _below(pids):

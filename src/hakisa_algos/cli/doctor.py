@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from importlib import metadata
 
+from hakisa_algos.cli.held_keys import held, release
 from hakisa_algos.cli.text import bold, dim, green, red
 from hakisa_algos.cores import available_cores
 from hakisa_algos.errors import MissingExtraError, require
@@ -29,9 +30,18 @@ TIMEOUT_S = 3.0
 
 def run(arguments: Sequence[str]) -> int:
     """Prints what one would ask for first when something does not work."""
-    argparse.ArgumentParser("hakisa doctor", description="Show what is installed, and what is missing.").parse_args(
-        list(arguments)
+    options = argparse.ArgumentParser("hakisa doctor", description="Show what is installed, and what is missing.")
+    options.add_argument(
+        "--release",
+        metavar="DISPLAY",
+        nargs="?",
+        const="",
+        help="only let go of keys that a killed run left down on an X display (default: that of DISPLAY)",
     )
+    chosen = options.parse_args(list(arguments))
+    if chosen.release is not None:
+        print(release(chosen.release))
+        return 0
     for title, lines in (
         ("machine", _machine()),
         ("packages", _packages()),
@@ -127,6 +137,7 @@ def screen() -> Iterator[tuple[str, str]]:
     yield from _servers()
     if (display := os.environ.get("DISPLAY")) and not _wayland():
         yield f"capture of {display}", _guarded(lambda: _capture(display))
+        yield f"keys on {display}", _guarded(lambda: held(display))
     if shutil.which("Xvfb"):
         yield "capture of an Xvfb", _guarded(_hidden_capture)
     yield "input, dry run", _guarded(_dry_run)

@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 from hakisa_algos.errors import ConfigError
 from hakisa_envs.screen.env import ScreenGameEnv
+from hakisa_envs.screen.game import GameProfile
+from hakisa_envs.screen.profile import load_profile
 
 Choose = Callable[[], NDArray[np.int64]]
 
@@ -34,10 +36,13 @@ def parser(verb: str, about: str) -> argparse.ArgumentParser:
     return parser
 
 
-def open_game(chosen: argparse.Namespace, **options: Any) -> ScreenGameEnv:
-    """The env that the options ask for; nothing is started before its reset."""
+def open_game(
+    chosen: argparse.Namespace, change: Callable[[GameProfile], GameProfile] = lambda profile: profile, **options: Any
+) -> ScreenGameEnv:
+    """The env that the options ask for, its profile changed; nothing is started before its reset."""
     try:
-        return ScreenGameEnv(chosen.game, display=chosen.display, armed=True if chosen.arm else None, **options)
+        profile = change(load_profile(chosen.game))
+        return ScreenGameEnv(profile, display=chosen.display, armed=True if chosen.arm else None, **options)
     except ValueError as error:  # a ProfileError is one
         raise ConfigError(str(error)) from error
 
@@ -61,5 +66,6 @@ def where(env: ScreenGameEnv) -> str:
     """Where a game that runs is played, how fast, and whether anything is pressed."""
     session = env.session
     assert session is not None
+    program = f", started from {session.program}" if session.program else ""
     dry = "; a dry run: nothing is pressed (--arm presses)" if session.dry else ""
-    return f"{env.profile.name} on display {session.display.name} ({env.display}), {env.rate:g} steps/s{dry}"
+    return f"{env.profile.name} on display {session.display.name} ({env.display}){program}, {env.rate:g} steps/s{dry}"

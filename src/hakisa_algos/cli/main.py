@@ -35,8 +35,9 @@ VERBS = {
     "demo": ("demo", "watch PPO learn Pong in about five minutes"),
     "watch": ("watch", "show what an agent would see of a live game"),
     "probe": ("probe", "measure the latencies of a live game"),
+    "digits": ("digits", "gather pictures of a live game's digits"),
 }
-WITHOUT_TORCH = ("doctor", "watch", "probe")
+WITHOUT_TORCH = ("doctor", "watch", "probe", "digits")
 EXAMPLES = (
     "hakisa train ppo --env CartPole-v1",
     "hakisa train ppo --env Hakisa/Pong-v0 --config.learning-rate 3e-4",

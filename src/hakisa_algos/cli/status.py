@@ -25,7 +25,8 @@ class Status:
     def line(self) -> str:
         """All of it in one line."""
         parts = [f"step {self.step}", f"episode {self.episode}", self.action, *self._readings(), self._reward()]
-        return "; ".join(part for part in [*parts, self._input(), self._time(), self._flags()] if part)
+        reasons = (f"{name}: {why}" for name, why in self.info.get("unread", {}).items())
+        return "; ".join(part for part in [*parts, self._input(), self._time(), self._flags(), *reasons] if part)
 
     def lines(self, width: int) -> list[str]:
         """The same in several lines of at most ``width`` characters; always as many for one game."""

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hakisa_algos.cli import shot
 from hakisa_algos.cli.halfblocks import half_blocks
 from hakisa_algos.cli.live import Choose, open_game, parser, player, where
 from hakisa_algos.cli.scene import Scene
@@ -38,10 +39,14 @@ def run(arguments: Sequence[str]) -> int:
     options = parser("watch", "Show what an agent would see of a live game: picture, readings, reward, input, timing.")
     options.add_argument("--seconds", type=float, default=10.0, help="how long to play (default 10)")
     options.add_argument("--out", type=Path, metavar="FILE.mp4", help="write a film instead of drawing here")
+    shot.options(options)
     chosen = options.parse_args(list(arguments))
     _check(chosen)
-    env = open_game(chosen, render_mode="rgb_array")
+    env = open_game(chosen, lambda profile: shot.with_keys(profile, chosen.keys or ()), render_mode="rgb_array")
     try:
+        if chosen.shot is not None:
+            shot.take(env, chosen)
+            return 0
         choose = player(chosen.policy, env)
         with _shown(chosen.out, env) as show:
             env.reset()
@@ -63,6 +68,8 @@ def watch(env: ScreenGameEnv, choose: Choose, show: Show, steps: int) -> None:
         observation, reward, terminated, truncated, info = env.step(action)
         total += reward
         missed += info.get("missed", 0)
+        if None in info["readings"].values():
+            info["unread"] = {name: why for name, (value, why) in env.explain().items() if value is None and why}
         show(newest_frame(env, observation), Status(step, episode, words, reward, total, missed, info))
         if (terminated or truncated) and step < steps:
             env.reset()
@@ -132,3 +139,4 @@ def _check(chosen: argparse.Namespace) -> None:
         raise ConfigError(f"--seconds {chosen.seconds:g} is not allowed: it must be more than 0, and a day at most")
     if chosen.out is not None and chosen.out.suffix != ".mp4":
         raise ConfigError(f"--out {chosen.out} is not allowed: it must end in .mp4")
+    shot.check(chosen)

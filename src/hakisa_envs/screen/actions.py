@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from hakisa_envs.screen.errors import InputError
-from hakisa_envs.screen.input.keys import keysym
+from hakisa_envs.screen.input.keys import TYPED, keysym
 from hakisa_envs.spaces import ConditionalMultiDiscrete
 
 if TYPE_CHECKING:
@@ -56,7 +56,8 @@ class ActionMap:
                 keysym(key)
             except InputError as error:
                 raise ValueError(f"{where} = {key!r}: {error}") from error
-        self.names = sorted({key for _, key in profile.key_fields()} | set(BUTTON.values()))
+        typed = {TYPED + character for character in profile.typed}
+        self.names = sorted({key for _, key in profile.key_fields()} | set(BUTTON.values()) | typed)
 
     def _sizes(self, command: str) -> tuple[int, int]:
         actions = self.actions

@@ -1,4 +1,4 @@
-"""Conditions on readings: ``"lives >= 1 and field < 30"``, ``"score is unread"``, ``"lives falls"``."""
+"""Conditions on readings: ``"lives >= 1 and field < 30"``, ``"score > best or score is unread"``, ``"lives falls"``."""
 
 from __future__ import annotations
 
@@ -19,69 +19,95 @@ COMPARE = {
     "!=": operator.ne,
 }
 WORDS = ("is read", "is unread", "falls", "rises")
-TERM = re.compile(r"\s*(?P<name>\w+)\s+(?P<word>is read|is unread|falls|rises)\s*|"
-                  r"\s*(?P<name2>\w+)\s*(?P<op><=|>=|==|!=|<|>)\s*(?P<number>-?\d+(\.\d*)?)\s*")  # fmt: skip
+NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
+STATE = re.compile(r"(?P<name>\w+)\s+(?P<word>is\s+read|is\s+unread|falls|rises)")
+COMPARISON = re.compile(rf"(?P<left>{NUMBER}|\w+)\s*(?P<op><=|>=|==|!=|<|>)\s*(?P<right>{NUMBER}|\w+)")
 
 
 @dataclass(frozen=True)
 class Term:
-    """One comparison. ``relation`` is a key of `COMPARE` or one of `WORDS`."""
+    """One comparison. ``relation`` is a key of `COMPARE`, with a name or a number on each side, or one of `WORDS`."""
 
-    name: str
+    left: str | float
     relation: str
-    number: float = 0.0
+    right: str | float = 0.0
 
     def holds(self, now: Readings, before: Readings) -> bool:
         """Whether it holds; a comparison with "no reading" never does."""
-        value, last = now.get(self.name), before.get(self.name)
+        value = _value(self.left, now)
         if self.relation == "is read":
             return value is not None
         if self.relation == "is unread":
             return value is None
-        if value is None:
-            return False
         if self.relation in ("falls", "rises"):
-            return last is not None and (value < last if self.relation == "falls" else value > last)
-        return bool(COMPARE[self.relation](value, self.number))
+            other, compare = _value(self.left, before), COMPARE["<" if self.relation == "falls" else ">"]
+        else:
+            other, compare = _value(self.right, now), COMPARE[self.relation]
+        return value is not None and other is not None and bool(compare(value, other))
 
 
 @dataclass(frozen=True)
 class Condition:
-    """Terms that must all hold."""
+    """Terms of which all must hold, or all of another group of them.
+
+    Attributes:
+        text: As it was written.
+        groups: The terms: those of a group are joined by ``and``, the groups by ``or``.
+    """
 
     text: str
-    terms: tuple[Term, ...]
+    groups: tuple[tuple[Term, ...], ...]
 
     @classmethod
     def parse(cls, text: str) -> Condition:
         """Read a condition.
 
         Args:
-            text: Terms joined by ``and``: ``name < number`` (or <=, >, >=, ==, !=), ``name is read``,
-                ``name is unread``, ``name falls``, ``name rises`` (against the last value that was read).
+            text: Terms joined by ``and`` and ``or``, of which ``and`` binds more tightly: ``name < number`` (or <=, >,
+                >=, ==, !=; a name may stand on either side, or on both), ``name is read``, ``name is unread``,
+                ``name falls``, ``name rises`` (against the last value that was read). A number is ``3``, ``-.5`` or
+                ``1e3``.
 
         Raises:
             ValueError: If a term is none of these.
         """
-        terms = []
-        for part in re.split(r"\band\b", text):
-            match = TERM.fullmatch(part)
-            if match is None:
-                raise ValueError(
-                    f"{part.strip()!r} is no condition: write 'name < number' (<=, >, >=, ==, !=), 'name is read', "
-                    "'name is unread', 'name falls' or 'name rises', joined by 'and'"
-                )
-            if match["word"]:
-                terms.append(Term(match["name"], match["word"]))
-            else:
-                terms.append(Term(match["name2"], match["op"], float(match["number"])))
-        return cls(text, tuple(terms))
+        groups = (re.split(r"\band\b", group) for group in re.split(r"\bor\b", text))
+        return cls(text, tuple(tuple(_term(part.strip()) for part in group) for group in groups))
+
+    @property
+    def names(self) -> list[str]:
+        """The readings that it is about."""
+        return [
+            side for group in self.groups for term in group for side in (term.left, term.right) if isinstance(side, str)
+        ]
 
     def holds(self, now: Readings, before: Readings | None = None) -> bool:
-        """Whether all terms hold.
+        """Whether it holds.
 
         Args:
             now: The readings of this frame.
             before: The last number that was read of each before this frame.
         """
-        return all(term.holds(now, before or {}) for term in self.terms)
+        return any(all(term.holds(now, before or {}) for term in group) for group in self.groups)
+
+
+def _term(text: str) -> Term:
+    if match := STATE.fullmatch(text):
+        return Term(match["name"], " ".join(match["word"].split()))
+    match = COMPARISON.fullmatch(text)
+    sides = [] if match is None else [_side(match["left"]), _side(match["right"])]
+    if match is None or not any(isinstance(side, str) for side in sides):
+        brackets = " There are no brackets: 'and' binds more tightly than 'or'." if set("()") & set(text) else ""
+        raise ValueError(
+            f"{text!r} is no condition: write 'name < number' or 'name < name' (<=, >, >=, ==, !=), 'name is read', "
+            f"'name is unread', 'name falls' or 'name rises', joined by 'and' and 'or'.{brackets}"
+        )
+    return Term(sides[0], match["op"], sides[1])
+
+
+def _side(text: str) -> str | float:
+    return float(text) if re.fullmatch(NUMBER, text) else text
+
+
+def _value(side: str | float, readings: Readings) -> float | None:
+    return readings.get(side) if isinstance(side, str) else side

@@ -9,6 +9,7 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from hakisa_envs.errors import import_extra
 from hakisa_envs.screen.errors import DisplayError
@@ -17,6 +18,8 @@ from hakisa_envs.screen.xthread import XThread
 
 STARTED = ("xvfb", "nested")  # by the env, for the game
 KINDS = (*STARTED, "current")
+DEPTHS = (24, 32)  # which mss reads
+EXTENSIONS = ("XTEST", "XInputExtension")
 
 
 @dataclass(frozen=True)
@@ -76,7 +79,7 @@ def open_display(
         if not os.environ.get("DISPLAY"):
             raise DisplayError("display='current' needs DISPLAY, which is not set. Use display='xvfb'.")
         kind = os.environ["DISPLAY"]
-    _refuse_wayland(kind, timeout)
+    check_display(kind, timeout)
     return Display(kind, owned=False)
 
 
@@ -125,33 +128,78 @@ def _program(name: str, package: str) -> str:
     return path
 
 
-def _refuse_wayland(name: str, timeout: float) -> None:
+def check_display(name: str, timeout: float) -> None:
+    """Refuse a display that was there before if games cannot be seen or played on it, and say why.
+
+    Raises:
+        CaptureError: If it does not answer in time.
+        DisplayError: If it cannot be opened, has too few colours or extensions, or shows a Wayland desktop.
+    """
     if not sys.platform.startswith("linux"):
         raise DisplayError(f"Only X11 on Linux is supported, and this is {sys.platform}.")
     thread = XThread(name)
     try:
-        if thread.call(lambda: is_xwayland(name), timeout):
+        thread.call(lambda: _check(name), timeout)
+    finally:
+        thread.close()
+
+
+def _check(name: str) -> None:
+    xdisplay = import_extra("Xlib.display", extra="screen", needed_by="a live game")
+    why_closed = ""
+    try:
+        connection = xdisplay.Display(name)
+    except Exception as error:  # python-xlib raises a dozen kinds
+        why_closed = _why_closed(error)
+    if why_closed:  # without its cause, which would keep the sockets open that python-xlib has left
+        raise DisplayError(f"Display {name} cannot be opened: {why_closed}")
+    try:
+        missing = [extension for extension in EXTENSIONS if connection.query_extension(extension) is None]
+        depth = connection.screen().root_depth
+        if depth not in DEPTHS:
+            raise DisplayError(
+                f"Display {name} has a colour depth of {depth} bits, and games are read at 24 or 32. Start it with "
+                f"more: Xvfb {name} -screen 0 1280x720x24"
+            )
+        if missing:
+            raise DisplayError(
+                f"Display {name} lacks the X extension {', '.join(missing)}: keys cannot be pressed there."
+            )
+        if _is_xwayland(connection):
             raise DisplayError(
                 f"Display {name} belongs to a Wayland session, which lets no program see or press in another's window. "
                 "Let the env start the game in an X display of its own: display='nested' (visible) or display='xvfb' "
                 "(hidden)."
             )
     finally:
-        thread.close()
+        connection.close()
 
 
-def is_xwayland(name: str) -> bool:
-    """Whether the X server of a display shows its windows on a Wayland desktop: it says so itself.
+def _why_closed(error: Exception) -> str:
+    words = str(error)
+    if any(word in words.lower() for word in ("authoriz", "no protocol", "cookie", "auth")):
+        cookies = os.environ.get("XAUTHORITY") or "~/.Xauthority"
+        return (
+            f"its X server lets nobody in without its cookie, and {cookies} holds none that fits. Run as the user who "
+            f"started it, with XAUTHORITY naming that user's file, or let this one in there: xhost "
+            f"+si:localuser:$USER. It said: {words}"
+        )
+    if "display name" in words.lower() or type(error).__name__ == "DisplayNameError":
+        return "that is no name of a display; they look like ':1'."
+    return (
+        f"no X server answers there ({words or type(error).__name__}). Start one, name another display, or let the env "
+        "start its own: display='xvfb'."
+    )
+
+
+def _is_xwayland(connection: Any) -> bool:
+    """Whether an X server shows its windows on a Wayland desktop: it says so itself.
 
     Environment variables do not tell: an Xvfb may run in a Wayland session, and Xwayland under any number.
     """
-    connection = import_extra("Xlib.display", extra="screen", needed_by="a live game").Display(name)
-    try:
-        if connection.query_extension("XWAYLAND") is not None:
-            return True
-        # Xwayland before 23.1 has no such extension, but gives its monitors names of their own.
-        root = connection.screen().root
-        monitors = root.xrandr_get_monitors().monitors if hasattr(root, "xrandr_get_monitors") else []
-        return any(connection.get_atom_name(monitor.name).startswith("XWAYLAND") for monitor in monitors)
-    finally:
-        connection.close()
+    if connection.query_extension("XWAYLAND") is not None:
+        return True
+    # Xwayland before 23.1 has no such extension, but gives its monitors names of their own.
+    root = connection.screen().root
+    monitors = root.xrandr_get_monitors().monitors if hasattr(root, "xrandr_get_monitors") else []
+    return any(connection.get_atom_name(monitor.name).startswith("XWAYLAND") for monitor in monitors)

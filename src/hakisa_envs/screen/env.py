@@ -23,14 +23,16 @@ from hakisa_envs.screen.errors import CaptureError, InputError, Killed, Platform
 from hakisa_envs.screen.game import GameProfile
 from hakisa_envs.screen.image import Pixels, Region, is_black, to_observation, to_rgb
 from hakisa_envs.screen.input.client import Report
+from hakisa_envs.screen.input.keys import LAYOUT_CHANGED
 from hakisa_envs.screen.profile import load_profile
 from hakisa_envs.screen.scoring import Scorer
 from hakisa_envs.screen.script import ScriptRunner
-from hakisa_envs.screen.session import Session, View
+from hakisa_envs.screen.session import REMADE_S, Session, View
 
 OPTIONS = ("game", "display", "armed", "episode", "rate", "timeout", "render_mode", "untested_platform")
 SPARE_S = 0.15
 LOST_S = 0.1  # a step that lost the game waits no longer for its input server, which lets go by itself
+BLACK_S = 2.0  # longer than games fade
 FAILURES, FAILURE_WINDOW_S = 3, 600.0
 
 
@@ -56,9 +58,11 @@ class ScreenGameEnv(gym.Env[NDArray[np.uint8], NDArray[np.int64]], EzPickle):
 
     **Info** of a step: ``t_act_ns`` and ``t_obs_ns`` (`time.monotonic_ns`), ``frame_age_ms``, ``dt_ms`` since the
     last frame (a pause does not count), ``wait_ms`` for the deadline, ``late_ms``, ``missed`` deadlines,
-    ``transition`` (False where dt is over twice the period, the window is minimised and has no readings, the game
-    is still paused because its pause key was refused, or a press was refused because the window had lost the focus or
-    was covered: such a row would teach that the key does nothing), ``counted`` (False only where the game was lost:
+    ``transition`` (False where dt is over twice the period; where what the agent sees is not the game, because the
+    window is minimised, covered by another program's or has not drawn itself since, or has been black for two seconds;
+    where the game is still paused because its pause key was refused; and where a press was refused because the window
+    had lost the focus or was covered, or keys went up because the keyboard got another layout: such a row would teach
+    that the key does nothing), ``counted`` (False only where the game was lost:
     any other row was played, and its reward belongs to the result), ``duplicate``,
     ``unchanged_s``, ``black``, ``clipped``, ``obscured``, ``resized``, ``focused``, ``held``, ``refused``, ``dropped``,
     ``released``, ``input_restarts``, ``readings``, ``reward_parts``, ``failure``.
@@ -148,6 +152,8 @@ class ScreenGameEnv(gym.Env[NDArray[np.uint8], NDArray[np.int64]], EzPickle):
         self._view: View | None = None
         self._changed_ns = self._dt_ns = 0
         self._resumed_ns = 0
+        self._readings: dict[str, float | None] = {}
+        self._black_ns, self._black_said = 0, False
         self._playing = False
         self._fresh = False
         self._broken = False
@@ -171,6 +177,8 @@ class ScreenGameEnv(gym.Env[NDArray[np.uint8], NDArray[np.int64]], EzPickle):
         super().reset(seed=seed)
         self._refuse_killed()
         self._playing = False
+        if self._session is not None:
+            self._session.patience = self.profile.window.timeout
         try:
             view, readings, report = self._begin()
         except ScreenError:
@@ -178,8 +186,10 @@ class ScreenGameEnv(gym.Env[NDArray[np.uint8], NDArray[np.int64]], EzPickle):
                 raise
             # A game in a state that the script does not know of is started anew, once.
             view, readings, report = self._begin()
+        assert self._session is not None
+        self._session.patience = REMADE_S
         self._stack[:] = 0
-        self._view, self._resumed_ns = None, 0
+        self._view, self._resumed_ns, self._readings = None, 0, readings
         self._show(view)
         self._scorer.start(readings)
         self._clock.start()
@@ -213,7 +223,7 @@ class ScreenGameEnv(gym.Env[NDArray[np.uint8], NDArray[np.int64]], EzPickle):
         except BaseException:
             self._let_go(session)  # whatever happened, nothing stays down
             raise
-        duplicate = self._show(view)
+        duplicate, self._readings = self._show(view), readings
         parts, terminated = self._scorer.step(readings)
         self._playing = not terminated
         info = self._info(view, report, tick)
@@ -245,6 +255,12 @@ class ScreenGameEnv(gym.Env[NDArray[np.uint8], NDArray[np.int64]], EzPickle):
         size = self.profile.window.size or self.profile.screen_size
         area = Region(0, 0, *size) if self._session is None else self._session.area
         return self.action_map.describe(action, self._seen(area))
+
+    def explain(self) -> dict[str, tuple[float | None, str]]:
+        """Each reading of the last frame, and why it is so, with the figures that tolerances are held against."""
+        if self._session is None or self._view is None:
+            return {}
+        return {name: (self._readings[name], words) for name, words in self._session.explain(self._view).items()}
 
     def render(self) -> Pixels | None:
         """The whole client area as it was last seen: uint8 RGB ``[height, width, 3]``."""
@@ -333,6 +349,9 @@ class ScreenGameEnv(gym.Env[NDArray[np.uint8], NDArray[np.int64]], EzPickle):
         assert self._session is not None
         in_time = self._dt_ns <= 2 * self._clock.period_ns
         kept_out = report.refused > 0 and (not report.focused or view.window.obscured)
+        kept_out |= LAYOUT_CHANGED in report.released
+        black = is_black(self._stack[-self._channels :])
+        seen = view.is_clear(self._seen(self._session.area)) and not self._is_left_black(black, frame.t_grab_ns)
         return {
             "t_act_ns": report.t_ns,
             "t_obs_ns": frame.t_grab_ns,
@@ -343,10 +362,10 @@ class ScreenGameEnv(gym.Env[NDArray[np.uint8], NDArray[np.int64]], EzPickle):
             "missed": tick.missed,
             # What came too late, or was refused, was played all the same: it is not learnt from, and it counts.
             contract.COUNTED: True,
-            contract.TRANSITION: in_time and view.window.shown and not kept_out and not self._session.paused,
+            contract.TRANSITION: in_time and seen and not kept_out and not self._session.paused,
             "duplicate": False,
             "unchanged_s": (frame.t_grab_ns - self._changed_ns) / 1e9,
-            "black": is_black(self._stack[-self._channels :]),
+            "black": black,
             "clipped": frame.clipped,
             "obscured": view.window.obscured,
             "resized": view.resized,
@@ -357,6 +376,21 @@ class ScreenGameEnv(gym.Env[NDArray[np.uint8], NDArray[np.int64]], EzPickle):
             "released": report.released,
             "input_restarts": self._session.input.restarts,
         }
+
+    def _is_left_black(self, black: bool, now: int) -> bool:
+        """Whether there has been nothing to be seen for a while; said once, when that begins."""
+        if not black:
+            self._black_ns = 0
+            return False
+        self._black_ns = self._black_ns or now
+        black_s = (now - self._black_ns) / 1e9
+        if black_s >= BLACK_S and not self._black_said:
+            self._black_said = True
+            gym.logger.warn(
+                f"The picture of {self.profile.name!r} has been black for {black_s:.1f} s, and is no transition until "
+                "it is not. Does the game draw in another window, or only on a real GPU (try display='nested')?"
+            )
+        return black_s >= BLACK_S
 
     def _failed(self, error: ScreenError) -> tuple[NDArray[np.uint8], float, bool, bool, dict[str, Any]]:
         """The step that lost the game: the episode is truncated, and its last row is no transition."""

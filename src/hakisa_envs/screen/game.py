@@ -30,9 +30,17 @@ Command = Literal[
 ]
 
 
+GAME_FOLDERS = ("/usr/games", "/usr/local/games")  # where distributions put games; root's PATH lacks them
+
+
+def fill(word: str, folder: Path) -> str:
+    """Put this Python for ``{python}``, and the profile's folder for ``{profile}``."""
+    return word.replace("{python}", sys.executable).replace("{profile}", str(folder))
+
+
 def resolve_program(word: str, folder: Path) -> Path:
     """What a word of a command that is a path stands for: relative to the profile's folder, like all its paths."""
-    return folder / word.replace("{python}", sys.executable).replace("{profile}", str(folder))
+    return folder / fill(word, folder)
 
 
 @dataclass(frozen=True)
@@ -42,8 +50,10 @@ class Launch:
     Attributes:
         command: Program and arguments. ``{python}`` is this Python, ``{profile}`` the profile's folder, where a program
             such as ``./game`` is looked for too.
-        search: Folders in which the program is looked for after PATH (Debian keeps games in one that root lacks).
-        environment: Variables to set. HOME, unless given, is an empty folder of the game's own.
+        search: Folders in which the program is looked for after PATH; after these come ``/usr/games`` and
+            ``/usr/local/games``. ``{profile}`` is the profile's folder.
+        environment: Variables to set; ``{python}`` and ``{profile}`` are as in a command. HOME, unless given, is an
+            empty folder of the game's own.
         files: Files to write before the start, path below that HOME -> content (written as Latin-1). Absolute paths and
             ``..`` are refused.
         folder: Where it runs, for games that look for their data there; relative to the profile's folder. Default:
@@ -177,10 +187,13 @@ class Step:
     """A step of a script.
 
     Attributes:
-        do: ``"press"`` a key, ``"click"`` at a place, ``"wait"`` some seconds, or only ``"look"``.
-        key: Key to press.
-        place: Where to click, inside the client area.
-        button: With what.
+        do: ``"press"`` a key, ``"type"`` a text, ``"click"`` at a place, ``"move"`` the pointer, ``"wait"`` some
+            seconds, or only ``"look"``.
+        key: Key to press; ``"Control_L+s"`` holds the first ones down meanwhile.
+        text: What to type, on whatever layout the display has; ``"\\n"`` is Return.
+        place: Where to click or move to, inside the client area.
+        by: How far to move the mouse from where it is, to the right and down.
+        button: With what to click.
         hold_ms: How long a press or click lasts.
         seconds: How long to wait.
         when: Skip the step unless this holds.
@@ -190,9 +203,11 @@ class Step:
         episode: Only before episodes of this sort; before all if not given.
     """
 
-    do: Literal["press", "click", "wait", "look"]
+    do: Literal["press", "type", "click", "move", "wait", "look"]
     key: str = ""
+    text: str = ""
     place: tuple[int, int] | None = None
+    by: tuple[int, int] | None = None
     button: Literal["left", "middle", "right"] = "left"
     hold_ms: float = 60.0
     seconds: float = 0.0
@@ -201,6 +216,11 @@ class Step:
     timeout: float = 5.0
     again: float = 0.0
     episode: str = ""
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The keys of ``key``, each by itself."""
+        return tuple(self.key.split("+")) if self.key else ()
 
 
 @dataclass(frozen=True)
@@ -272,18 +292,32 @@ class GameProfile:
         """Every key that may be pressed, with the field that it stands in."""
         yield from ((f"actions.keys[{i}]", key) for i, key in enumerate(self.actions.keys))
         for name, script in (("start", self.start), ("reset", self.reset)):
-            yield from ((f"{name}[{i}].key", step.key) for i, step in enumerate(script) if step.key)
+            yield from ((f"{name}[{i}].key", key) for i, step in enumerate(script) for key in step.keys)
         if self.pause.key:
             yield "pause.key", self.pause.key
         if self.probe is not None:
             yield "probe.key", self.probe.key
 
-    def outside(self, width: int, height: int) -> tuple[str, Region] | None:
-        """A region that does not lie in a client area of this size, with its field; None if all do."""
+    @property
+    def typed(self) -> set[str]:
+        """Every character that a script types."""
+        return {character for step in (*self.start, *self.reset) for character in step.text}
+
+    def outside(self, width: int, height: int) -> tuple[str, list[int]] | None:
+        """What does not lie in a client area of this size: its field and its numbers; None if all does."""
         area = Region(0, 0, width, height)
-        return next(
-            ((where, region) for where, region in self.region_fields() if region.intersect(area) != region), None
-        )
+        for where, region in self.region_fields():
+            if region.intersect(area) != region:
+                return where, [region.left, region.top, region.width, region.height]
+        for name, script in (("start", self.start), ("reset", self.reset)):
+            for i, step in enumerate(script):
+                if step.place and Region(*step.place, 1, 1).intersect(area) is None:
+                    return f"{name}[{i}].place", list(step.place)
+        for reading in self.readings:
+            picture = getattr(reading.reader, "picture_size", None)
+            if picture and (picture[0] > width or picture[1] > height):
+                return f"reading.{reading.name}.picture, of {picture[0]} x {picture[1]} pixels,", list(picture)
+        return None
 
     def region_fields(self) -> Iterator[tuple[str, Region]]:
         """Every part of the client area that is looked at, with the field that it stands in."""

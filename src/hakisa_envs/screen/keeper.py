@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import fcntl
 import json
 import os
 import selectors
@@ -30,6 +31,7 @@ from typing import Any
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36  # linux/prctl.h
 GRACE_S = 0.5  # between SIGTERM and SIGKILL
 MESSAGE_BYTES = 1 << 17
+FOLDER, LOCK = "hakisa-", "keeper.lock"  # how folders begin; a file in them that is locked while their keeper lives
 
 Request = dict[str, Any]
 
@@ -127,43 +129,55 @@ class Keeper:
         return {"pid": child.pid}
 
     def alive(self, request: Request, fds: list[int]) -> Request:
-        """Say whether a launched program runs, and its exit status once it does not."""
-        return {"code": self.children[request["pid"]].poll()}
+        """Say whether a launched program runs, or what it started does, and its exit status once nothing does."""
+        code = self.children[request["pid"]].poll()
+        return {"code": None if code is None or self.family(request["pid"]) else code}
 
     def signal(self, request: Request, fds: list[int]) -> Request:
-        """Send a signal to a launched program and all below it."""
-        child = self.children[request["pid"]]
-        if child.poll() is None:
-            send_signal(descendants({child.pid}), request["number"])
+        """Send a signal to a launched program and all that it started."""
+        send_signal(self.family(request["pid"]), request["number"])
         return {}
 
     def stop(self, request: Request, fds: list[int]) -> Request:
-        """End a launched program and all below it, and wait until they are gone."""
-        self.end({request["pid"]})
+        """End a launched program and all that it started, and wait until they are gone."""
+        self.end(lambda: self.family(request["pid"]))
         return {}
+
+    def family(self, pid: int) -> set[int]:
+        """A launched program and all that it started: also what lives on when that has ended, as a launcher does.
+
+        An orphan falls to this process and does not tell from whom; so it is of every program that was launched.
+        """
+        fallen = descendants({os.getpid()}) - {os.getpid()}
+        return descendants({pid}) | (fallen - descendants(set(self.children) - {pid}))
 
     def own(self, request: Request, fds: list[int]) -> Request:
-        """Remember a folder that is removed in the end."""
-        self.folders.append(request["folder"])
+        """Remember a folder that is removed in the end, and remove those beside it whose keeper was killed."""
+        folder = request["folder"]
+        self.folders.append(folder)
+        lock = os.open(f"{folder}/{LOCK}.new", os.O_CREAT | os.O_WRONLY, 0o600)
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        os.rename(f"{folder}/{LOCK}.new", f"{folder}/{LOCK}")  # under its name it is locked from the first moment
+        clear_abandoned(os.path.dirname(folder))
         return {}
 
-    def end(self, roots: set[int]) -> None:
+    def end(self, members: Callable[[], set[int]]) -> None:
         """Ask politely, wait, then kill; a program that was stopped is continued so that it can hear."""
-        victims = descendants(roots) - {os.getpid()}
+        victims = members() - {os.getpid()}
         send_signal(victims, signal.SIGTERM)
         send_signal(victims, signal.SIGCONT)
         deadline = time.monotonic() + GRACE_S
         while victims and time.monotonic() < deadline:
             self.reap()
             time.sleep(0.005)
-            victims = descendants(roots) - {os.getpid()}
+            victims = members() - {os.getpid()}
         # One that forks while it is being killed is caught by looking again.
         deadline = time.monotonic() + 2 * GRACE_S
         while victims and time.monotonic() < deadline:
             send_signal(victims, signal.SIGKILL)
             self.reap()
             time.sleep(0.002)
-            victims = descendants(roots) - {os.getpid()}
+            victims = members() - {os.getpid()}
         self.reap()
 
     def reap(self) -> None:
@@ -176,6 +190,24 @@ class Keeper:
                     os.waitpid(ended.si_pid, os.WNOHANG)
                 elif child.poll() is None:
                     break  # cannot be, but must not spin
+
+
+def clear_abandoned(parent: str) -> None:
+    """Remove the folders of keepers that were killed before they could."""
+    with os.scandir(parent) as entries:
+        found = [
+            entry.path for entry in entries if entry.name.startswith(FOLDER) and entry.is_dir(follow_symlinks=False)
+        ]
+    for folder in found:
+        with contextlib.suppress(OSError):  # somebody else's, without a lock, or locked: its keeper lives
+            if os.lstat(folder).st_uid != os.getuid():
+                continue
+            lock = os.open(f"{folder}/{LOCK}", os.O_WRONLY | os.O_NOFOLLOW)
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(folder, ignore_errors=True)
+            finally:
+                os.close(lock)
 
 
 def die_with_parent() -> None:
@@ -194,7 +226,7 @@ def main() -> None:
     try:
         keeper.serve()
     finally:
-        keeper.end({os.getpid()} | set(keeper.children))
+        keeper.end(lambda: descendants({os.getpid()} | set(keeper.children)))
         for folder in keeper.folders:
             shutil.rmtree(folder, ignore_errors=True)
 

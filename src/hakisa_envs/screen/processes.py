@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -24,12 +25,12 @@ class Program:
         self._keeper = keeper
 
     def exit_code(self) -> int | None:
-        """None while it runs; then its exit status, negative if a signal ended it."""
+        """None while it runs, or what it started does; then its exit status, negative if a signal ended it."""
         code: int | None = self._keeper.request({"op": "alive", "pid": self.pid})["code"]
         return code
 
     def pause(self) -> None:
-        """Stop it with SIGSTOP, and all below it."""
+        """Stop it with SIGSTOP, and all that it started."""
         self._keeper.request({"op": "signal", "pid": self.pid, "number": int(signal.SIGSTOP)})
 
     def resume(self) -> None:
@@ -37,7 +38,7 @@ class Program:
         self._keeper.request({"op": "signal", "pid": self.pid, "number": int(signal.SIGCONT)})
 
     def stop(self) -> None:
-        """End it and all below it: SIGTERM, after half a second SIGKILL. Returns when they are gone."""
+        """End it and all that it started: SIGTERM, after half a second SIGKILL. Returns when they are gone."""
         self._keeper.request({"op": "stop", "pid": self.pid})
 
 
@@ -78,6 +79,7 @@ class Keeper:
             theirs.close()
         self._socket: socket.socket | None = ours
         self._count = 0
+        self._folders: list[Path] = []
 
     @property
     def pid(self) -> int:
@@ -116,7 +118,8 @@ class Keeper:
         return Program(self, reply["pid"], argv[0])
 
     def remove_in_the_end(self, folder: Path) -> None:
-        """Let the keeper remove a folder after it has ended everything."""
+        """Let the keeper remove a folder after it has ended everything; if it is killed, `close` or the next does."""
+        self._folders.append(folder)
         self.request({"op": "own", "folder": str(folder)})
 
     def request(self, request: dict[str, Any], fds: Sequence[int] = ()) -> dict[str, Any]:
@@ -156,3 +159,5 @@ class Keeper:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+        for folder in self._folders:
+            shutil.rmtree(folder, ignore_errors=True)

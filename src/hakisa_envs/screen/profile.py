@@ -11,8 +11,9 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from hakisa_envs.screen import game as parts
-from hakisa_envs.screen.errors import ProfileError
+from hakisa_envs.screen.errors import InputError, ProfileError
 from hakisa_envs.screen.game import GameProfile, resolve_program
+from hakisa_envs.screen.input.keys import check_chord
 from hakisa_envs.screen.readers import make_reader
 from hakisa_envs.screen.tables import TableBuilder, nearest
 
@@ -59,8 +60,10 @@ def load_profile(game: str | Path | GameProfile) -> GameProfile:
             f"{', '.join(builtin_games())}; your own is the path of a file that ends in .toml."
         )
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        table = tomllib.loads(path.read_text(encoding="utf-8-sig"))  # editors on Windows begin files with a mark
+    except UnicodeDecodeError as error:
+        raise ProfileError(f"{path} is not TOML: {error}. Save it in the encoding UTF-8.") from error
+    except tomllib.TOMLDecodeError as error:
         raise ProfileError(f"{path} is not TOML: {error}") from error
     return parse_profile(table, path)
 
@@ -84,7 +87,10 @@ def parse_profile(table: Mapping[str, Any], path: Path) -> GameProfile:
         if key in table:
             values[key] = builder.table(table[key], cls, key)
     for key, entry in LISTS.items():
-        entries = builder.value(table.get(key, []), list, key)
+        entries = table.get(key, [])
+        if not isinstance(entries, list):
+            shown = entries if not isinstance(entries, dict) else None
+            raise builder.error(key, shown, "must be a list of tables", f"Write [[{key}]], in two brackets.")
         name = {"reward": "rewards", "end": "ends"}.get(key, key)
         values[name] = tuple(builder.table(item, entry, f"{key}[{i}]") for i, item in enumerate(entries))
     profile = GameProfile(folder=path.parent.absolute(), **values)
@@ -94,9 +100,13 @@ def parse_profile(table: Mapping[str, Any], path: Path) -> GameProfile:
 
 def _readings(given: Any, builder: TableBuilder) -> Iterable[parts.Reading]:
     if not isinstance(given, dict):
-        raise builder.error("reading", given, "must be tables [reading.NAME]", "")
+        raise builder.error("reading", None, "must be tables", "Write [reading.NAME], with a name of your own.")
+    if isinstance(given.get("kind"), str):
+        raise builder.error("reading", None, "has no name", "Write [reading.NAME], with a name of your own.")
     for name, options in given.items():
         where = f"reading.{name}"
+        if isinstance(options, list):
+            raise builder.error(where, None, "must be one table", f"Write [{where}], and once only.")
         if not isinstance(options, dict) or not isinstance(options.get("kind"), str):
             raise builder.error(where, None, 'needs a kind, such as kind = "digits"', "")
         rest = {key: value for key, value in options.items() if key != "kind"}
@@ -125,11 +135,10 @@ def _check(profile: GameProfile, builder: TableBuilder) -> None:
     for where, condition in conditions:
         if condition is None:
             continue
-        for term in condition.terms:
-            known(term.name, f"{where}: {condition.text!r}: {term.name}", names, "reading")
+        for name in condition.names:
+            known(name, f"{where}: {condition.text!r}: {name}", names, "reading")
     for where, step in scripts:
-        if (step.do == "press") != bool(step.key) or (step.do == "click") != (step.place is not None):
-            raise builder.error(where, None, "must have a key to press or a place to click, as its do says", "")
+        _check_step(step, where, builder)
         if step.do == "wait" and step.seconds == 0:
             raise builder.error(f"{where}.seconds", step.seconds, "must be more than 0", "")
     _check_numbers(profile, builder)
@@ -142,6 +151,21 @@ def _check(profile: GameProfile, builder: TableBuilder) -> None:
         ActionMap(profile)
     except ValueError as error:
         raise ProfileError(f"{builder.path}: {error}") from error
+
+
+def _check_step(step: parts.Step, where: str, builder: TableBuilder) -> None:
+    """A step has what its deed needs, and nothing of another's."""
+    given = {"key": bool(step.key), "place": step.place is not None, "text": bool(step.text), "by": step.by is not None}
+    needs = {"press": {"key"}, "click": {"place"}, "type": {"text"}, "move": {"place", "by"}}.get(step.do, set())
+    found = {name for name, there in given.items() if there}
+    if found - needs or len(found & needs) != min(1, len(needs)):
+        wanted = "must have a key to press, a place to click, a text to type, or a place or distance (by) to move"
+        raise builder.error(where, None, f"{wanted}, as its do says; {step.do!r} has {sorted(found) or 'none'}", "")
+    if len(step.keys) > 1:
+        try:
+            check_chord(step.keys)
+        except InputError as error:
+            raise builder.error(f"{where}.key", step.key, f"is not allowed: {error}", "") from error
 
 
 def _check_paths(profile: GameProfile, builder: TableBuilder) -> None:
@@ -196,14 +220,8 @@ def _check_numbers(profile: GameProfile, builder: TableBuilder) -> None:
         given = list(profile.screen_size)
         raise builder.error("screen.size", given, f"must be as large as the window, {size[0]} x {size[1]}", "")
     if size and (outside := profile.outside(*size)):
-        where, region = outside
-        given = [region.left, region.top, region.width, region.height]
+        where, given = outside
         raise builder.error(where, given, f"must lie inside the window, {size[0]} x {size[1]}", "")
-    for name in ("start", "reset"):
-        for i, step in enumerate(getattr(profile, name)):
-            if step.place and size and not (0 <= step.place[0] < size[0] and 0 <= step.place[1] < size[1]):
-                rule = f"must lie inside the window, {size[0]} x {size[1]}"
-                raise builder.error(f"{name}[{i}].place", list(step.place), rule, "")
     if (profile.pause.how == "key") != bool(profile.pause.key):
         raise builder.error("pause.key", profile.pause.key, 'must be given with how = "key", and only then', "")
     if profile.pause.until is not None and not profile.pause.key:

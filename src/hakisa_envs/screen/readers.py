@@ -27,12 +27,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hakisa_envs.errors import import_extra
+from hakisa_envs.screen.colours import Colour, check_range, in_range
+from hakisa_envs.screen.digits import Digits
 from hakisa_envs.screen.errors import ProfileError
-from hakisa_envs.screen.image import Pixels, Region, is_black, to_rgb
+from hakisa_envs.screen.image import BLACK, Pixels, Region, is_black, to_rgb
 from hakisa_envs.screen.tables import TableBuilder, nearest
 
-Colour = tuple[int, int, int]
-Mask = NDArray[np.bool_]
+Shares = NDArray[np.float64]
 
 
 class Reader(Protocol):
@@ -46,86 +47,10 @@ class Reader(Protocol):
         ...
 
 
-def in_range(pixels: Pixels, low: Colour, high: Colour) -> Mask:
-    """Which pixels of a BGRA picture have each of red, green and blue within ``low`` to ``high``."""
-    # 50 times faster than comparing with NumPy.
-    cv2 = import_extra("cv2", extra="screen", needed_by="a live game")
-    found: Mask = cv2.inRange(pixels, (*low[::-1], 0), (*high[::-1], 255)) > 0
-    return found
-
-
-def check_range(low: Colour, high: Colour, names: str = "{}") -> None:
-    """Refuse colours that no pixel can have.
-
-    Raises:
-        ValueError: If they do not hold 0 <= low <= high <= 255.
-    """
-    if not all(0 <= least <= most <= 255 for least, most in zip(low, high, strict=True)):
-        low_name, high_name = names.format("low"), names.format("high")
-        raise ValueError(
-            f"{low_name} = {list(low)} and {high_name} = {list(high)} must lie between 0 and 255, and no part of "
-            f"{low_name} above that of {high_name}"
-        )
-
-
-@dataclass(frozen=True)
-class Digits:
-    """A whole number, right aligned in cells of one width, compared with pictures of the digits.
-
-    Attributes:
-        region: As high as a digit; its right edge is that of the last cell.
-        cell: Width of a cell.
-        low: Least red, green, blue of a digit's pixels.
-        high: Most.
-        digits: Text file of the ten digits: a line with the digit, then a line per row, ``#`` for its pixels.
-        different: A cell that differs from every digit in so many pixels is no digit, so there is no reading.
-    """
-
-    region: Region
-    cell: int
-    low: Colour
-    high: Colour
-    digits: Path
-    different: int = 10
-
-    def __post_init__(self) -> None:
-        check_range(self.low, self.high)
-        if not 1 <= self.cell <= self.region.width:
-            raise ValueError(f"cell={self.cell} must be at least 1 and at most the region's width, {self.region.width}")
-        for digit, picture in self._pictures.items():
-            if picture.shape != (self.region.height, self.cell):
-                raise ValueError(
-                    f"digits: {self.digits} draws {digit} {picture.shape[1]} wide and {picture.shape[0]} high, but a "
-                    f"cell is {self.cell} wide and {self.region.height} high"
-                )
-
-    def read(self, pixels: Pixels) -> float | None:
-        """The number; None if there is none or a cell is no digit."""
-        mask = in_range(self.region.of(pixels), self.low, self.high)
-        number, place = 0, 1
-        for right in range(mask.shape[1], self.cell - 1, -self.cell):
-            cell = mask[:, right - self.cell : right]
-            if not cell.any():
-                break
-            differences = {digit: int((cell != picture).sum()) for digit, picture in self._pictures.items()}
-            digit = min(differences, key=differences.__getitem__)
-            if differences[digit] >= self.different:
-                return None
-            number, place = number + place * digit, place * 10
-        return float(number) if place > 1 else None
-
-    @cached_property
-    def _pictures(self) -> dict[int, Mask]:
-        pictures: dict[int, list[list[bool]]] = {}
-        for line in self.digits.read_text(encoding="utf-8").splitlines():
-            if line.strip().isdigit():
-                digit = int(line)
-                pictures[digit] = []
-            elif line.strip():
-                pictures[digit].append([letter == "#" for letter in line.strip()])
-        if sorted(pictures) != list(range(10)):
-            raise ValueError(f"digits: {self.digits} draws {sorted(pictures)}, but must draw each of 0 to 9")
-        return {digit: np.array(rows) for digit, rows in pictures.items()}
+def explain(reader: Reader, pixels: Pixels) -> str:
+    """What a reader goes by in a picture, with the figures that its tolerances are held against; may be empty."""
+    explained: str = reader.explain(pixels) if hasattr(reader, "explain") else ""
+    return explained
 
 
 @dataclass(frozen=True)
@@ -149,11 +74,20 @@ class Bar:
 
     def read(self, pixels: Pixels) -> float | None:
         """The share that is filled."""
-        mask = in_range(self.region.of(pixels), self.low, self.high)
-        lines = mask.mean(axis=0 if self.grows in ("right", "left") else 1) > 0.5
+        lines = self._shares(pixels) > 0.5
         if self.grows in ("left", "up"):
             lines = lines[::-1]
         return float(np.argmin(lines) / len(lines)) if not lines.all() else 1.0
+
+    def explain(self, pixels: Pixels) -> str:
+        """How many of its lines are filled, and how well."""
+        shares = self._shares(pixels)
+        return f"{int((shares > 0.5).sum())} of {len(shares)} lines have the colour in more than half of their pixels"
+
+    def _shares(self, pixels: Pixels) -> Shares:
+        mask = in_range(self.region.of(pixels), self.low, self.high)
+        shares: Shares = mask.mean(axis=0 if self.grows in ("right", "left") else 1)
+        return shares
 
 
 @dataclass(frozen=True)
@@ -191,6 +125,11 @@ class Lamps:
                 return None
         return float(count)
 
+    def explain(self, pixels: Pixels) -> str:
+        """The mean colour of each lamp, to be held against lit_low to lit_high and unlit_low to unlit_high."""
+        means = [place.of(pixels)[..., 2::-1].mean(axis=(0, 1)).round().astype(int).tolist() for place in self.places]
+        return f"the mean colours are {', '.join(map(str, means))}"
+
 
 @dataclass(frozen=True)
 class Template:
@@ -199,7 +138,8 @@ class Template:
     Attributes:
         picture: An image file, cut out of a screenshot.
         region: Where to look; everywhere if not given, which is slower.
-        least: Normalised correlation, up to 1, from which it counts as seen.
+        least: Normalised correlation, up to 1, from which it counts as seen. Smaller forgives more noise, and takes
+            other things for it.
     """
 
     picture: Path
@@ -215,6 +155,20 @@ class Template:
 
     def read(self, pixels: Pixels) -> float | None:
         """Whether it is there; None if the picture is smaller than it."""
+        found = self._correlation(pixels)
+        return None if found is None else float(found >= self.least)
+
+    def explain(self, pixels: Pixels) -> str:
+        """How like it is the place that is most like it."""
+        return f"the best correlation is {self._correlation(pixels) or 0.0:.3f} (least = {self.least:g})"
+
+    @property
+    def picture_size(self) -> tuple[int, int]:
+        """Width and height of the small picture."""
+        height, width = self._template.shape[:2]
+        return width, height
+
+    def _correlation(self, pixels: Pixels) -> float | None:
         cv2 = import_extra("cv2", extra="screen", needed_by="the reader 'template'")
         place = pixels if self.region is None else self.region.of(pixels)
         template = self._template
@@ -223,7 +177,7 @@ class Template:
         found = cv2.matchTemplate(np.ascontiguousarray(place[..., :3]), template, cv2.TM_CCOEFF_NORMED)
         # A place of one colour divides by zero: OpenCV gives 1 or infinity there, and NaN elsewhere.
         found = np.where(np.isfinite(found) & (found <= 1.0001), found, 0)
-        return float(found.max() >= self.least)
+        return float(found.max())
 
     @cached_property
     def _template(self) -> Pixels:
@@ -293,6 +247,11 @@ class Black:
     def read(self, pixels: Pixels) -> float | None:
         """Whether it is black."""
         return float(is_black(pixels if self.region is None else self.region.of(pixels)))
+
+    def explain(self, pixels: Pixels) -> str:
+        """The brightest that there is."""
+        place = pixels if self.region is None else self.region.of(pixels)
+        return f"the brightest red, green or blue is {int(place[..., :3].max(initial=0))} (black is at most {BLACK})"
 
 
 @dataclass

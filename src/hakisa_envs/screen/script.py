@@ -8,6 +8,8 @@ from hakisa_envs.screen.actions import BUTTON
 from hakisa_envs.screen.errors import Killed, ResetError
 from hakisa_envs.screen.game import Step
 from hakisa_envs.screen.image import Pixels, save_screenshot
+from hakisa_envs.screen.input.client import Command, Report
+from hakisa_envs.screen.input.keys import TYPED
 from hakisa_envs.screen.input.presses import GAP_NS
 from hakisa_envs.screen.session import Session
 
@@ -28,6 +30,7 @@ class ScriptRunner:
         self._episode = episode
         self._last: dict[str, float] = {}
         self._pixels: Pixels | None = None
+        self._up_at = time.monotonic()  # when a key last came up; at the latest when the script began
 
     def run(self, steps: tuple[Step, ...], name: str) -> None:
         """Do ``steps`` one after the other.
@@ -51,10 +54,18 @@ class ScriptRunner:
             return
         again = time.monotonic() + step.again
         before = dict(self._last)
+        unpressed = self._session.dry and step.do not in ("look", "wait")
         while not step.until.holds(readings := self._read(), before):
+            if unpressed:
+                raise self._failed(
+                    where,
+                    f"this is a dry run, nothing is pressed, and {step.until.text!r} may never come true; read was "
+                    f"{readings}. Pass armed=True (--arm) to press, or bring the game there yourself and reset again",
+                )
             now = time.monotonic()
             if now > deadline:
-                raise self._failed(where, f"{step.until.text!r} did not come true; read was {readings}")
+                dry = " (a dry run: nothing was pressed)" if self._session.dry else ""
+                raise self._failed(where, f"{step.until.text!r} did not come true{dry}; read was {readings}")
             if step.again and now > again:
                 self._deed(step, where, deadline)
                 again = now + step.again
@@ -63,32 +74,55 @@ class ScriptRunner:
     def _deed(self, step: Step, where: str, deadline: float) -> None:
         if step.do == "wait":
             self._sleep(step.seconds)
+        elif step.do == "move":
+            move = ("move", *step.place) if step.place else ("move_by", *(step.by or (0, 0)))
+            self._ask([move], "the pointer could not be moved", where, deadline)
+        elif step.do == "type":
+            for character in step.text:
+                name = TYPED + character
+                self._press((*self._session.input.chords.get(name, ()), name), step, where, deadline)
         elif step.do in ("press", "click"):
-            name = step.key or BUTTON[step.button]
-            tap = ("tap", name, step.hold_ms)
-            commands = [tap] if step.place is None else [("move", *step.place), tap]
-            if step.hold_ms > 1e3 * LEASE_S:
-                time.sleep(GAP_NS / 1e9)  # a press that had to wait for its turn would not be renewed
-            # The game may not have the focus yet.
-            while (report := self._session.act(commands, LEASE_S)).refused or report.dropped:
-                if time.monotonic() > deadline:
-                    raise self._failed(where, f"{name} could not be pressed: the game has not the focus, or is covered")
-                self._session.focus()
-            up = time.monotonic() + step.hold_ms / 1e3 + self._session.timeout
-            while not report.killed and name in report.held:
-                if time.monotonic() > up:
-                    raise self._failed(where, f"{name} did not come up")
-                time.sleep(0.02)  # to ask more often costs the input server more than playing does
-                report = self._session.act([], LEASE_S)
-            if report.killed:
-                raise Killed("Ctrl+Shift+F12 was pressed during the reset script.")
+            self._press(step.keys or (BUTTON[step.button],), step, where, deadline)
+
+    def _press(self, names: tuple[str, ...], step: Step, where: str, deadline: float) -> None:
+        """Tap the last of these keys while the others are held."""
+        *modifiers, name = names
+        commands: list[Command] = [] if step.place is None else [("move", *step.place)]
+        commands += [("hold", modifier) for modifier in modifiers]
+        # A press that had to wait for its turn would not be renewed, nor be seen to come up.
+        time.sleep(max(0.0, self._up_at + GAP_NS / 1e9 - time.monotonic()))
+        what = f"{name.removeprefix(TYPED)} could not be pressed"
+        report = self._ask([*commands, ("tap", name, step.hold_ms)], what, where, deadline)
+        up = time.monotonic() + step.hold_ms / 1e3 + self._session.timeout
+        while not report.killed and name in report.held:
+            if time.monotonic() > up:
+                raise self._failed(where, f"{name} did not come up")
+            time.sleep(0.02)  # to ask more often costs the input server more than playing does
+            report = self._session.act([], LEASE_S)
+        self._up_at = time.monotonic()
+        if modifiers:
+            report = self._session.act([("release", modifier) for modifier in modifiers], LEASE_S)
+        self._refuse_killed(report)
+
+    def _ask(self, commands: list[Command], what: str, where: str, deadline: float) -> Report:
+        # The game may not have the focus yet.
+        while (report := self._session.act(commands, LEASE_S)).refused or report.dropped:
+            if time.monotonic() > deadline:
+                raise self._failed(where, f"{what}: the game has not the focus, or is covered")
+            self._session.input.release_all()
+            self._session.focus()
+        self._refuse_killed(report)
+        return report
+
+    def _refuse_killed(self, report: Report) -> None:
+        if report.killed:
+            raise Killed("Ctrl+Shift+F12 was pressed during the reset script.")
 
     def _sleep(self, seconds: float) -> None:
         deadline = time.monotonic() + seconds
         while (rest := deadline - time.monotonic()) > 0:
             time.sleep(min(rest, 0.1))
-            if self._session.input.report().killed:
-                raise Killed("Ctrl+Shift+F12 was pressed during the reset script.")
+            self._refuse_killed(self._session.input.report())
 
     def _read(self) -> dict[str, float | None]:
         view = self._session.look()

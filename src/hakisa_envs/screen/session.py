@@ -5,28 +5,34 @@ from __future__ import annotations
 import copy
 import os
 import shutil
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
 
 from hakisa_envs.screen.capture import Capture, Frame
 from hakisa_envs.screen.display import Display, open_display
 from hakisa_envs.screen.errors import InputError, ProcessError, ProfileError, ReaderError, WindowError
-from hakisa_envs.screen.game import GameProfile, resolve_program
-from hakisa_envs.screen.image import Region, save_screenshot
+from hakisa_envs.screen.game import GAME_FOLDERS, GameProfile, fill, resolve_program
+from hakisa_envs.screen.image import Pixels, Region, pad, save_screenshot
 from hakisa_envs.screen.input.client import Command, InputClient, Report
 from hakisa_envs.screen.input.presses import TAP_NS
-from hakisa_envs.screen.keeper import descendants, processes
+from hakisa_envs.screen.keeper import FOLDER, descendants, processes
 from hakisa_envs.screen.processes import Keeper, Program
+from hakisa_envs.screen.readers import explain
 from hakisa_envs.screen.window import WindowFinder, WindowState
 from hakisa_envs.screen.xthread import XThread
 
+T = TypeVar("T")
 PING_S = 2.0  # a game that does not answer for so long hangs
 PAUSE_S, PAUSE_AGAIN_S = 1.0, 0.25  # until a pause is given up, and between presses of a key that was not heard
 PAUSE_TAP_S = TAP_NS / 1e9 + 0.5  # in which the pause key is pressed, for its minimum hold
+REDRAWN_S = 0.25  # after which a window that was hidden has drawn itself anew, if that cannot be seen
+REMADE_S = 0.5  # within which a game that closes its window in the middle of an episode has made another
 
 
 @dataclass(frozen=True)
@@ -36,19 +42,24 @@ class View:
     Attributes:
         frame: The grab.
         window: The window at that moment.
-        resized: The window has not the size that it began with; the grab has.
+        resized: The window has not the size that it began with; the grab has, and is black outside of the window.
+        undrawn: The parts of it that were hidden before, and that the game may not have drawn anew yet.
     """
 
     frame: Frame
     window: WindowState
     resized: bool
+    undrawn: tuple[Region, ...] = ()
+
+    def is_clear(self, region: Region) -> bool:
+        """True if nothing else was grabbed here in place of the game's picture."""
+        return self.window.shown and not any(map(region.intersect, (*self.window.covers, *self.undrawn)))
 
     def shows(self, region: Region) -> bool:
-        """True if this part of the client area can be seen: not minimised, not off the screen."""
-        if not self.frame.clipped:
-            return self.window.shown
+        """True if this part of the client area can be seen: it is clear, in the window, and on the screen."""
         visible = self.frame.visible
-        return self.window.shown and visible is not None and region.intersect(visible) == region
+        inside = not self.frame.clipped or (visible is not None and region.intersect(visible) == region)
+        return inside and self.is_clear(region)
 
 
 class Session:
@@ -66,6 +77,8 @@ class Session:
         folder: Where the game has its HOME and the logs are; removed in the end.
         area: The client area as it was found at first, at (0, 0).
         paused: The game is paused, as far as this session did it.
+        patience: Seconds within which a window that the game has closed may be followed by another.
+        program: The program that was started for the game; empty if none was.
     """
 
     def __init__(
@@ -78,19 +91,25 @@ class Session:
         self._readers = {reading.name: copy.deepcopy(reading.reader) for reading in profile.readings}
         self._game: Program | None = None
         self.paused = False
+        self.patience = profile.window.timeout
+        self.program = ""
         self._screen = (0, 0)
+        self._hidden: tuple[Region, ...] = ()
+        self._undrawn: list[tuple[Region, Pixels, float]] = []  # with its first picture, and until when to wait
         self._keeper = Keeper()
         try:
-            self.folder = Path(tempfile.mkdtemp(prefix="hakisa-"))
+            self.folder = Path(tempfile.mkdtemp(prefix=FOLDER))
             self._keeper.remove_in_the_end(self.folder)
             self.display = open_display(display, profile.screen_size, self._keeper, log=self.folder / "display.log")
             self.dry = not (self.display.owned if armed is None else armed)
-            self.input = InputClient(None if self.dry else self.display.name, names, timeout=timeout)
+            self.input = InputClient(
+                None if self.dry else self.display.name, names, timeout=timeout, mends=self.display.owned
+            )
             self.input.start()  # it is ready by the time that the window is there
-            self._thread = XThread(self.display.name)
+            self._thread = XThread(self.display.name, mends=self.display.owned)
             self._capture = Capture(self.display.name)
             is_ours = self._launched if profile.launch.command else None
-            self._finder = WindowFinder(self.display.name, profile.window.title, is_ours)
+            self._finder = WindowFinder(self.display.name, profile.window.title, is_ours, profile.window.size)
             self._launch(self.display)
             self._find_window()
             self._await_input()
@@ -100,12 +119,27 @@ class Session:
             raise
 
     def look(self) -> View:
-        """Grab the client area, wherever the window is now.
+        """Grab the client area, wherever the window is now; of another window, if the game has made itself one.
 
         Raises:
+            ProfileError: If the profile names regions that lie outside of that.
             WindowError: If the window is gone.
             CaptureError: If the server is gone or does not answer in time.
         """
+        try:
+            view = self._thread.call(self._look, self.timeout)
+            if not self._finder.superseded:
+                return view
+        except WindowError:
+            if not self._find_again():
+                raise
+        self._thread.call(self._finder.find, self.timeout)
+        self._take_window()
+        if not self.dry:
+            self._thread.call(self._finder.focus, self.timeout)
+        if self.input.pid:  # else it is being started, and is told later
+            self.input.set_target(self._thread.call(self._finder.state, self.timeout).window)
+        self._hidden = (self.area,)
         return self._thread.call(self._look, self.timeout)
 
     def read(self, view: View) -> dict[str, float | None]:
@@ -126,6 +160,15 @@ class Session:
                 ) from error
         return readings
 
+    def explain(self, view: View) -> dict[str, str]:
+        """What each reader goes by in a grab, in words."""
+        return {
+            name: explain(reader, view.frame.pixels)
+            if view.shows(getattr(reader, "region", None) or self.area)
+            else "it cannot be seen: hidden, covered, outside of the window, or off the screen"
+            for name, reader in self._readers.items()
+        }
+
     def act(self, commands: Iterable[Command], lease: float) -> Report:
         """Ask for presses; what is held stays down for ``lease`` seconds."""
         return self.input.act(commands, lease)
@@ -137,9 +180,9 @@ class Session:
             WindowError: If it has not its size after that.
         """
         if not self.dry:
-            self._thread.call(lambda: self._finder.restore(self.area.width, self.area.height), self.timeout)
-            self._thread.call(self._finder.focus, self.timeout)
-        view = self._await(lambda view: not view.resized or self.dry, 2.0)
+            self._on_window(lambda: self._finder.restore(self.area.width, self.area.height))
+            self._on_window(self._finder.focus)
+        view = self._await(lambda view: not view.undrawn and (not view.resized or self.dry), 2.0)
         if view.resized and not self.dry:
             size = view.window.region
             raise WindowError(
@@ -223,8 +266,34 @@ class Session:
             self._screen = state.screen
         # The size stays what it was at first, so that shapes and the readers' regions hold whatever happens.
         frame = self._capture.grab(self.area.shifted(state.region.left, state.region.top))
-        resized = (state.region.width, state.region.height) != (self.area.width, self.area.height)
-        return View(frame, state, resized)
+        before = state
+        if self._finder.has_news():
+            state = self._finder.state()
+        size = Region(0, 0, state.region.width, state.region.height)
+        inside = self.area.intersect(size)
+        if inside is not None and inside != self.area:  # what lies there is not the game's
+            visible = frame.visible and frame.visible.intersect(inside)
+            frame = replace(frame, pixels=pad(inside.of(frame.pixels), inside, self.area), visible=visible)
+        undrawn = self._update_undrawn(frame.pixels, state)
+        return View(frame, state, size != self.area, undrawn if state == before else (self.area,))
+
+    def _update_undrawn(self, pixels: Pixels, state: WindowState) -> tuple[Region, ...]:
+        """What came to light since the last look, until its picture changes.
+
+        At first it shows what was there before, or nothing. A game whose picture does not change has drawn it before
+        the first look.
+        """
+        now = time.monotonic()
+        hidden = state.covers if state.shown else (self.area,)
+        new = [part for part in self._hidden if part not in hidden]
+        self._undrawn += [(part, part.of(pixels), now + REDRAWN_S) for part in new]
+        self._hidden = hidden
+        self._undrawn = [
+            (part, first, until)
+            for part, first, until in self._undrawn
+            if now < until and np.array_equal(first, part.of(pixels))
+        ]
+        return tuple(part for part, _, _ in self._undrawn)
 
     def _close_connections(self) -> None:
         self._capture.close()
@@ -250,13 +319,13 @@ class Session:
             (home / name).parent.mkdir(parents=True, exist_ok=True)
             (home / name).write_text(content, encoding="latin-1")
         profile = self.profile.folder
-        words = [word.replace("{python}", sys.executable).replace("{profile}", str(profile)) for word in launch.command]
-        search = os.pathsep.join([os.environ.get("PATH", os.defpath), *launch.search])
-        program = self._program(launch.command[0], search)
+        words = [fill(word, profile) for word in launch.command]
+        self.program = program = self._program(launch.command[0], [fill(place, profile) for place in launch.search])
         # Without WAYLAND_DISPLAY, or the game would open its window on the user's desktop; and X looks in HOME.
         inherited = {"XAUTHORITY": str(Path.home() / ".Xauthority"), **os.environ}
         inherited.pop("WAYLAND_DISPLAY", None)
-        environment = {**inherited, "HOME": str(home), **launch.environment, "DISPLAY": display.name}
+        given = {name: fill(value, profile) for name, value in launch.environment.items()}
+        environment = {**inherited, "HOME": str(home), **given, "DISPLAY": display.name}
         self._game = self._keeper.launch(
             [program, *words[1:]],
             environment=environment,
@@ -264,17 +333,22 @@ class Session:
             log=self.folder / "game.log",
         )
 
-    def _program(self, name: str, search: str) -> str:
+    def _program(self, name: str, search: Iterable[str] = ()) -> str:
         path = str(resolve_program(name, self.profile.folder)) if "/" in name or "{" in name else name
-        program = shutil.which(path, path=search)
+        folders = [*os.environ.get("PATH", os.defpath).split(os.pathsep), *search, *GAME_FOLDERS]
+        program = shutil.which(path, path=os.pathsep.join(folders))
         if program is None:
-            raise ProcessError(f"The game {self.profile.name!r} needs the program {name!r}, which is not installed.")
+            raise ProcessError(
+                f"The game {self.profile.name!r} needs the program {name!r}, which is not installed: it is in none of "
+                f"{', '.join(dict.fromkeys(filter(None, folders)))}. If it is elsewhere, name that folder in "
+                "launch.search."
+            )
         return program
 
     def _launch_manager(self, name: str) -> None:
         """Start the window manager, and wait until it is there: one that comes later moves the game's window about."""
         environment = {**os.environ, "DISPLAY": self.display.name}
-        program = self._program(name, os.environ.get("PATH", os.defpath))
+        program = self._program(name)
         manager = self._keeper.launch([program], environment=environment, log=self.folder / "wm.log")
         deadline = time.monotonic() + self.profile.window.timeout
         while not self._thread.call(self._finder.is_managed, self.timeout):
@@ -306,23 +380,54 @@ class Session:
             if code is not None or time.monotonic() > deadline:
                 raise WindowError(self._no_window(code))
             time.sleep(0.005)
-        region = self._thread.call(self._finder.state, self.timeout).region
-        width, height = wanted.size or (region.width, region.height)
-        self.area = Region(0, 0, width, height)
-        if outside := self.profile.outside(width, height):
-            where, part = outside
-            raise ProfileError(
-                f"The profile {self.profile.name!r} in {self.profile.folder}: {where} = "
-                f"{[part.left, part.top, part.width, part.height]} must lie inside the window, which came up "
-                f"{width} x {height}. If it grows after that, give its size: window.size."
-            )
+        self._take_window()
         # Games resize their window while they start.
         view = self._await(lambda view: not view.resized, 2.0)
         if view.resized and self.dry:
             size = view.window.region
             raise WindowError(
                 f"The game's window is {size.width} x {size.height}, but the profile {self.profile.name!r} says "
-                f"window.size = [{width}, {height}]."
+                f"window.size = [{self.area.width}, {self.area.height}]."
+            )
+
+    def _on_window(self, function: Callable[[], T]) -> T:
+        """Do something with the window, or if it is just gone with the one that comes in its place."""
+        try:
+            return self._thread.call(function, self.timeout)
+        except WindowError:
+            self.look()
+            return self._thread.call(function, self.timeout)
+
+    def _find_again(self) -> bool:
+        """Wait a while for a window that the game makes in place of the one that is gone; False if it does not."""
+        deadline = time.monotonic() + self.patience
+        while self._thread.call(self._finder.find, self.timeout) is None:
+            ended = self._game is not None and self._game.exit_code() is not None
+            if ended or time.monotonic() > deadline:
+                return False
+            time.sleep(0.005)
+        return True
+
+    def _take_window(self) -> None:
+        """Look at the window that was found, if it is one that the profile fits and the display has room for."""
+        state = self._on_window(self._finder.state)
+        width, height = self.profile.window.size or (state.region.width, state.region.height)
+        self.area = Region(0, 0, width, height)
+        if outside := self.profile.outside(width, height):
+            where, given = outside
+            raise ProfileError(
+                f"The profile {self.profile.name!r} in {self.profile.folder}: {where} = {given} must lie inside the "
+                f"window, which came up {width} x {height}. If it grows after that, give its size: window.size."
+            )
+        if width > state.screen[0] or height > state.screen[1]:
+            fix = (
+                f"Start a larger one: [screen] size = [{width}, {height}] in the profile {self.profile.name!r}."
+                if self.display.owned
+                else "Give the game a smaller window, or a display of its own: display='xvfb' or 'nested'."
+            )
+            raise WindowError(
+                f"The game's window is {width} x {height}, but the display {self.display.name} only "
+                f"{state.screen[0]} x {state.screen[1]}: it would be cut. {fix}"
             )
 
     def _no_window(self, code: int | None) -> str:

@@ -51,7 +51,9 @@ class TableBuilder:
     def table(self, given: Any, cls: type[T], where: str) -> T:
         """A TOML table as a ``cls``; fields without a default must be there."""
         if not isinstance(given, dict):
-            raise self.error(where, given, "must be a table", "")
+            written = where.partition("[")[0]
+            fix = f"Write [{written}], and once only." if isinstance(given, list) else f"Write [{written}]."
+            raise self.error(where, given, "must be a table", fix if written == where else "")
         hints = typing.get_type_hints(cls)
         fields = {field.name: field for field in dataclasses.fields(cls) if field.init}  # type: ignore[arg-type]
         self.check_names(given, fields, where)

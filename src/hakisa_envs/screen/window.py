@@ -12,6 +12,7 @@ from typing import Any
 from hakisa_envs.errors import import_extra
 from hakisa_envs.screen.errors import WindowError
 from hakisa_envs.screen.image import Region
+from hakisa_envs.screen.titles import decode_title
 
 DEPTH = 4  # window managers put one or two frames round a window
 
@@ -24,8 +25,9 @@ class WindowState:
         window: Its X id.
         region: Its client area, in pixels of the whole screen.
         obscured: Something covers part of it, or it is minimised.
-        shown: False if it is minimised or hidden, so that what can be grabbed there is not the window.
+        shown: False if it is minimised, hidden or not there yet, so that what can be grabbed is not the window.
         screen: Width and height of the whole screen, all monitors together.
+        covers: The parts of its client area that lie under windows of other programs, in its own coordinates.
     """
 
     window: int
@@ -33,6 +35,7 @@ class WindowState:
     obscured: bool
     shown: bool
     screen: tuple[int, int]
+    covers: tuple[Region, ...] = ()
 
 
 class WindowFinder:
@@ -43,18 +46,37 @@ class WindowFinder:
         title: Regular expression that is searched for in the titles.
         is_ours: Whether a window of this process (None: not known) may be the game's; the largest of those is. None: a
             window of any process may be, but there must be only one.
+        size: The width and height that it has in the end, if that is known; one of this size goes before a larger one.
+
+    Attributes:
+        superseded: Since the last `find` the game has shown another window that fits better: this one was a splash.
     """
 
-    def __init__(self, display: str, title: str, is_ours: Callable[[int | None], bool] | None = None) -> None:
+    def __init__(
+        self,
+        display: str,
+        title: str,
+        is_ours: Callable[[int | None], bool] | None = None,
+        size: tuple[int, int] | None = None,
+    ) -> None:
         self.display = display
         self.title = re.compile(title)
         self.is_ours = is_ours
+        self.size = size
+        self.superseded = False
         self._connection: Any = None
         self._window: Any = None
         self._size = (0, 0)
-        self._visible = True
-        self._mapped = True
+        self._visible: bool | None = True  # None: not known since it was mapped
+        self._mapped = self._viewable = True
+        self._gone = False
+        self._restacked = False  # since windows were last looked at
+        self._newcomers: list[Any] = []
+        self._covers: list[Region] = []  # other programs' windows above it, in pixels of the screen
+        self._own: list[Any] = []  # the game's own above it, lowest first
+        self._owner: int | None = None  # the process of the window that was found first, where any may be
         self._screen = (0, 0)
+        self._types: dict[int, str] = {}  # names of the types that properties have
         self._ping, self._answered = [0, 0, 0], False  # the last one: its atom, its number, its window
 
     def find(self) -> int | None:
@@ -66,6 +88,8 @@ class WindowFinder:
         self._open()
         x = self._x
         found = self._matches(self._connection.screen().root, DEPTH)
+        if self._owner is not None:  # another program's window is none that the game has made anew
+            found = [match for match in found if self._pid(match[0]) == self._owner]
         if not found:
             return None
         if self.is_ours is None and len(found) > 1:
@@ -73,10 +97,16 @@ class WindowFinder:
                 f"{len(found)} windows on display {self.display} have a title with {self.title.pattern!r}: "
                 f"{[title for _, _, title in found]}. Close the others, or give a window.title that fits one of them."
             )
-        self._window, self._visible, self._mapped = max(found, key=lambda match: match[1])[0], True, True
+        self.has_news()  # what it tells is older than this window, and may be of one that had the same number
+        self._window = max(found, key=self._rank)[0]
+        self._visible = self._mapped = self._viewable = self._restacked = True
+        self._gone = self.superseded = False
+        self._newcomers = []
         self._window.change_attributes(event_mask=x.VisibilityChangeMask | x.StructureNotifyMask)
         try:
             size = self._window.get_geometry()
+            if self.is_ours is None:
+                self._owner = self._pid(self._window)
         except self._errors:  # it has just gone
             return None
         self._size = size.width, size.height
@@ -105,29 +135,77 @@ class WindowFinder:
         Raises:
             WindowError: If it is gone.
         """
-        x = self._x
         try:
             origin = self._connection.screen().root.translate_coords(self._window, 0, 0)
-        except self._errors as error:
+        except self._errors:
+            self._gone = True
+        # All that happened before that answer has been told before it; the rest needs no question, which takes 0.2 ms.
+        self.has_news()
+        if self._gone:
             raise WindowError(
                 f"The game's window is gone (title {self.title.pattern!r}): was it closed, or did the game crash? "
                 "The next reset() starts it again."
-            ) from error
-        # All that happened before that answer has been told before it; the rest needs no question, which takes 0.2 ms.
+            )
+        if self._restacked:
+            self._look_round()
+        region = Region(origin.x, origin.y, *self._size)
+        parts = [cover.intersect(region) for cover in self._covers]
+        covers = tuple(part.shifted(-region.left, -region.top) for part in parts if part is not None)
+        shown = self._mapped and self._viewable and self._visible is not None
+        obscured = not shown or bool(covers) or not (self._visible or self._own)
+        return WindowState(self._window.id, region, obscured, shown, self._screen, covers)
+
+    def has_news(self) -> bool:
+        """Read what the X server has told meanwhile; True if windows came, went or moved. It asks nothing."""
+        x, news = self._x, False
         while self._connection.pending_events():
             event = self._connection.next_event()
             if event.type == x.VisibilityNotify:
                 self._visible = event.state == x.VisibilityUnobscured
             elif event.type in (x.MapNotify, x.UnmapNotify) and event.window == self._window:
                 self._mapped = event.type == x.MapNotify
+                if not self._mapped:
+                    self._visible = None
             elif event.type == x.ConfigureNotify and event.window == self._window and not event.send_event:
                 self._size = event.width, event.height
             elif event.type == x.ConfigureNotify and event.window == self._connection.screen().root:
                 self._screen = event.width, event.height  # monitors came, went or changed their mode
+            elif event.type == x.DestroyNotify and event.window == self._window:
+                self._gone = True
+            elif event.type == x.MapNotify:
+                self._newcomers.append(event.window)
             elif event.type == x.ClientMessage:  # a window manager may ping it too
                 self._answered |= list(event.data[1])[:3] == self._ping
-        region = Region(origin.x, origin.y, *self._size)
-        return WindowState(self._window.id, region, not (self._visible and self._mapped), self._mapped, self._screen)
+            news |= event.type in self._arrangement
+        self._restacked |= news
+        return news
+
+    def _look_round(self) -> None:
+        """See what lies above the window; the X server has told that something there has changed."""
+        x, root = self._x, self._connection.screen().root
+        self._restacked = False
+        with contextlib.suppress(*self._errors):  # a window that has just gone; that will be told, too
+            self._viewable = self._window.get_attributes().map_state == x.IsViewable
+            top = self._top()
+            stack = root.query_tree().children
+            origin = root.translate_coords(self._window, 0, 0)
+            region = Region(origin.x, origin.y, *self._size)
+            areas = {window: self._area(window) for window in stack[stack.index(top) + 1 :]}
+            # Whose the others are need not be known, which takes a while to find out.
+            above = [window for window, area in areas.items() if area is not None and area.intersect(region)]
+            self._own = [window for window in above if self._is_own(window)]
+            foreign = [window for window in above if window not in self._own]
+            composited = foreign and self._connection.get_selection_owner(self._atom("_NET_WM_CM_S0"))
+            if composited:
+                foreign = [window for window in foreign if not self._is_overlay(window, composited)]
+            elif self._visible:  # what lies there has holes where this window is
+                foreign = []
+            self._covers = [area for window in foreign if (area := areas[window]) is not None]
+        newcomers, self._newcomers = self._newcomers, []
+        if self.is_ours is not None:
+            mine = self._rank((self._window, self._size, ""))
+            found = [match for window in newcomers for match in self._nest(window, DEPTH)]
+            self.superseded = any(match[0] != self._window and self._rank(match) > mine for match in found)
 
     def restore(self, width: int, height: int) -> None:
         """Show the window, give it its size back, and move it onto the screen if it sticks out."""
@@ -146,13 +224,23 @@ class WindowFinder:
         self._connection.sync()
 
     def focus(self) -> None:
-        """Show the window, put it in front and give it the focus, through the window manager if there is one."""
+        """Show the window, put it in front and give it the focus, through the window manager if there is one.
+
+        The game's own windows that lie above it stay there: SDL 1.2 shows a fullscreen game in one without a title.
+        """
         x = self._x
+        self._look_round()
         # Source 2, a pager: window managers ignore a program that pushes itself forward.
-        if not self._ask_manager("_NET_ACTIVE_WINDOW", 2):
-            with contextlib.suppress(*self._errors):  # not viewable yet
+        managed = self._ask_manager("_NET_ACTIVE_WINDOW", 2)
+        with contextlib.suppress(*self._errors):  # not viewable yet
+            for window in self._own:
+                window.configure(stack_mode=x.Above)
+            if not managed:
                 self._window.map()
-                self._window.configure(stack_mode=x.Above)
+                if self._own:
+                    self._window.configure(sibling=self._own[0], stack_mode=x.Below)
+                else:
+                    self._window.configure(stack_mode=x.Above)
                 self._connection.sync()
                 self._connection.set_input_focus(self._window, x.RevertToPointerRoot, x.CurrentTime)
         self._connection.sync()
@@ -163,21 +251,19 @@ class WindowFinder:
 
     def answers(self, timeout: float) -> bool:
         """False if the window's program says that it answers to pings (_NET_WM_PING), and does not in ``timeout``."""
-        x, root = self._x, self._connection.screen().root
+        x = self._x
         ping, protocols = self._atom("_NET_WM_PING"), self._atom("WM_PROTOCOLS")
         known = self._window.get_full_property(protocols, x.AnyPropertyType)
         if known is None or ping not in known.value:
             return True
         self._ping, self._answered = [ping, self._ping[1] + 1, self._window.id], False
         protocol = import_extra("Xlib.protocol.event", extra="screen", needed_by="a live game")
-        event = protocol.ClientMessage(window=self._window, client_type=protocols, data=(32, [*self._ping, 0, 0]))
         # The answer is the same message, sent to the root.
-        root.change_attributes(event_mask=x.StructureNotifyMask | x.SubstructureNotifyMask)
+        event = protocol.ClientMessage(window=self._window, client_type=protocols, data=(32, [*self._ping, 0, 0]))
         self._window.send_event(event, event_mask=x.NoEventMask)
         deadline = time.monotonic() + timeout
         while self.state() and not self._answered and time.monotonic() < deadline:
             time.sleep(0.002)
-        root.change_attributes(event_mask=x.StructureNotifyMask)
         return self._answered
 
     def is_managed(self) -> bool:
@@ -216,11 +302,14 @@ class WindowFinder:
             self._connection = display.Display(self.display)
             # An error to a request without a reply (its window has just gone) would be printed.
             self._connection.set_error_handler(lambda *details: None)
-            self._utf8 = self._connection.intern_atom("UTF8_STRING")
             self._name = self._connection.intern_atom("_NET_WM_NAME")
+            self._plain_name = self._connection.intern_atom("WM_NAME")
             self._state = self._connection.intern_atom("WM_STATE")
+            x = self._x
+            self._arrangement = {x.MapNotify, x.UnmapNotify, x.ConfigureNotify, x.CirculateNotify, x.ReparentNotify,
+                                 x.DestroyNotify, x.VisibilityNotify}  # fmt: skip
             root = self._connection.screen().root
-            root.change_attributes(event_mask=self._x.StructureNotifyMask)
+            root.change_attributes(event_mask=x.StructureNotifyMask | x.SubstructureNotifyMask)
             size = root.get_geometry()
             self._screen = size.width, size.height
 
@@ -250,20 +339,59 @@ class WindowFinder:
                 if depth:
                     yield from self._windows(child, depth - 1)
 
-    def _matches(self, window: Any, depth: int) -> list[tuple[Any, int, str]]:
-        """Windows below this one that may be the game's, with their areas and titles; one of each nest."""
-        found: list[tuple[Any, int, str]] = []
-        for child in self._windows(window, 0):
-            inner = self._matches(child, depth - 1) if depth else []
-            with contextlib.suppress(*self._errors):  # one that has just gone
-                # A frame that repeats the title of the window in it is the manager's, not the game's.
-                if not any(match.get_property(self._state, self._x.AnyPropertyType, 0, 1) for match, _, _ in inner):
-                    title, size = self._title(child), child.get_geometry()
-                    viewable = child.get_attributes().map_state == self._x.IsViewable
-                    if viewable and self.title.search(title) and (not self.is_ours or self.is_ours(self._pid(child))):
-                        inner = [(child, size.width * size.height, title)]
-            found += inner
-        return found
+    def _top(self) -> Any:
+        """The window that holds this one directly on the screen: a frame of the manager's, or itself."""
+        top = self._window
+        while (parent := top.query_tree().parent) not in (self._x.NONE, self._connection.screen().root):
+            top = parent
+        return top
+
+    def _area(self, window: Any) -> Region | None:
+        """Where a window lies on the screen, with its border; None if there is nothing of it to be seen."""
+        with contextlib.suppress(*self._errors):
+            attributes = window.get_attributes()
+            if attributes.map_state == self._x.IsViewable and attributes.win_class == self._x.InputOutput:
+                area = window.get_geometry()
+                border = 2 * area.border_width
+                return Region(area.x, area.y, area.width + border, area.height + border)
+        return None
+
+    def _is_own(self, window: Any) -> bool:
+        """Whether a window on the screen is the game's, by its client or by its process."""
+        # Of a frame, what counts is the window in it.
+        state = (self._state, self._x.AnyPropertyType, 0, 1)
+        inner = next((child for child in self._windows(window, 2) if child.get_property(*state)), window)
+        bits = ~self._connection.display.info.resource_id_mask
+        return not (inner.id ^ self._window.id) & bits or bool(self.is_ours and self.is_ours(self._pid(inner)))
+
+    def _is_overlay(self, window: Any, composited: Any) -> bool:
+        """Whether it is what a compositor draws the whole screen into, and so no window over others."""
+        bits, area = ~self._connection.display.info.resource_id_mask, window.get_geometry()
+        theirs = all(not (w.id ^ composited.id) & bits for w in (window, *self._windows(window, 2)))
+        return theirs and area.width >= self._screen[0] and area.height >= self._screen[1]
+
+    def _rank(self, match: tuple[Any, tuple[int, int], str]) -> tuple[bool, int]:
+        size = match[1]
+        return size == self.size, size[0] * size[1]
+
+    def _matches(self, window: Any, depth: int) -> list[tuple[Any, tuple[int, int], str]]:
+        """Windows below this one that may be the game's, with their sizes and titles; one of each nest."""
+        return [match for child in self._windows(window, 0) for match in self._nest(child, depth)]
+
+    def _nest(self, window: Any, depth: int) -> list[tuple[Any, tuple[int, int], str]]:
+        """The same of a window and all below it."""
+        inner = self._matches(window, depth - 1) if depth else []
+        with contextlib.suppress(*self._errors):  # one that has just gone
+            # A frame that repeats the title of the window in it is the manager's, not the game's.
+            if not any(match.get_property(self._state, self._x.AnyPropertyType, 0, 1) for match, _, _ in inner):
+                # Each question takes a while on a busy machine, so what rules most windows out comes first.
+                viewable = window.get_attributes().map_state == self._x.IsViewable
+                title = self._title(window) if viewable else ""
+                fits = viewable and self.title.search(title) and not self._is_splash(window)
+                if fits and (not self.is_ours or self.is_ours(self._pid(window))):
+                    size = window.get_geometry()
+                    inner = [(window, (size.width, size.height), title)]
+        return inner
 
     def _pid(self, window: Any) -> int | None:
         """The process that made a window: as the X server knows it, or if it does not tell, as the window says."""
@@ -275,9 +403,16 @@ class WindowFinder:
         said = window.get_full_property(self._atom("_NET_WM_PID"), self._x.AnyPropertyType)
         return int(said.value[0]) if said else None
 
+    def _is_splash(self, window: Any) -> bool:
+        said = window.get_full_property(self._atom("_NET_WM_WINDOW_TYPE"), self._x.AnyPropertyType)
+        return said is not None and self._atom("_NET_WM_WINDOW_TYPE_SPLASH") in said.value
+
     def _title(self, window: Any) -> str:
-        name = window.get_full_property(self._name, self._utf8)
-        if name is not None:
-            return bytes(name.value).decode(errors="replace")
-        plain = window.get_wm_name()
-        return plain.decode(errors="replace") if isinstance(plain, bytes) else str(plain or "")
+        for name in (self._name, self._plain_name):
+            found = window.get_full_property(name, self._x.AnyPropertyType)
+            if found is not None and found.format == 8 and found.value:
+                kind = found.property_type
+                if kind not in self._types:
+                    self._types[kind] = self._connection.get_atom_name(kind)
+                return decode_title(bytes(found.value), self._types[kind])
+        return ""

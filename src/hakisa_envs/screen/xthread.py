@@ -21,10 +21,12 @@ class XThread:
 
     Args:
         display: Name of the display, for messages.
+        mends: The display was started by the env, so that its next `reset` starts another where this one is gone.
     """
 
-    def __init__(self, display: str) -> None:
+    def __init__(self, display: str, *, mends: bool = False) -> None:
         self.display = display
+        self._mends = mends
         self._requests: queue.SimpleQueue[Callable[[], Any] | None] = queue.SimpleQueue()
         self._answers: queue.SimpleQueue[tuple[Any, Exception | None]] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
@@ -50,17 +52,20 @@ class XThread:
             self._hung = True
             raise CaptureError(
                 f"Display {self.display} did not answer within {timeout:g} s: is the X server stopped or overloaded? "
-                "The next reset() opens it anew."
+                f"The next reset() opens it anew{'' if self._mends else ', if it answers by then'}."
             ) from None
         if isinstance(error, ScreenError | MissingExtraError):
             raise error
         if error is not None:
-            raise CaptureError(
-                f"Display {self.display} could not be read ({error!r}): is the X server gone? "
-                "The next reset() opens it anew."
-            ) from error
+            raise CaptureError(f"Display {self.display} could not be read: {self._cause(error)}") from error
         result: T = answer
         return result
+
+    def _cause(self, error: Exception) -> str:
+        if not _tells_of_a_lost_connection(error):
+            return f"{error or type(error).__name__}."
+        fix = "the next reset() starts another" if self._mends else "start it again, or name another display"
+        return f"its X server is gone ({error or type(error).__name__}); {fix}."
 
     def close(self, last: Callable[[], None] | None = None) -> None:
         """Call ``last`` in the thread and end it, unless it hangs; may be called twice."""
@@ -77,3 +82,14 @@ class XThread:
                 self._answers.put((function(), None))
             except Exception as error:  # surfaces in call(), with its cause
                 self._answers.put((None, error))
+
+
+def _tells_of_a_lost_connection(error: Exception) -> bool:
+    # By their names: python-xlib and mss are imported by who uses them.
+    return isinstance(error, OSError | AssertionError | RuntimeError) or type(error).__name__ in (
+        "ConnectionClosedError",
+        "DisplayConnectionError",
+        "ScreenShotError",
+        "XProtoError",
+        "XError",
+    )

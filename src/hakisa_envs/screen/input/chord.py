@@ -25,6 +25,7 @@ class KillChord:
         xdisplay = import_extra("Xlib.display", extra="screen", needed_by="a live game")
         xinput = import_extra("Xlib.ext.xinput", extra="screen", needed_by="a live game")
         self._press, self._release = xinput.RawKeyPress, xinput.RawKeyRelease
+        self._mapping = import_extra("Xlib.X", extra="screen", needed_by="a live game").MappingNotify
         self._display: Any = xdisplay.Display(display)
         extension = self._display.query_extension(xinput.extname)
         opcode = extension.major_opcode
@@ -32,8 +33,7 @@ class KillChord:
         xinput.XIQueryVersion(display=self._display.display, opcode=opcode, major_version=2, minor_version=2)
         mask = xinput.RawKeyPressMask | xinput.RawKeyReleaseMask
         self._display.screen().root.xinput_select_events([(xinput.AllMasterDevices, mask)])
-        self._f12 = self._codes("F12")
-        self._modifiers = (self._codes("Control_L", "Control_R"), self._codes("Shift_L", "Shift_R"))
+        self._find_keys()
         self._last_up = [0, 0]  # the server's time, in milliseconds
         self._down: set[int] = set()  # as these events say; the server knows of what was down before
         self._display.sync()
@@ -48,6 +48,9 @@ class KillChord:
         found = False
         while self._display.pending_events():
             event = self._display.next_event()
+            if event.type == self._mapping:
+                self._display.refresh_keyboard_mapping(event)
+                self._find_keys()
             kind = getattr(event, "evtype", None)
             if kind not in (self._press, self._release):
                 continue
@@ -83,6 +86,10 @@ class KillChord:
     def _pressed(self) -> set[int]:
         keymap = self._display.query_keymap()
         return {code for code in range(256) if keymap[code // 8] >> (code % 8) & 1}
+
+    def _find_keys(self) -> None:
+        self._f12 = self._codes("F12")
+        self._modifiers = (self._codes("Control_L", "Control_R"), self._codes("Shift_L", "Shift_R"))
 
     def _codes(self, *names: str) -> set[int]:
         xk = import_extra("Xlib.XK", extra="screen", needed_by="a live game")

@@ -68,21 +68,37 @@ class InputClient:
         display: Name of the display; None for a dry run, in which nothing is pressed anywhere.
         names: Keys and buttons that may be pressed.
         timeout: Seconds to wait for an answer.
+        mends: The display was started by the env, so that its next `reset` starts another where this one is gone.
         guard: False leaves keys down after a death. For the test which shows that the guard is needed.
 
     Attributes:
         restarts: How often a server that had died was replaced.
+        chords: Once it is ready: which keys must be held for a typed character, for those that need any.
         killed: Once it is closed: somebody had pressed the kill chord, whether a report said so or not.
     """
 
-    def __init__(self, display: str | None, names: Iterable[str], *, timeout: float = 1.0, guard: bool = True) -> None:
+    def __init__(
+        self,
+        display: str | None,
+        names: Iterable[str],
+        *,
+        timeout: float = 1.0,
+        guard: bool = True,
+        mends: bool = False,
+    ) -> None:
         self.display = display
         self.names = sorted(set(names))
         self.timeout = timeout
         self.restarts = 0
         self.killed = False
         self.pid = 0
+        self.chords: dict[str, tuple[str, ...]] = {}
         self._guard = guard
+        self._fix = (
+            "The next reset() starts another."
+            if mends
+            else "If the X server is gone, start it again or name another display; else call reset()."
+        )
         # Set by whoever hears the kill chord, and kept when a server is replaced.
         self._chord: int | None = None
         self._window = 0
@@ -131,6 +147,7 @@ class InputClient:
         if "error" in reply:
             raise InputError(reply["error"], reply.get("key", ""))
         self.pid = reply["ready"]
+        self.chords = {name: tuple(modifiers) for name, modifiers in reply["chords"].items()}
 
     def set_target(self, window: int) -> Report:
         """Press in this window only, given by its X id; 0 for none. Releases everything."""
@@ -184,12 +201,12 @@ class InputClient:
             try:
                 self._restart()
             except InputError as error:
-                raise InputError(f"The input server ended and cannot be replaced: {error} Call reset().") from error
+                raise InputError(f"The input server ended and cannot be replaced: {error} {self._fix}") from error
             reply = self._exchange(request)
         if reply is None:
-            raise InputError("The input server ended twice in a row: is the X server gone? Call reset().")
+            raise InputError(f"The input server ended twice in a row. {self._fix}")
         if "error" in reply:
-            raise InputError(f"The input server gave up: {reply['error']}. Call reset().")
+            raise InputError(f"The input server gave up: {reply['error']} {self._fix}")
         reply.pop("id")
         for name in ("held", "released"):
             reply[name] = tuple(reply[name])

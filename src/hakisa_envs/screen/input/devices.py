@@ -15,6 +15,7 @@ from hakisa_envs.errors import import_extra
 from hakisa_envs.screen.input.keys import WHEEL_DOWN, WHEEL_UP, Contact, resolve
 
 POINTER_ROOT = 1
+GROUPS = 0b11 << 13  # of a key's or pointer's state: which of the keyboard's layouts is on, 0 for the first
 
 
 class DryRunDevice:
@@ -105,7 +106,13 @@ class XTestDevice:
         self._target: Any = None
         self._grabbed_away = False
         self._lost = False
+        self._names = names
+        self._layout_events: list[Any] = []  # not looked at yet
+        self._moved = False
         self.contacts = resolve(self._display, names)
+        self._earlier: set[Contact] = set()  # of the layouts before this one
+        # Two windows are of one client if the bits that it may choose itself are all that differs.
+        self._client_bits = ~self._display.display.info.resource_id_mask
 
     def fileno(self) -> int:
         """The connection: readable when something happened to the window."""
@@ -126,6 +133,17 @@ class XTestDevice:
         lost, self._lost = self._lost, False
         return lost
 
+    def layout_changed(self) -> bool:
+        """True if keys have moved since the last call: `contacts` are new, and what is down is down where it was.
+
+        Raises:
+            InputError: If the new layout lacks a key.
+        """
+        self._read_events()
+        self._look_at_layout()
+        moved, self._moved = self._moved, False
+        return moved
+
     def focused(self) -> bool:
         """True if a key pressed now would go to the window."""
         with contextlib.suppress(*self._errors):
@@ -134,11 +152,24 @@ class XTestDevice:
 
     def press(self, contact: Contact) -> bool:
         """Press a key if the window has the focus, a button if the window is under the pointer."""
+        if contact.kind == "key" and self._root.query_pointer().mask & GROUPS:
+            self._moved = True  # somebody has switched to another of several layouts, on which it is another key
+            return False
+        pressed = self._press(contact)
+        if self._layout_events:
+            # Servers tell of a new layout when another keyboard is used, too; mostly it is the old one.
+            self._look_at_layout()
+            pressed = not self._moved and self._press(contact)
+        return pressed
+
+    def _press(self, contact: Contact) -> bool:
         x, allowed = self._x, False
         with self._server_grab():
             allowed = self._target is not None and (
                 self._has_focus() if contact.kind == "key" else self._under_pointer()
             )
+            if contact.kind == "key" and self._layout_events:
+                allowed = False  # its keycode may be that of another key by now
             if allowed and contact.kind == "key":
                 # A held key would repeat into whatever has the focus next.
                 self._display.change_keyboard_control(key=contact.code, auto_repeat_mode=x.AutoRepeatModeOff)
@@ -201,7 +232,7 @@ class XTestDevice:
         """Release whatever of ours is down though nobody holds it: a server before this one was killed."""
         keymap = self._display.query_keymap()
         mask = self._root.query_pointer().mask
-        for contact in self.contacts.values():
+        for contact in {*self.contacts.values(), *self._earlier}:
             byte, bit = divmod(contact.code, 8)
             down = keymap[byte] >> bit & 1 if contact.kind == "key" else mask >> (7 + contact.code) & 1
             if down:
@@ -234,6 +265,9 @@ class XTestDevice:
     def _read_events(self) -> None:
         while self._display.pending_events():
             event = self._display.next_event()
+            if event.type == self._x.MappingNotify:
+                self._layout_events.append(event)
+                continue
             if self._target is None or getattr(event, "window", None) != self._target:
                 continue
             self._lost |= event.type in (self._x.FocusOut, self._x.UnmapNotify, self._x.DestroyNotify)
@@ -243,6 +277,16 @@ class XTestDevice:
                     self._grabbed_away = event.type == self._x.FocusOut
                 elif event.mode == self._x.NotifyUngrab:
                     self._grabbed_away = False
+
+    def _look_at_layout(self) -> None:
+        events, self._layout_events = self._layout_events, []
+        for event in events:
+            self._display.refresh_keyboard_mapping(event)
+        if events:
+            before = self.contacts
+            self._earlier |= set(before.values())
+            self.contacts = resolve(self._display, self._names)
+            self._moved |= self.contacts != before
 
     def _has_focus(self) -> bool:
         return self._leads_to_target(self._display.get_input_focus().focus)
@@ -257,7 +301,7 @@ class XTestDevice:
         while focus != self._target:
             tree = focus.query_tree()
             if tree.parent == self._x.NONE or tree.parent == self._root:
-                return False
+                return self._stands_for_target(focus)
             focus = tree.parent
         return True
 
@@ -268,9 +312,22 @@ class XTestDevice:
 
     def _under_pointer(self) -> bool:
         pointer = self._root.query_pointer()
-        window = pointer.child
+        top = window = pointer.child
         while window != self._x.NONE:
             if window == self._target:
                 return True
             window = window.translate_coords(self._root, pointer.root_x, pointer.root_y).child
-        return False
+        return bool(top != self._x.NONE and self._stands_for_target(top))
+
+    def _stands_for_target(self, top: Any) -> bool:
+        """True for a window of the same program that lies over all of the target: SDL 1.2 plays fullscreen in one."""
+        if (top.id ^ self._target.id) & self._client_bits or not top.get_attributes().override_redirect:
+            return False
+        over, under = top.get_geometry(), self._target.get_geometry()
+        place = self._root.translate_coords(self._target, 0, 0)
+        return bool(
+            over.x <= place.x
+            and over.y <= place.y
+            and over.x + over.width >= place.x + under.width
+            and over.y + over.height >= place.y + under.height
+        )

@@ -58,6 +58,11 @@ class Presses:
         self._states = {name: _State(contact) for name, contact in contacts.items()}
         self._sent: list[_State] = []  # pressed, but perhaps not yet done
 
+    @property
+    def contacts(self) -> dict[str, Contact]:
+        """The keys and buttons that may be pressed, by name."""
+        return {name: state.contact for name, state in self._states.items()}
+
     def held(self) -> list[str]:
         """Names of what is down now."""
         return [name for name, state in self._states.items() if state.down]
@@ -86,6 +91,11 @@ class Presses:
         if state.down:
             state.until = max(now, state.pressed_at + TAP_NS)
             self.advance(now)
+
+    def set_contacts(self, contacts: dict[str, Contact]) -> None:
+        """From now on press these, under the same names; everything must be up."""
+        for name, contact in contacts.items():
+            self._states[name].contact = contact
 
     def release_all(self, now: int) -> list[str]:
         """Let go of everything at once, and forget what waits. Returns what was down."""

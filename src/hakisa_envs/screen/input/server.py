@@ -2,9 +2,10 @@
 
 It releases everything, by remembered keycode, when the trainer dies (a pidfd tells of that in 0.15 ms), when
 the lease that only `step` renews runs out (a hung or stopped trainer), when a person presses the kill chord,
-when the game loses the focus, and when told to.
+when the game loses the focus, when the keyboard gets another layout, and when told to.
 
-Two processes: one works, the other waits for its end and, if it was killed, releases everything in its stead.
+Two processes: one works, the other, its guardian, waits for its end and, if it was killed, releases everything in its
+stead. One that is stopped, or does not end with the trainer, is killed: it lets go of nothing any more.
 
 Usage: python -m hakisa_envs.screen.input.server TRAINER_PIDFD SOCKET_FD CONFIG_JSON
 """
@@ -27,11 +28,11 @@ from typing import Any
 from hakisa_envs.screen.errors import InputError
 from hakisa_envs.screen.input.chord import KillChord
 from hakisa_envs.screen.input.devices import DryRunDevice, XTestDevice
-from hakisa_envs.screen.input.keys import BUTTONS, Contact, keysym, role
+from hakisa_envs.screen.input.keys import BUTTONS, LAYOUT_CHANGED, unplaced
 from hakisa_envs.screen.input.presses import TAP_NS, Counts, Presses
 
 PR_SET_PDEATHSIG = 1
-DRAIN_S = 1.0
+DRAIN_S = 1.0  # between two looks of the guardian; and what is left to a worker whose trainer has died
 FOCUS_POLL_NS = 25_000_000  # some losses of focus come with no event, so while something is held look again
 
 
@@ -53,10 +54,7 @@ class InputServer:
         self.chord: KillChord | None = None
         if config["display"] is None:
             self.device = DryRunDevice()
-            contacts = {
-                name: Contact(name, "button", 0) if name in BUTTONS else Contact(name, "key", 0, role(keysym(name)))
-                for name in config["names"]
-            }
+            contacts = unplaced(config["names"])
         else:
             self.device = XTestDevice(config["display"], config["names"])
             contacts = self.device.contacts
@@ -79,7 +77,8 @@ class InputServer:
         signal.set_wakeup_fd(self.wakeup_end)
         signal.signal(signal.SIGTERM, lambda number, frame: None)
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-        self.reply({"ready": os.getpid()})
+        chords = {name: contact.modifiers for name, contact in self.presses.contacts.items() if contact.modifiers}
+        self.reply({"ready": os.getpid(), "chords": chords})
         try:
             while self.running:
                 self.wait()
@@ -124,9 +123,13 @@ class InputServer:
                 self.running = False
 
     def watch(self, now: int) -> None:
-        """Let go of everything if the window has lost the focus since the last look."""
+        """Let go of everything if the window has lost the focus since the last look, or keys have moved."""
         if self.device.watch() and self.guard:
             self.release_all("focus lost", now)
+        if isinstance(self.device, XTestDevice) and self.device.layout_changed():
+            self.presses.release_all(now)
+            self.presses.set_contacts(self.device.contacts)
+            self.released.append(LAYOUT_CHANGED)
 
     def release_all(self, why: str, now: int) -> None:
         """Let go of everything; the next report says why if anything was down."""
@@ -152,6 +155,7 @@ class InputServer:
             self.device.set_target(request["window"])
         focused = self.device.focused()  # an answer of the X server, by which it has done all that was pressed
         self.presses.settle()
+        self.watch(now)
         report = {
             "t_ns": now,
             "held": self.presses.held(),
@@ -217,6 +221,38 @@ def listen(chord: KillChord | None, config: dict[str, Any]) -> None:
             os.eventfd_write(config["chord"], 1)
 
 
+def tell(worker: int, number: int) -> None:
+    """Send the worker a signal, which may come too late for it."""
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(worker, number)
+
+
+def watch_over(
+    worker: int, trainer: int, spare: XTestDevice | None, chord: KillChord | None, config: dict[str, Any]
+) -> int:
+    """Wait for the worker's end, or bring it about; return how it ended."""
+    bell, bell_end = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+    signal.set_wakeup_fd(bell_end)
+    signal.signal(signal.SIGCHLD, lambda number, frame: None)  # it comes when the worker is stopped, too
+    sources, orphaned = [bell, trainer], False
+    while True:
+        pid, status = os.waitpid(worker, os.WNOHANG | os.WUNTRACED)
+        if pid and not os.WIFSTOPPED(status):
+            return status
+        ready = [] if pid else select.select(sources, [], [], DRAIN_S)[0]
+        if config["guard"] and (pid or (orphaned and not ready)):
+            tell(worker, signal.SIGKILL)
+        if bell in ready:
+            with contextlib.suppress(BlockingIOError):
+                os.read(bell, 4096)
+        if trainer in ready:
+            sources, orphaned = [bell], True
+        listen(chord, config)  # or the X server would have to keep what it tells
+        with contextlib.suppress(Exception):
+            if spare is not None:
+                spare.layout_changed()
+
+
 def main() -> None:
     """Split in two: the child works; the parent waits, and cleans up if the child was killed."""
     trainer, config = int(sys.argv[1]), json.loads(sys.argv[3])
@@ -228,7 +264,7 @@ def main() -> None:
         return
     connection.close()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, lambda number, frame: os.kill(worker, signal.SIGTERM))
+    signal.signal(signal.SIGTERM, lambda number, frame: tell(worker, signal.SIGTERM))
     spare: XTestDevice | None = None
     chord: KillChord | None = None
     if config["guard"] and config["display"] is not None:
@@ -236,11 +272,10 @@ def main() -> None:
         with contextlib.suppress(Exception):  # the worker meets the same trouble, and tells the trainer
             chord = KillChord(config["display"])
             spare = XTestDevice(config["display"], config["names"])
-    ended = os.pidfd_open(worker)
-    while not select.select([ended], [], [], DRAIN_S)[0]:
-        listen(chord, config)  # or the X server would have to keep what it tells
-    _, status = os.waitpid(worker, 0)
+    status = watch_over(worker, trainer, spare, chord, config)
     if spare is not None and os.WIFSIGNALED(status):
+        with contextlib.suppress(InputError):  # a key that the newest layout lacks: it is down where it was before
+            spare.layout_changed()
         spare.release_stale()
         spare.close()
     listen(chord, config)  # to what came when the other process could not hear it any more

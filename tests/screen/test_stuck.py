@@ -1,0 +1,109 @@
+"""All processes of a run killed together on a display that lives on: what is down, and how it is let go of."""
+
+import os
+import signal
+
+import pytest
+from Xlib import XK, X
+
+from hakisa_algos.cli.main import main
+from hakisa_envs.screen.display import open_display
+from hakisa_envs.screen.input.keys import keysym
+from hakisa_envs.screen.input.stuck import held_by_programs, input_servers, let_go
+from hakisa_envs.screen.keeper import processes
+from hakisa_envs.screen.processes import Keeper
+
+from .faults import Stage
+from .helpers import gone, wait_until
+
+
+@pytest.fixture
+def stage():
+    keeper = Keeper()
+    stage = Stage(open_display("xvfb", (640, 480), keeper).name)
+    yield stage
+    stage.close()
+    keeper.close()
+
+
+def kill_all(stage):
+    """The trainer, the input server and its guardian, none of which can do anything any more."""
+    guardian = os.getpgid(stage.trainer.server)
+    for pid in (stage.trainer.process.pid, guardian, stage.trainer.server):
+        os.kill(pid, signal.SIGSTOP)  # or the first one's death would be noticed
+    for pid in (stage.trainer.process.pid, guardian, stage.trainer.server):
+        os.kill(pid, signal.SIGKILL)
+    stage.trainer.process.wait()
+    wait_until(lambda: gone(guardian) and gone(stage.trainer.server))
+
+
+def stop_servers_and_kill_the_trainer(stage):
+    """The same, but what could let go is only stopped."""
+    group = os.getpgid(stage.trainer.server)
+    for pid in (stage.trainer.process.pid, group, stage.trainer.server):
+        os.kill(pid, signal.SIGSTOP)
+    stage.trainer.process.kill()
+    stage.trainer.process.wait()
+    wait_until(lambda: processes()[stage.trainer.server][2] == "T")
+    yield
+    os.killpg(group, signal.SIGCONT)
+    wait_until(lambda: gone(stage.trainer.server))
+
+
+def test_keys_whose_input_server_is_stopped_are_let_go_of(stage, capsys):
+    stage.ready()
+    fault = stop_servers_and_kill_the_trainer(stage)
+    next(fault)
+    assert stage.held() == stage.held_all
+    assert main(["doctor", "--release", stage.display]) == 0
+    assert "let go of Left, Right, button1" in capsys.readouterr().out
+    assert not stage.held()
+    assert next(fault, None) is None  # and when they go on, they end
+
+
+def test_keys_of_a_run_that_was_killed_with_all_its_processes_are_found_and_let_go_of(stage, monkeypatch, capsys):
+    monkeypatch.setenv("DISPLAY", stage.display)
+    for name in ("WAYLAND_DISPLAY", "XDG_SESSION_TYPE"):
+        monkeypatch.delenv(name, raising=False)
+    stage.ready()
+    assert {contact.name for contact in held_by_programs(stage.display)} == {"Left", "Right", "button1"}
+    assert stage.trainer.server in input_servers(stage.display)
+    assert main(["doctor", "--release"]) == 2  # not from a run that plays
+    assert "end that first" in capsys.readouterr().err
+    assert stage.held() == stage.held_all
+
+    kill_all(stage)
+    assert stage.held() == stage.held_all  # nobody is left to let go
+    assert input_servers(stage.display + ".0") == []
+    assert main(["doctor"]) == 0
+    told = capsys.readouterr().out.partition(f"keys on {stage.display}")[2].splitlines()[0]
+    assert "Left, Right, button1 held down by a program, and no run plays there" in told
+    assert f"hakisa doctor --release {stage.display}" in told
+
+    assert main(["doctor", "--release", stage.display]) == 0
+    assert "let go of Left, Right, button1" in capsys.readouterr().out
+    assert not stage.screen.held()
+    code = stage.screen.keycode(XK.XK_Left)
+    assert stage.screen.display.get_keyboard_control().auto_repeats[code // 8] >> (code % 8) & 1  # it repeats again
+    assert main(["doctor", "--release"]) == 0
+    assert "nothing" in capsys.readouterr().out
+
+
+def test_whatever_any_program_holds_is_seen_by_its_name(stage):
+    screen = stage.screen
+    for kind, code in ((X.KeyPress, screen.keycode(keysym("ISO_Level3_Shift"))), (X.ButtonPress, 3)):
+        screen.display.xtest_fake_input(kind, code)
+    screen.display.sync()
+    held = held_by_programs(stage.display)
+    assert {(contact.name, contact.kind) for contact in held} == {("ISO_Level3_Shift", "key"), ("button3", "button")}
+    let_go(stage.display, held)
+    assert not screen.held()
+
+
+@pytest.mark.filterwarnings("ignore:.*unclosed <socket:pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
+@pytest.mark.parametrize(("name", "match"), [("", "DISPLAY is not set"), (":9999", "no X server answers")])
+def test_release_on_no_display_says_why(name, match, monkeypatch, capsys):
+    monkeypatch.delenv("DISPLAY", raising=False)
+    assert main(["doctor", "--release", *filter(None, [name])]) == 2
+    assert match in capsys.readouterr().err
