@@ -53,8 +53,7 @@ def clock(monkeypatch):
 @pytest.mark.parametrize("kind", [io.StringIO, Terminal])
 def test_what_takes_long_is_shown_until_it_is_over(kind, clock):
     stream = kind()
-    with ConsoleView(stream, clock) as view:
-        view.start("PPO on CartPole-v1", 100)
+    with ConsoleView("PPO on CartPole-v1", 100, stream, clock) as view:
         clock.now += 60
         view.status("evaluating: 3 of 20 episodes")
         assert "evaluating: 3 of 20 episodes" in stream.getvalue()
