@@ -5,7 +5,7 @@ VENV ?= .venv
 ARGS ?=
 
 DEMO_EXTRAS := algos,atari,video,report
-TEST_EXTRAS := $(DEMO_EXTRAS),screen,sb3,tensorboard,wandb,dev
+TEST_EXTRAS := $(DEMO_EXTRAS),screen,retro,sb3,tensorboard,wandb,dev
 
 # A worker has one torch thread (tests/conftest.py), so the suite spreads over the cores instead. A file stays with
 # one worker: those of live games start an X server each.

@@ -23,6 +23,18 @@ SPECS = (
         max_episode_steps=27_000,
     ),
     EnvSpec(
+        id="Hakisa/StreetFighter2-v0",
+        entry_point="hakisa_envs.retro.street_fighter.env:StreetFighter2Env",
+        vector_entry_point="hakisa_envs.retro.street_fighter.vector:make_street_fighter_vec",
+        # No max_episode_steps: the game's own timer ends every round.
+    ),
+    EnvSpec(
+        id="Hakisa/Fighter-v0",
+        entry_point="hakisa_envs.retro.street_fighter.env:StreetFighter2Env",
+        vector_entry_point="hakisa_envs.retro.street_fighter.vector:make_street_fighter_vec",
+        kwargs={"game": "HakisaFighter-Genesis-v0"},
+    ),
+    EnvSpec(
         id="Hakisa/ScreenGame-v0",
         entry_point="hakisa_envs.screen.env:ScreenGameEnv",
         vector_entry_point="hakisa_envs.screen.vector:make_screen_vec",

@@ -80,3 +80,21 @@ def test_live_games_elsewhere_are_untested(platform, monkeypatch):
     (name, text), *rest = doctor.screen()
     assert (name, rest) == ("platform", [])
     assert f"{platform}: live games are tested on Linux only" in text
+
+
+@pytest.mark.parametrize(
+    ("system", "machine", "asked"),
+    [("linux", "x86_64", True), ("linux", "aarch64", False), ("darwin", "arm64", True), ("win32", "AMD64", False)],
+)
+def test_it_asks_for_nothing_that_a_platform_has_no_wheel_of(monkeypatch, system, machine, asked):
+    lines = [
+        "stable-retro<2,>=1.0; (sys_platform == 'linux' and platform_machine == 'x86_64') and extra == 'retro'",
+        'stable-retro<2,>=1.0; (sys_platform == "darwin") and extra == "retro"',
+        "opencv-python-headless>=4.11; extra == 'retro'",
+    ]
+    monkeypatch.setattr(doctor.metadata, "requires", lambda name: lines)
+    monkeypatch.setattr(doctor.sys, "platform", system)
+    monkeypatch.setattr(doctor.platform, "machine", lambda: machine)
+    found = list(doctor._requirements())
+    assert (("stable-retro", "retro") in found) == asked
+    assert ("opencv-python-headless", "retro") in found

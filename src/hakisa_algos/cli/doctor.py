@@ -88,8 +88,9 @@ def _requirements() -> Iterator[tuple[str, str | None]]:
     """(distribution, extra or None) of all that hakisa asks for on this platform."""
     for line in metadata.requires("hakisa") or []:
         specifier, _, marker = line.partition(";")
-        platforms = re.search(r"sys_platform == ['\"](\w+)['\"]", marker)
-        if platforms and platforms[1] != sys.platform:
+        here = {"sys_platform": sys.platform, "platform_machine": platform.machine()}
+        asked = re.findall(r"(sys_platform|platform_machine) == ['\"](\w+)['\"]", marker)
+        if any(here[name] != wanted for name, wanted in asked):
             continue
         extra = re.search(r"extra == ['\"]([\w-]+)['\"]", marker)
         name = re.match(r"[\w.-]+", specifier.strip())

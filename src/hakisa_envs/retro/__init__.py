@@ -1,0 +1,1 @@
+"""Games on emulated consoles. Importing this package opens no emulator."""

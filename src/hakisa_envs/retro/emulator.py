@@ -1,0 +1,188 @@
+"""The one owner of a stable-retro core in its process. Nobody else imports `stable_retro` to run a game."""
+
+from __future__ import annotations
+
+import gc
+import importlib.metadata
+import weakref
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hakisa_envs.errors import import_extra
+from hakisa_envs.retro.errors import EmulatorInUseError, StateError
+from hakisa_envs.retro.game_files import GameFiles, Variable, check_rom
+from hakisa_envs.retro.saved_state import Origin, read_state, write_state
+
+# Whether no more frames are to be played after one with these numbers.
+Stop = Callable[[tuple[int, ...]], bool]
+
+_open: weakref.ref[Emulator] | None = None  # the emulator that this process has
+
+
+def in_use() -> Emulator | None:
+    """The emulator that this process has, so that the next one needs a process of its own."""
+    if _open is not None and _open() is not None:
+        gc.collect()  # it may have been dropped in a circle of references
+    return None if _open is None else _open()
+
+
+class Emulator:
+    """A console with a game in it.
+
+    It is what costs time in every console env, so it does no more than is asked: a frame is `advance`, and nothing is
+    read or copied before `read` or `picture`.
+
+    Args:
+        files: The game.
+
+    Attributes:
+        files: The game.
+        buttons: Names of a pad's buttons, in the order of a pad's mask.
+
+    Raises:
+        MissingExtraError: If stable-retro is not installed.
+        RomError: If the ROM's sha1 is not the game's.
+        EmulatorInUseError: If this process has an emulator already.
+    """
+
+    files: GameFiles
+
+    def __init__(self, files: GameFiles) -> None:
+        retro = import_extra("stable_retro", extra="retro", needed_by=files.name)
+        check_rom(files)
+        other = in_use()
+        if other is not None:
+            raise EmulatorInUseError(
+                f"This process has an emulator with {other.files.name} in it already, and a core allows one for each "
+                "process: close that one, or open this one in a process of its own."
+            )
+        try:
+            self._core: Any = retro.RetroEmulator(str(files.rom))
+        except RuntimeError as error:
+            raise EmulatorInUseError(
+                f"The emulator of {files.name} cannot be opened ({error}). If this process has another one of "
+                "stable-retro, close it first."
+            ) from error
+        global _open
+        _open = weakref.ref(self)
+        self.files = files
+        system = retro.get_romfile_system(str(files.rom))
+        self.buttons: tuple[str | None, ...] = tuple(retro.get_system_info(system)["buttons"])
+        version = ".".join(importlib.metadata.version("stable-retro").split(".")[:2])
+        self._origin = Origin(files.rom_sha1, system, version)
+        self._data: Any = retro.data.GameData()
+        self._core.configure_data(self._data)
+        self._core.step()  # before it there is no memory to read
+        self._size = len(self._core.get_state())
+
+    def mask(self, buttons: Iterable[str]) -> NDArray[np.uint8]:
+        """The mask of a pad on which ``buttons`` are held: uint8 ``[buttons]``.
+
+        Raises:
+            ValueError: If the pad has no such button.
+        """
+        held = np.zeros(len(self.buttons), np.uint8)
+        for name in buttons:
+            if name not in self.buttons:
+                raise ValueError(f"The pad has no button {name!r}: it has {', '.join(filter(None, self.buttons))}.")
+            held[self.buttons.index(name)] = 1
+        return held
+
+    def hold(self, pad: NDArray[np.uint8], player: int = 0) -> None:
+        """Hold what ``pad`` says, uint8 ``[buttons]``, until told otherwise."""
+        self._core.set_button_mask(pad, player)
+
+    def advance(self) -> None:
+        """Play one frame."""
+        self._core.step()
+
+    def play(self, pads: NDArray[np.uint8], watched: Sequence[Variable], stop: Stop) -> list[tuple[int, ...]]:
+        """Play a frame for each pad of player 1, uint8 ``[frames, buttons]``, until ``stop`` says so.
+
+        Returns:
+            The numbers watched, after each frame that was played.
+        """
+        step, extract = self._core.step, self._data.memory.extract
+        seen: list[tuple[int, ...]] = []
+        for pad in pads:
+            self._core.set_button_mask(pad, 0)
+            step()
+            seen.append(tuple(extract(variable.address, variable.type) for variable in watched))
+            if stop(seen[-1]):
+                break
+        return seen
+
+    def read(self, variable: Variable) -> int:
+        """The number that a variable holds now."""
+        return int(self._data.memory.extract(variable.address, variable.type))
+
+    def write(self, variable: Variable, value: int) -> None:
+        """Change a number in the console's memory."""
+        self._data.memory.assign(variable.address, variable.type, value)
+
+    def picture(self) -> NDArray[np.uint8]:
+        """What the last frame showed, within the game's crop: uint8 RGB ``[height, width, 3]``."""
+        left, top, width, height = self.files.crop
+        whole: NDArray[np.uint8] = self._core.get_screen()
+        return np.ascontiguousarray(whole[top : top + height, left : left + width] if width else whole)
+
+    def get_state(self) -> bytes:
+        """All that the next frames depend on, but for what pads are held."""
+        state: bytes = self._core.get_state()
+        return state
+
+    def set_state(self, state: bytes) -> None:
+        """Put the console where `get_state` was called, with nothing held. The picture follows with the next frame.
+
+        Raises:
+            StateError: If it is not the state of this game.
+        """
+        if len(state) != self._size:
+            raise StateError(f"A state of {self.files.name} has {self._size} bytes, and this one has {len(state)}.")
+        before = self._core.get_state()
+        if not self._core.set_state(state):
+            raise StateError(f"The core does not take this as a state of {self.files.name}: it is broken.")
+        if self.files.magic is not None:
+            variable, value = self.files.magic
+            found = self.read(variable)
+            if found != value:
+                self._core.set_state(before)
+                raise StateError(
+                    f"This is no state of {self.files.name}: "
+                    f"at {variable.address:#x} it has {found:#x}, not {value:#x}."
+                )
+        for player in range(2):
+            self.hold(np.zeros(len(self.buttons), np.uint8), player)
+
+    def load(self, state: str | Path) -> None:
+        """Set the state in a file: one of the game's by its name, any by its path.
+
+        Raises:
+            StateError: If it is missing, broken, or of another ROM, core or version.
+        """
+        path = state if isinstance(state, Path) else self.files.states / f"{state}.state"
+        self.set_state(read_state(path, self._origin, self.files.vouches_for(path)))
+
+    def save(self, path: Path) -> None:
+        """Write the state to a file, from which only this game loads it."""
+        write_state(path, self.get_state(), self._origin)
+
+    def close(self) -> None:
+        """Let the console go; twice is silent."""
+        global _open
+        if self._core is not None:
+            self._core = self._data = None
+            _open = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

@@ -1,0 +1,259 @@
+"""`Hakisa/Fighter-v0`: episodes end as they should, pay what they should, and repeat."""
+
+import subprocess
+import sys
+
+import gymnasium as gym
+import numpy as np
+import pytest
+from gymnasium.utils.env_checker import check_env
+
+helpers = pytest.importorskip("tests.retro.helpers")
+from hakisa_envs.errors import UnknownOptionError  # noqa: E402
+from hakisa_envs.retro.errors import RetroError, RomError, StateError  # noqa: E402
+from hakisa_envs.retro.game_files import Variable, homebrew  # noqa: E402
+from hakisa_envs.retro.remote import RemoteEmulator  # noqa: E402
+from hakisa_envs.retro.street_fighter.actions import COMBOS  # noqa: E402
+
+HEALTH, ENEMY_HEALTH, TIMER = (
+    homebrew(helpers.GAME).variables[name] for name in ("health", "enemy_health", "timer")
+)  # fmt: skip
+NOTHING, BACK = COMBOS.index(()), COMBOS.index(("LEFT",))
+FINE_X, ENEMY_FINE_X = Variable(0xFF8080, ">i2"), Variable(0xFF8300, ">i2")
+
+
+@pytest.fixture
+def make():
+    """Makes Fighter envs, and closes them."""
+    made = []
+
+    def fighter(**options):
+        options = {"states": "passive.easy.left", "start_frames": 0, **options}
+        env = gym.make("Hakisa/Fighter-v0", **options)
+        made.append(env)
+        return env
+
+    yield fighter
+    for env in made:
+        env.close()
+
+
+def emulator_of(env):
+    return env.unwrapped._fight.open()
+
+
+def end_round(env, own, enemy):
+    """Let the time run out with these healths: the last step's results."""
+    emulator = emulator_of(env)
+    emulator.write(HEALTH, own)
+    emulator.write(ENEMY_HEALTH, enemy)
+    emulator.write(TIMER, 0x0001)
+    return env.step(NOTHING)
+
+
+@pytest.mark.parametrize(
+    ("own", "enemy", "outcome", "pays"), [(90, 80, "win", 1), (80, 90, "loss", -1), (80, 80, "draw", 0)]
+)
+def test_a_round_ends_by_time(make, own, enemy, outcome, pays):
+    env = make()
+    env.reset(seed=1)
+    _, reward, terminated, truncated, info = end_round(env, own, enemy)
+    assert (terminated, truncated, info["outcome"], info["reward_round"]) == (True, False, outcome, pays)
+    assert reward == pytest.approx(sum(value for name, value in info.items() if name.startswith("reward_")))
+    with pytest.raises(gym.error.ResetNeeded):
+        env.unwrapped.step(NOTHING)
+
+
+def test_health_0_is_alive_and_a_knock_out_ends_the_round(make):
+    env = make(states="versus")
+    env.reset(seed=1)
+    emulator = emulator_of(env)
+    emulator.write(ENEMY_HEALTH, 6)
+    seen = []
+    for _ in range(30):
+        emulator.write(ENEMY_FINE_X, emulator.read(FINE_X) + 40 * 16)
+        _, _, terminated, _, info = env.step(COMBOS.index(("X",)))
+        seen.append((info["enemy_health"], terminated))
+        if terminated:
+            break
+    assert (0, False) in seen
+    assert seen[-1] == (-1, True)
+    assert info["outcome"] == "win"
+
+
+def test_a_match_skips_what_lies_between_its_rounds_and_pays_nothing_for_it(make):
+    env = make(episode="match", reward="damage")
+    env.reset(seed=2)
+    _, reward, terminated, _, info = end_round(env, 90, 80)
+    assert (terminated, info["rounds_won"], info["rounds_lost"]) == (False, 1, 0)
+    assert info["reward_dealt"] == pytest.approx(96 / 176)  # written above, not the refilled bar
+    _, reward, terminated, _, info = env.step(NOTHING)
+    assert (info["health"], info["enemy_health"], reward, terminated) == (176, 176, 0, False)
+    assert info["rounds_won"] == 1
+    _, _, terminated, _, info = end_round(env, 80, 90)
+    assert (terminated, info["outcome"]) == (False, "draw")
+    _, _, terminated, _, info = end_round(env, 80, 90)
+    assert (terminated, info["outcome"], info["rounds_lost"]) == (True, "loss", 2)
+
+
+def test_a_match_of_draws_ends_with_the_fourth_round(make):
+    env = make(episode="match")
+    env.reset(seed=2)
+    ends = [end_round(env, 80, 80)[2] for _ in range(4)]
+    assert ends == [False, False, False, True]
+
+
+def test_a_game_goes_on_to_the_next_opponent_until_a_match_is_lost(make):
+    env = make(episode="game")
+    env.reset(seed=3)
+    met = []
+    for own, enemy in ((90, 80), (90, 80), (80, 90), (80, 90)):
+        _, _, terminated, _, info = end_round(env, own, enemy)
+        met.append((info["opponent"], terminated))
+    assert met == [("passive easy", False)] * 2 + [("turtle easy", False), ("turtle easy", True)]
+    assert info["outcome"] == "loss"
+
+
+def test_a_score_that_does_not_start_at_zero_pays_nothing(make):
+    env = make(states="mixed.hard.left", reward="score")
+    env.reset(seed=1)
+    assert [env.step(NOTHING)[1] for _ in range(5)] == [0.0] * 5
+
+
+def test_a_tap_attacks_in_every_decision_and_a_hold_once(make):
+    attacks = {}
+    for press in ("tap", "hold"):
+        env = make(press=press, states="versus")
+        env.reset(seed=1)
+        for _ in range(24):
+            env.step(COMBOS.index(("X",)))
+        attacks[press] = emulator_of(env).read(Variable(0xFF8094, "|u1"))
+        env.close()
+    assert attacks["hold"] == 1
+    assert attacks["tap"] >= 5
+
+
+def test_a_macro_does_what_no_combo_can_and_stops_as_the_round_ends(make):
+    env = make(actions="macros", states="versus")
+    env.reset(seed=1)
+    fireball = env.unwrapped.get_action_meanings().index("fireball X")
+    info = env.step(fireball)[4]
+    assert info["frames"] == 8
+    assert emulator_of(env).read(Variable(0xFF8002, ">u2")) == helpers.SPECIAL
+    emulator_of(env).write(TIMER, 0x0003)
+    _, _, terminated, _, info = env.step(fireball)
+    assert (terminated, info["frames"]) == (True, 3)
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"observation": "both", "sticky": 0.25, "actions": "macros", "episode": "match"}]
+)
+def test_the_same_seed_and_actions_are_the_same_after_a_restore_and_beside_another(make, options):
+    def play(env, steps, start=True):
+        generator = np.random.default_rng(4)
+        rows = [env.reset(seed=7)] if start else []
+        for _ in range(steps):
+            rows.append(env.step(int(generator.integers(63))))
+        return rows
+
+    options = {"states": ["mixed.normal.left", "rusher.hard.right"], "start_frames": 30, **options}
+    one = make(**options)
+    first = play(one, 40)
+    kept = one.unwrapped.get_state()
+    after = play(one, 20, start=False)
+    two = make(**options)  # in a process of its own, since this one has an emulator
+    assert_same(play(two, 40), first)
+    assert isinstance(two.unwrapped._fight.open(), RemoteEmulator)
+    three = make(**options)
+    three.unwrapped.set_state(kept)
+    assert_same([three.unwrapped.step(int(a)) for a in np.random.default_rng(4).integers(63, size=20)], after)
+
+
+def assert_same(rows, others):
+    assert len(rows) == len(others)
+    for row, other in zip(rows, others, strict=True):
+        assert row[1:] == other[1:]
+        for mine, theirs in zip(
+            *(list(o.values()) if isinstance(o, dict) else [o] for o in (row[0], other[0])), strict=True
+        ):
+            assert (mine == theirs).all()
+
+
+def test_an_emulator_that_died_is_an_error_and_the_next_reset_opens_another(make):
+    one, two = make(), make()
+    one.reset(seed=1)
+    two.reset(seed=1)
+    emulator_of(two)._process.kill()
+    with pytest.raises(RetroError, match="SIGKILL"):
+        two.step(NOTHING)
+    two.reset(seed=1)
+    two.step(NOTHING)
+
+
+def test_opponents_starts_and_seeds_are_told(make):
+    env = make(states=["turtle.hard.left", "zoner.easy.right"], start_frames=30)
+    told = {tuple(env.reset(seed=seed)[1][name] for name in ("opponent", "start")) for seed in range(8)}
+    assert told == {("turtle hard", "turtle.hard.left"), ("zoner easy", "zoner.easy.right")}
+    assert env.reset(options={"state": "rusher.easy.left"})[1]["opponent"] == "rusher easy"
+
+
+@pytest.mark.parametrize("observation", ["pixels", "ram", "both"])
+@pytest.mark.parametrize("actions", ["combos", "buttons", "macros", "heads"])
+@pytest.mark.filterwarnings("ignore:.*not within the observation space")
+def test_gymnasiums_checker(make, observation, actions):
+    env = make(observation=observation, actions=actions, states="mixed.normal.left", render_mode="rgb_array")
+    check_env(env.unwrapped, skip_render_check=True)
+    env.reset(seed=1)
+    assert env.render().shape == (200, 256, 3)
+
+
+def test_making_one_opens_nothing():
+    program = (
+        "import sys, gymnasium as gym\n"
+        "env = gym.make('hakisa_envs:Hakisa/Fighter-v0')\n"
+        "env.observation_space, env.action_space\n"
+        "assert 'stable_retro' not in sys.modules\n"
+        "env.close(); env.close()\n"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=120)
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "says"),
+    [
+        ({"frame_skp": 2}, UnknownOptionError, "did you mean 'frame_skip'"),
+        ({"episode": "set"}, ValueError, "round"),
+        ({"reward": "linli"}, ValueError, "linyi"),
+        ({"frame_skip": 0}, ValueError, "frame_skip=0"),
+        ({"frame_skip": 1}, ValueError, "hold"),
+        ({"sticky": 2}, ValueError, "sticky=2"),
+    ],
+)
+def test_wrong_options_are_named(make, options, error, says):
+    with pytest.raises(error, match=says):
+        make(**options)
+
+
+def test_a_state_that_is_not_there_is_named(make):
+    with pytest.raises(StateError, match=r"mixed\.normal\.left"):
+        make(states="nobody").reset()
+
+
+def test_without_the_users_rom_the_error_says_how_to_import_it():
+    env = gym.make("Hakisa/StreetFighter2-v0")
+    with pytest.raises(RomError, match=r"stable_retro\.import"):
+        env.reset()
+
+
+def test_many_in_processes(make):
+    envs = gym.make_vec("Hakisa/Fighter-v0", 2, states="passive.easy.left", observation="ram")
+    try:
+        first, _ = envs.reset(seed=[1, 2])
+        assert first.shape == (2, 26)
+        for _ in range(3):
+            observations, rewards, *_ = envs.step(np.array([BACK, BACK]))
+        assert (observations != first).any()
+        assert rewards.tolist() == [0.0, 0.0]
+        assert hasattr(envs, "get_state")
+    finally:
+        envs.close()
