@@ -65,6 +65,8 @@ def test_live_games_under_wayland_stay_off_the_desktop(monkeypatch, tmp_path):
     assert "capture of :0" not in said
 
 
+@pytest.mark.filterwarnings("ignore:.*unclosed <socket:pytest.PytestUnraisableExceptionWarning")  # python-xlib's own
+@pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
 def test_a_display_that_is_not_there_is_a_line(monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)

@@ -203,7 +203,7 @@ def test_kill_chord_that_only_a_lost_input_server_heard_is_not_forgotten(own):
             person.display.xtest_fake_input(kind, person.keycode(keysym))
     person.display.sync()
     with pytest.raises(Killed):  # its guardian has replaced it, and heard the chord as well
-        wait_until(lambda: own.step(NOOP) is None)
+        wait_until(lambda: own.step(NOOP) is None, timeout=30)
     person.close()
 
 

@@ -197,7 +197,7 @@ class StreetFighter2Env(gym.Env[Any, Any], EzPickle):
             "fight": self._fight.get_state(),
             "pixels": None if self._pixels is None else self._pixels.observation(),
             "starts": None if self._starts is None else self._starts.get_state(),
-            "start": self._start,
+            "started_from": self._start,
             "pad": self._pad.copy(),
             "generator": None if self._np_random is None else self._np_random.bit_generator.state,
         }
@@ -216,7 +216,7 @@ class StreetFighter2Env(gym.Env[Any, Any], EzPickle):
             if self._starts is None:
                 self._starts = Starts([files_of(self.game).default_state], self._sampling)
             self._starts.set_state(state["starts"])
-        self._start = state["start"]
+        self._start = state["started_from"]
         self._pad[:] = state["pad"]
         if state["generator"] is not None:
             self._np_random, _ = seeding.np_random(0)
