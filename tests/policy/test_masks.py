@@ -210,7 +210,7 @@ def test_a_masked_distribution_is_the_plain_one_given_that_nothing_forbidden_hap
 def test_noise_that_would_let_anything_win_is_never_drawn(monkeypatch):
     heads = ActionHeads(ActionLayout.of(spaces.Discrete(3)), 3)
     monkeypatch.setattr(torch.Tensor, "exponential_", lambda self, generator=None: self.zero_())
-    noise = heads.noise(5)
+    noise = heads.noise(5, masked=True)
     mask = torch.tensor([[False, True, False]] * 5)
     assert heads.distribution(torch.zeros(5, 3), mask).draw(noise)[0].tolist() == [1] * 5
 

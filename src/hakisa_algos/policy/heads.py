@@ -222,11 +222,11 @@ class ActionHeads(Segments):
             logits = logits.masked_fill(~mask, NEVER)
         return ActionDistribution(self, torch.log_softmax(self.spread(logits, NEVER), -1))
 
-    def noise(self, batch: int, generator: torch.Generator | None = None) -> Tensor:
-        """What decides a batch of draws, ``[batch, segments, widest]``."""
-        noise = torch.empty(batch, *self._noise_shape, device=self.size.device)
-        # Never 0, by which even what is never to be drawn would win.
-        return noise.exponential_(generator=generator).clamp_min_(torch.finfo(torch.float32).tiny)
+    def noise(self, batch: int, generator: torch.Generator | None = None, masked: bool = False) -> Tensor:
+        """What decides a batch of draws, ``[batch, segments, widest]``; of actions some of which may be forbidden."""
+        noise = torch.empty(batch, *self._noise_shape, device=self.size.device).exponential_(generator=generator)
+        # Not 0 then, by which even what is forbidden would win.
+        return noise.clamp_min_(torch.finfo(torch.float32).tiny) if masked else noise
 
 
 class ActionDistribution:

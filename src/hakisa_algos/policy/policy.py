@@ -271,7 +271,7 @@ class ActorCritic(NetworkPolicy):
             distribution, _, state = self._next(observation, state)
             return Decision(distribution.mode(), {}, state)
         first = next(iter(observation.values())) if isinstance(observation, dict) else observation
-        noise = self.heads.noise(len(first), generator)
+        noise = self.heads.noise(len(first), generator, self.observation.mask_size > 0)
         if self._small is not None and noise.device.type == "cpu":
             observation, mask = split_mask(observation)
             if self.normalizer is not None:
