@@ -28,7 +28,16 @@ class Positions(gym.ObservationWrapper):
 
 
 for memory in (None, "lstm"):
-    config = PPOConfig(total_steps=steps, minibatch_size=256, learning_rate=7e-4, memory=memory, memory_size=64)
+    config = PPOConfig(
+        total_steps=steps,
+        n_steps=64,
+        minibatch_size=256,
+        learning_rate=2.5e-3,
+        reward_scale=0.05,  # actor and critic share the memory: values of about 1 suit both
+        normalize_observation=True,
+        memory=memory,
+        memory_size=64,
+    )
     agent = PPO(Positions, config, seed=1).learn()
     print(f"memory={memory}:", agent.evaluate(episodes=20))
     agent.close()
