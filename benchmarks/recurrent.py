@@ -108,7 +108,7 @@ def contenders(game: str) -> list[Contender]:
     found = [
         Contender("hakisa lstm", game, "hakisa", memory),
         Contender("hakisa gru", game, "hakisa", memory | {"memory": "gru"}),
-        Contender("hakisa lstm, states not refreshed", game, "hakisa", memory | {"memory_refresh": False}),
+        Contender("hakisa lstm, states refreshed", game, "hakisa", memory | {"memory_refresh": True}),
         Contender("hakisa without memory", game, "hakisa", {}),
         Contender("sb3-contrib", game, "sb3", {}),
         Contender("sb3-contrib shared", game, "sb3", shared),
