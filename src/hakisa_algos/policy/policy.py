@@ -264,24 +264,28 @@ class ActorCritic(NetworkPolicy):
     def _value(self, features: Tensor) -> Tensor:
         return nn.functional.linear(features.float(), self.value_head.weight, self.value_head.bias).squeeze(-1)
 
-    @torch.no_grad()  # in inference mode autocast would cast the weights in every step of a collection
     def act(self, observation: Observation, state: State, explore: bool, generator: torch.Generator | None) -> Decision:
         """See :class:`Policy`; stores ``log_prob`` and ``value``, unless it acts in NumPy."""
-        if not explore:
+        if explore:
+            first = next(iter(observation.values())) if isinstance(observation, dict) else observation
+            noise = self.heads.noise(len(first), generator, self.observation.mask_size > 0)
+            if self._small is not None and noise.device.type == "cpu":
+                return self._act_in_numpy(self._small, observation, noise, state)
+        with torch.no_grad():  # in inference mode autocast would cast the weights in every step of a collection
+            if explore:
+                action, log_prob, value, state = self._explore(observation, noise, state)
+                return Decision(action, {"log_prob": log_prob, "value": value}, state)
             distribution, _, state = self._next(observation, state)
             return Decision(distribution.mode(), {}, state)
-        first = next(iter(observation.values())) if isinstance(observation, dict) else observation
-        noise = self.heads.noise(len(first), generator, self.observation.mask_size > 0)
-        if self._small is not None and noise.device.type == "cpu":
-            observation, mask = split_mask(observation)
-            if self.normalizer is not None:
-                observation = self.normalizer(observation)
-            assert isinstance(observation, Tensor)  # only those are small
-            allowed = None if mask is None else mask.numpy()
-            drawn, after = self._small.act(observation.numpy(), noise.numpy(), state, allowed)
-            return Decision(torch.from_numpy(drawn), {}, after)
-        action, log_prob, value, state = self._explore(observation, noise, state)
-        return Decision(action, {"log_prob": log_prob, "value": value}, state)
+
+    def _act_in_numpy(self, small: SmallActor, observation: Observation, noise: Tensor, state: State) -> Decision:
+        observation, mask = split_mask(observation)
+        if self.normalizer is not None:
+            observation = self.normalizer(observation)
+        assert isinstance(observation, Tensor)  # only those are small
+        allowed = None if mask is None else mask.numpy()
+        drawn, after = small.act(observation.numpy(), noise.numpy(), state, allowed)
+        return Decision(torch.from_numpy(drawn), {}, after)
 
     def _draw(self, observation: Observation, noise: Tensor, state: State) -> tuple[Any, ...]:
         distribution, value, state = self._next(observation, state)
