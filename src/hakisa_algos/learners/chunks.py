@@ -28,7 +28,11 @@ class ChunkedRollout:
     def __init__(self, rollout: Rollout, length: int, device: torch.device) -> None:
         self._rollout, self.length, self._device = rollout, length, device
         self._firsts = range(0, rollout.length, length)
-        self._start = rollout.column("age") == 0
+        chunk = torch.arange(len(self))
+        first, column = chunk // rollout.num_envs * length, chunk % rollout.num_envs
+        # Each [length, chunks].
+        self._position = (first + torch.arange(length).unsqueeze(1)) * rollout.num_envs + column
+        self._start = (rollout.column("age") == 0).flatten()[self._position].to(device)
         self._learned = rollout.column("learned").flatten()
         self._keep([rollout.state(row) for row in self._firsts])
 
@@ -47,14 +51,9 @@ class ChunkedRollout:
         Returns:
             The flat positions of their rows in the rollout, ``[length * batch]``, and how these hang together.
         """
-        n = self._rollout.num_envs
-        first, column = chosen // n * self.length, chosen % n
-        row = first + torch.arange(self.length).unsqueeze(1)
-        chunks = Chunks(
-            {name: entries[chosen.to(self._device)] for name, entries in self._states.items()},
-            self._start[row, column].to(self._device),
-        )
-        return (row * n + column).flatten(), chunks
+        there = chosen.to(self._device)
+        state = {name: entries[there] for name, entries in self._states.items()}
+        return self._position[:, chosen].flatten(), Chunks(state, self._start[:, there])
 
     def whole(self) -> tuple[Tensor, Chunks]:
         """All chunks; see :meth:`pick`."""

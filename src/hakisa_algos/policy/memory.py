@@ -10,6 +10,9 @@ from torch import Tensor, nn
 
 Kind = Literal["lstm", "gru"]
 
+# What a gate is given so that it is 0.
+_CLOSED = -1e4
+
 
 class Memory(nn.Module):
     """An LSTM (Gers et al. 2000) or a GRU (Cho et al. 2014), in float32, whose state begins as zeros.
@@ -53,24 +56,29 @@ class Memory(nn.Module):
             state: before the first row, each ``[batch, features]``.
             start: bool ``[length, batch]``: an episode begins with this row, so nothing is remembered.
         """
-        if not start[1:].any():
-            return self.run(inputs, _begun(state, start[0]))[0]
-        # One call all the same, which costs less than several: what comes after a beginning is a sequence of its own.
-        length, batch = start.shape
-        rows = inputs.transpose(0, 1).flatten(0, 1)
-        begins = start.t().clone()
-        begins[:, 0] = True
-        first = torch.nonzero(begins.flatten()).squeeze(1)
-        sequence = begins.flatten().cumsum(0) - 1
-        place = torch.arange(batch * length, device=rows.device) - first[sequence]
-        padded = rows.new_zeros(int(place.max()) + 1, len(first), rows.shape[1]).index_put((place, sequence), rows)
-        heads = sequence.view(batch, length)[:, 0]
-        begun = {
-            name: entries.new_zeros(len(first), self.features).index_copy(0, heads, entries)
-            for name, entries in _begun(state, start[0]).items()
-        }
-        out = self.run(padded, begun)[0][place, sequence]
-        return out.view(batch, length, -1).transpose(0, 1)
+        state = _begun(state, start[0])
+        before = start[1:].cumsum(0)
+        if not before[-1:].any():
+            return self.run(inputs, state)[0]
+        # One call all the same: before each row with which an episode begins stands a row that forgets.
+        length, batch, width = inputs.shape
+        row = torch.arange(length, device=start.device).unsqueeze(1) + nn.functional.pad(before, (0, 0, 1, 0))
+        place = (row * batch + torch.arange(batch, device=start.device)).flatten()
+        rows = inputs.new_zeros((length + int(before[-1].max())) * batch, width + 1)
+        rows[:, width] = 1
+        rows.index_copy_(0, place, nn.functional.pad(inputs.flatten(0, 1), (0, 1)))
+        own, *others = self.cell.parameters()
+        forgets = torch.cat([own, self._forgetting().unsqueeze(1)], 1)
+        out = self._call(rows.view(-1, batch, width + 1), state, [forgets, *others])[0]
+        return out.flatten(0, 1).index_select(0, place).view(length, batch, -1)
+
+    def _forgetting(self) -> Tensor:
+        """Weights of one more input, which set to 1, all others being 0, makes the state 0, whatever it was."""
+        closed = self.cell.get_parameter("bias_ih_l0").new_full((2 * self.features,), _CLOSED)
+        if self.kind == "lstm":  # input and forget gate
+            return nn.functional.pad(closed, (0, 2 * self.features))
+        # Reset and update gate, and a candidate of 0, with gradients that cancel those of the bias.
+        return torch.cat([closed, -self.cell.get_parameter("bias_ih_l0")[2 * self.features :]])
 
     @torch.no_grad()
     def after(self, inputs: Tensor, state: dict[str, Tensor], start: Tensor) -> dict[str, Tensor]:
@@ -82,9 +90,17 @@ class Memory(nn.Module):
 
     def run(self, inputs: Tensor, state: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
         """Rows in which nothing begins: what it says of each, and the state after the last one."""
-        before = tuple(entries[None] for entries in state.values())
-        out, after = self.cell(inputs, before if self.kind == "lstm" else before[0])
-        after = after if isinstance(after, tuple) else (after,)
+        return self._call(inputs, state, list(self.cell.parameters()))
+
+    def _call(
+        self, inputs: Tensor, state: dict[str, Tensor], weights: list[Tensor]
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        before = [entries[None] for entries in state.values()]
+        options = (weights, True, 1, 0.0, self.training, False, False)
+        if self.kind == "lstm":
+            out, *after = torch.lstm(inputs, before, *options)
+        else:
+            out, *after = torch.gru(inputs, before[0], *options)
         return out, {name: entries[0] for name, entries in zip(state, after, strict=True)}
 
 

@@ -115,10 +115,12 @@ def _lstm(features: Array, state: dict[str, Array], recurrent: Layer, inputs: La
     gates += _product(state["h"], recurrent[0])
     gates += inputs[1]
     gates += recurrent[1]
-    i, f, candidate, o = np.split(gates, 4, axis=1)
-    cell = _sigmoid(f) * state["c"]
-    cell += _sigmoid(i) * np.tanh(candidate)
-    return {"h": _sigmoid(o) * np.tanh(cell), "c": cell}
+    width = gates.shape[1] // 4
+    candidate = np.tanh(gates[:, 2 * width : 3 * width])
+    gates = _sigmoid(gates)
+    cell = gates[:, width : 2 * width] * state["c"]
+    cell += gates[:, :width] * candidate
+    return {"h": gates[:, 3 * width :] * np.tanh(cell), "c": cell}
 
 
 def _gru(features: Array, state: dict[str, Array], recurrent: Layer, inputs: Layer) -> dict[str, Array]:
@@ -126,9 +128,10 @@ def _gru(features: Array, state: dict[str, Array], recurrent: Layer, inputs: Lay
     given += inputs[1]
     brought = _product(state["h"], recurrent[0])
     brought += recurrent[1]
-    third = given.shape[1] // 3 * 2
-    r, z = np.split(_sigmoid(given[:, :third] + brought[:, :third]), 2, axis=1)
-    candidate = np.tanh(given[:, third:] + r * brought[:, third:])
+    width = given.shape[1] // 3
+    gates = _sigmoid(given[:, : 2 * width] + brought[:, : 2 * width])
+    r, z = gates[:, :width], gates[:, width:]
+    candidate = np.tanh(given[:, 2 * width :] + r * brought[:, 2 * width :])
     return {"h": candidate + z * (state["h"] - candidate)}
 
 
