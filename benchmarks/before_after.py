@@ -1,6 +1,6 @@
 """Training speed of this checkout against another one: short alternating pieces, each checkout in a process of its own.
 
-    python benchmarks/before_after.py ../other [--pairs 30] [--tasks pong cartpole press dqn_pong]
+    python benchmarks/before_after.py ../other [--pairs 30] [--tasks pong cartpole press dqn_pong processes]
 
 A pair is a piece of each; which comes first alternates. The ratio of a pair is this checkout's speed over the other's:
 above 1, this one is faster. Printed and stored: the median over pairs, and its bootstrap interval of 95 %.
@@ -22,7 +22,7 @@ import numpy as np
 
 HERE = Path(__file__).resolve()
 # Updates in a piece: about two seconds on two cores.
-UPDATES = {"pong": 1, "cartpole": 24, "press": 24, "dqn_pong": 32}
+UPDATES = {"pong": 1, "cartpole": 24, "press": 24, "dqn_pong": 32, "processes": 6}
 ROLLOUTS = {"num_envs": 8, "n_steps": 128, "epochs": 4, "minibatch_size": 256, "total_steps": 10**8}
 
 
@@ -35,6 +35,8 @@ def make_agent(task: str) -> Any:
     pong = "Hakisa/Pong-v0"
     if task == "cartpole":
         return PPO("CartPole-v1", PPOConfig(**ROLLOUTS), vectorization="vector_entry_point")
+    if task == "processes":
+        return PPO("CartPole-v1", PPOConfig(**ROLLOUTS), vectorization="async")
     if task == "press":
         return PPO("Hakisa/Press-v0", PPOConfig(**ROLLOUTS))
     if task == "pong":

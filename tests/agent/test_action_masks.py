@@ -85,6 +85,14 @@ def test_nothing_forbidden_is_done_in_training_and_evaluation(name, env):
     agent.close()
 
 
+def test_entropy_is_a_share_of_what_is_allowed():
+    fractions = []
+    PPO(Unlike, config_of("ppo")).learn(
+        callbacks=[lambda _, metrics: fractions.append(metrics["train/entropy_fraction"])]
+    )
+    assert fractions[0] > 0.95
+
+
 def test_without_masks_it_would_be_done():
     with pytest.raises(AssertionError, match="forbidden"):
         PPO(Unlike, config_of("ppo", action_masks=False)).learn()

@@ -63,7 +63,7 @@ def allowed(space, masks, actions):
 
 
 def possible(space, masks):
-    """Whether anything is allowed, from all actions that there are."""
+    """How many actions are allowed, of all that there are."""
     if isinstance(space, spaces.Discrete):
         every = [np.array(space.start + i) for i in range(space.n)]
     else:
@@ -71,7 +71,7 @@ def possible(space, masks):
         every = [np.array(a).reshape(nvec.shape) for a in np.ndindex(*nvec.reshape(-1).tolist())]
         if isinstance(space, ConditionalMultiDiscrete):
             every = [a for a in every if np.array_equal(space.canonical(a), a)]
-    return np.any([allowed(space, masks, np.broadcast_to(a, (len(masks), *a.shape))) for a in every], axis=0)
+    return np.sum([allowed(space, masks, np.broadcast_to(a, (len(masks), *a.shape))) for a in every], axis=0)
 
 
 def random_masks(space, rng, n):
@@ -108,7 +108,7 @@ def test_closing_leaves_a_row_something_exactly_where_something_is_possible():
         if np.prod(ActionLayout.of(space).nvec) > 300:
             continue
         given, closed = random_masks(space, rng, 100)
-        expected = possible(space, given)
+        expected = possible(space, given) > 0
         np.testing.assert_array_equal(closed.any(1), expected)
         assert not (closed & ~given).any()
         seen |= set(expected.tolist())
@@ -205,6 +205,18 @@ def test_a_masked_distribution_is_the_plain_one_given_that_nothing_forbidden_hap
     assert gradient.isfinite().all()
     assert (gradient[~mask] == 0).all()
     assert (gradient[mask] != 0).any()
+
+
+def test_the_uniform_policy_is_that_over_what_is_allowed():
+    rng = np.random.default_rng(4)
+    for _ in range(30):
+        space = random_space(rng)
+        given, closed = random_masks(space, rng, 50)
+        count = possible(space, given)
+        heads = ActionHeads(ActionLayout.of(space), 3)
+        given_mask = torch.from_numpy(closed[count > 0])
+        distribution = heads.distribution(torch.randn(given_mask.shape), given_mask)
+        torch.testing.assert_close(distribution.log_choices().exp().numpy(), count[count > 0].astype(np.float32))
 
 
 def test_noise_that_would_let_anything_win_is_never_drawn(monkeypatch):

@@ -223,9 +223,10 @@ class PPOLearner(GradientLearner):
             normalizes = self.policy.normalizer is not None
             seen = drawn_observations(rollout, batch, self.generator, self.device) if normalizes else None
             metrics = self.descent.settle(terms, seen, lambda: self._crash_data(batch, rollout))
+        log_choices = metrics.pop("train/log_choices", self.policy.heads.layout.log_choices)
         return metrics | {
             "train/max_kl": torch.stack([each["approx_kl"] for each in terms]).max().item(),
-            "train/entropy_fraction": metrics["train/entropy"] / (self.policy.heads.layout.log_choices or np.nan),
+            "train/entropy_fraction": metrics["train/entropy"] / (log_choices or np.nan),
             "train/explained_variance": explained_variance(batch.value, batch.returns),
             "train/clip": clip,
             "train/gradient_steps": steps,
@@ -273,6 +274,8 @@ class PPOLearner(GradientLearner):
                 "approx_kl": (change - log_ratio).mean(),
                 "clip_fraction": (change.abs() > clip).float().mean(),
             }
+            if self.policy.observation.mask_size:
+                terms["log_choices"] = distribution.log_choices().mean()
         return loss, terms
 
     def _batch(self, rollout: Rollout, chunked: ChunkedRollout | None = None) -> Judged:

@@ -277,6 +277,16 @@ class ActionDistribution:
         divergence = (self.log_probs.exp() * (self.log_probs - new.log_probs)).sum(-1)
         return (self._weights(self.heads.active) * divergence).sum(-1)
 
+    def log_choices(self) -> Tensor:
+        """Natural log of the number of allowed joint actions, ``[batch]``: the entropy of the uniform policy."""
+        allowed = self.log_probs > NEVER / 2
+        choices = allowed.sum(-1).clamp_min(1).log()
+        if not self.heads.layout.conditional:
+            return choices.sum(-1)
+        active = self.heads.active[:, 1:]
+        per_command = choices[:, 1:] @ active.T
+        return per_command.masked_fill(~allowed[:, 0, : len(active)], -torch.inf).logsumexp(-1)
+
     def _segment_entropy(self) -> Tensor:
         return -(self.log_probs.exp() * self.log_probs).sum(-1)
 
