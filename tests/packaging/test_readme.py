@@ -13,6 +13,6 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 def test_every_local_link_and_picture_exists_and_no_placeholder_is_left(page):
     text = page.read_text(encoding="utf-8")
     links = re.findall(r"\]\((?!https?:)([^)#]+)\)", text)
-    assert links
+    assert len(links) > 10 or page.parent.name == "docs"
     assert [link for link in links if not (page.parent / link).exists()] == []
     assert not re.search(r"\b(FIGURES?|PONG|TODO|TBD)\b", text)
