@@ -19,7 +19,7 @@ from hakisa_algos.data.needs import Rows
 from hakisa_algos.data.replay import ReplaySampler
 from hakisa_algos.data.rollout import RolloutBuffer
 from hakisa_algos.errors import CheckpointError, ConfigError
-from hakisa_algos.learners.demonstrations import Demonstrations
+from hakisa_algos.learners.demonstrations import held, state_of
 from hakisa_algos.learners.dqn import DQNConfig, DQNLearner
 from hakisa_algos.policy.observations import MASK, ObservationLayout, split_mask
 from hakisa_algos.policy.random_policy import RandomPolicy
@@ -160,7 +160,7 @@ def test_replay_segments_and_demonstrations_carry_masks(tmp_path):
     buffer, _ = collected(masked_envs("foreign_next_step"))
     write_rows(tmp_path, buffer)
     rng = np.random.default_rng(0)
-    for source in (buffer, open_rows(tmp_path), Demonstrations.of(buffer), Demonstrations.of(open_rows(tmp_path))):
+    for source in (buffer, open_rows(tmp_path), held(state_of(buffer)), held(state_of(open_rows(tmp_path)))):
         drawn = ReplaySampler(source.capacity, source.num_envs, 2).sample_evenly(source, 300, rng)
         check_masks(drawn.observation, np.zeros(300, bool), "observation")
         check_masks(drawn.next_observation, drawn.terminated.numpy(), "next")

@@ -1,6 +1,7 @@
 """What DQN draws from besides its ring: demonstrations, which its checkpoints hold, and older rows."""
 
 import copy
+import shutil
 
 import gymnasium as gym
 import numpy as np
@@ -11,11 +12,12 @@ from gymnasium import spaces
 from hakisa_algos import DQN, DQNConfig
 from hakisa_algos.data.collect import Collector
 from hakisa_algos.data.columns import FrameStack
+from hakisa_algos.data.dataset import open_rows, write_rows
 from hakisa_algos.data.needs import Rows
 from hakisa_algos.data.replay import ReplaySampler
 from hakisa_algos.data.rollout import RolloutBuffer
 from hakisa_algos.data.vectorize import make_envs
-from hakisa_algos.learners.demonstrations import Demonstrations
+from hakisa_algos.learners.demonstrations import held, state_of
 from hakisa_algos.learners.dqn import DQNLearner
 from hakisa_algos.policy.q_network import QNetwork
 from tests.helpers.counting import RandomPolicy, counting_envs
@@ -75,25 +77,40 @@ PONG = {"frame_size": 16, "frame_stack": 2, "frame_skip": 16, "max_episode_steps
 )
 def test_a_copy_of_a_ring_is_drawn_from_like_the_ring(env, options, capacity):
     ring = played(env, capacity=capacity, options=options)
-    state = copy.deepcopy(Demonstrations.of(ring).state())
-    shown = Demonstrations(state)
-    assert shown.steps == 2 * min(40, capacity)
-    one, other = (
-        ReplaySampler(rows.capacity, 2, 3).sample(rows, 300, np.random.default_rng(1)) for rows in (ring, shown)
-    )
-    assert bool((one.steps < 3).any())  # ends of episodes are among them
-    assert torch.equal(other.position, one.position - 2 * ring.oldest)
-    names = set(one.__dataclass_fields__) - {"position"}
-    assert_same({name: getattr(other, name) for name in names}, {name: getattr(one, name) for name in names})
+    shown = held(copy.deepcopy(state_of(ring)))
+    sampler = ReplaySampler(shown.capacity, 1, 3)
+    copied = sampler.sample(shown, 300, np.random.default_rng(1))
+    column, row = np.divmod(copied.position.numpy(), shown.rows // 2)
+    position = (row + 40 - (shown.rows // 2 - 1)) * 2 + column
+    assert set(position) <= set(range(2 * ring.oldest, ring.steps))
+    assert len(set(position)) > 40
+    original = sampler._transitions(ring, position, np.ones(300, np.float32))
+    assert bool((original.steps < 3).any())  # ends of episodes are among them
+    names = set(original.__dataclass_fields__) - {"position"}
+    assert_same({name: getattr(copied, name) for name in names}, {name: getattr(original, name) for name in names})
+
+
+def test_rows_on_the_disk_are_demonstrations_too_and_their_files_may_go(tmp_path):
+    learner, buffer, collector = learner_of(demonstration_share=0.5)
+    collector.collect(Rows(5))
+    write_rows(tmp_path, played())
+    learner.demonstrate(open_rows(tmp_path))
+    shutil.rmtree(tmp_path)
+    other, _, _ = learner_of(demonstration_share=0.5)
+    other.load_state(learner.state())
+    assert other._sources.demonstrations.take("action", np.arange(80)).any()
+    assert np.isfinite(learner.update(buffer)["train/loss"])
 
 
 def test_rewards_of_demonstrations_are_relabelled_too():
-    ring = played()
-    ring.relabel = lambda rows, position: np.full(position.shape, 7, np.float32)
-    shown = Demonstrations.of(ring)
-    drawn = ReplaySampler(shown.capacity, 2, 1).sample(shown, 30, np.random.default_rng(1))
-    assert (drawn.reward == 7).all()
-    assert not (shown.state()["columns"]["reward"] == 7).any()  # what is stored stays what it was
+    learner, buffer, collector = learner_of(demonstration_share=0.5)
+    collector.collect(Rows(5))
+    learner.demonstrate(played())
+    buffer.relabel = lambda rows, position: np.full(position.shape, 7, np.float32)
+    batch, shown = learner._draw(buffer, 1.0)
+    assert (batch.reward[-shown:, 0] == 7).all()
+    stored = learner.state()["demonstrations"][0][0]["arrays"]["column.reward"]
+    assert not (stored == 7).any()  # what is stored stays what it was
 
 
 def test_demonstrations_are_in_checkpoints_and_the_run_goes_on_the_same(tmp_path):
@@ -123,7 +140,7 @@ def test_those_that_are_given_after_loading_take_the_place_of_the_stored_ones():
     given = played(rows=10)
     other.demonstrate(given)
     other.load_state(stored)
-    assert other.state()["demonstrations"]["columns"]["reward"].shape == (20,)
+    assert other.state()["demonstrations"][0][0]["rows"] == 10
 
 
 def test_without_demonstrations_a_state_says_none():

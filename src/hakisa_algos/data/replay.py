@@ -5,15 +5,16 @@ from __future__ import annotations
 import functools
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from hakisa_algos.data.rollout import RolloutBuffer
+from hakisa_algos.data.stored import StoredRows
 from hakisa_algos.data.sum_tree import SumTree
-from hakisa_algos.policy.observations import Observation, join_observations, map_observation
+from hakisa_algos.policy.observations import Observation, join_observations, keyed, map_observation
 
 # Keeps a transition whose error is 0 from never being drawn again.
 _SMALLEST_PRIORITY = 1e-6
@@ -21,31 +22,7 @@ _SMALLEST_PRIORITY = 1e-6
 _MOST_REDRAWS = 1000
 
 
-class Source(Protocol):
-    """What can be drawn from: a buffer, rows on the disk, or anything that is read like them."""
-
-    num_envs: int
-    relabel: Any
-
-    @property
-    def oldest(self) -> int: ...
-
-    @property
-    def rows(self) -> int: ...
-
-    @property
-    def steps(self) -> int: ...
-
-    @property
-    def capacity(self) -> int: ...
-
-    def take(self, name: str, position: np.ndarray) -> np.ndarray: ...
-
-    def rewards(self, position: np.ndarray) -> np.ndarray: ...
-
-    def observation(self, position: np.ndarray) -> Observation: ...
-
-    def final_observation(self, position: int) -> Any: ...
+Source = RolloutBuffer | StoredRows
 
 
 @dataclass(frozen=True, eq=False)
@@ -203,12 +180,9 @@ class ReplaySampler:
     def _after(self, buffer: Source, position: np.ndarray, truncated: np.ndarray) -> Observation:
         observation = buffer.observation(position)
         for i in np.flatnonzero(truncated):
-            final = buffer.final_observation(int(position[i]) - buffer.num_envs)
-            if isinstance(observation, dict):
-                for key, tensor in observation.items():
-                    tensor[i] = torch.from_numpy(np.asarray(final[key]))
-            else:
-                observation[i] = torch.from_numpy(np.asarray(final))
+            final = keyed(buffer.final_observation(int(position[i]) - buffer.num_envs))
+            for key, tensor in keyed(observation).items():
+                tensor[i] = torch.from_numpy(np.asarray(final[key]))
         return observation
 
     def state(self) -> dict[str, Any]:

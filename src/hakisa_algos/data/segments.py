@@ -137,13 +137,17 @@ class Segment:
         """Number of the row after its last one."""
         return self.first + self.rows
 
+    def look(self) -> None:
+        """Reads nothing of it; a CheckpointError if it is missing or cut short."""
+        verify_size(self.path, self.size, _FIX)
+
     def open(self) -> dict[str, np.ndarray]:
         """Its arrays, mapped into memory, after one pass over the file that verifies it.
 
         Raises:
             CheckpointError: it is missing, truncated, altered, foreign or of a newer version.
         """
-        verify_size(self.path, self.size, _FIX)
+        self.look()
         try:
             with safe_open(self.path, "pt") as file:
                 said = json.loads((file.metadata() or {})["hakisa"])

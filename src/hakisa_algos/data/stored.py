@@ -9,7 +9,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from hakisa_algos.data.files import verify_size
 from hakisa_algos.data.segments import Layout, Series, check_layout, finals
 from hakisa_algos.errors import ConfigError
 from hakisa_algos.policy.observations import Observation, unkeyed
@@ -45,7 +44,7 @@ class StoredRows:
         for one in series:
             check_layout(one.segments[0].path, one.layout, series[0].layout)
         for segment in (s for one in series for s in one.segments):
-            verify_size(segment.path, segment.size, "restore it from a backup, or leave its folder out")
+            segment.look()
         self.series = tuple(series)
         self.relabel: Any = None
         lengths = np.array([one.end - one.first + 1 for one in series])

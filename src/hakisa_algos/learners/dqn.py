@@ -21,13 +21,14 @@ from torch import Tensor, nn
 from hakisa_algos.data.needs import Rows
 from hakisa_algos.data.replay import ReplaySampler, Sources, Transitions
 from hakisa_algos.data.rollout import RolloutBuffer
+from hakisa_algos.data.stored import StoredRows
 from hakisa_algos.errors import ConfigError
 from hakisa_algos.learners.config import EpsilonConfig
-from hakisa_algos.learners.demonstrations import Demonstrations
+from hakisa_algos.learners.demonstrations import held, state_of
 from hakisa_algos.learners.gradient import NORMALIZER_ROWS, Descent, GradientLearner
 from hakisa_algos.learners.learner import Facts
 from hakisa_algos.learners.validation import check_config
-from hakisa_algos.policy.observations import Observation
+from hakisa_algos.policy.observations import MASK, Observation
 from hakisa_algos.policy.policy import learning
 from hakisa_algos.policy.q_network import QNetwork
 
@@ -144,20 +145,21 @@ class DQNLearner(GradientLearner):
         capacity = math.ceil(config.buffer_size / self.num_envs)
         return Facts(rows, config.total_steps, capacity, remembered=capacity, beside=config.learn_beside)
 
-    def demonstrate(self, buffer: RolloutBuffer | Demonstrations) -> None:
+    def demonstrate(self, buffer: RolloutBuffer | StoredRows) -> None:
         """Draws ``config.demonstration_share`` of each batch from ``buffer``, uniformly.
 
         Args:
-            buffer: of the same observations and actions, with any number of columns, or what is read like one. It is
-                copied, and from then on in checkpoints.
+            buffer: of the same observations and actions, with any number of columns, or rows that
+                :func:`hakisa_algos.data.dataset.open_rows` opened. What it holds now is from then on in checkpoints.
 
         Raises:
             ConfigError: only one of them and this learner has action masks.
         """
-        shown = buffer if isinstance(buffer, Demonstrations) else Demonstrations.of(buffer)
-        if shown.masked != (self.config.action_masks is True):
+        shown = held(state_of(buffer))
+        masked = MASK in shown.layout["observation"].get("spaces", ())
+        if masked != (self.config.action_masks is True):
             raise ConfigError(
-                f"demonstrations with action masks: {shown.masked}, and action_masks={self.config.action_masks!r}; "
+                f"demonstrations with action masks: {masked}, and action_masks={self.config.action_masks!r}; "
                 "record them with what the learner acts by, or change that"
             )
         self._sources.demonstrations = shown
@@ -256,7 +258,7 @@ class DQNLearner(GradientLearner):
             "copied_at": self._copied_at,
             "normalized_at": self._normalized_at,
             "sampler": self._sources.own.state(),
-            "demonstrations": shown.state() if isinstance(shown, Demonstrations) else None,
+            "demonstrations": state_of(shown) if shown else None,
         }
 
     def load_state(self, state: Mapping[str, Any]) -> None:
@@ -267,7 +269,7 @@ class DQNLearner(GradientLearner):
         self._normalized_at = state["normalized_at"]
         self._sources.own.load_state(state["sampler"])
         if self._sources.demonstrations is None and state["demonstrations"]:
-            self.demonstrate(Demonstrations(state["demonstrations"]))
+            self._sources.demonstrations = held(state["demonstrations"])
 
 
 def _crash_data(batch: Transitions) -> dict[str, Tensor]:
