@@ -97,16 +97,6 @@ def test_entropy(space):
 
 
 @every_space
-def test_kl(space):
-    heads, old, joints = setting(space)
-    logits = random_logits(heads.layout, seed=1)
-    others = [enumerated(space, row.tolist()) for row in logits]
-    expected = [sum(p * math.log(p / b[x]) for x, p in a.items()) for a, b in zip(joints, others, strict=True)]
-    assert old.kl(heads.distribution(logits)).tolist() == pytest.approx(expected, abs=1e-5)
-    assert old.kl(old).tolist() == pytest.approx([0] * BATCH, abs=1e-7)
-
-
-@every_space
 def test_samples_come_as_often_as_their_probability(space):
     heads, _, _ = setting(space)
     logits = random_logits(heads.layout, seed=2)[:1]
@@ -167,7 +157,7 @@ def test_the_first_policy_is_nearly_uniform(space):
     heads = ActionHeads(ActionLayout.of(space), features=16)
     distribution = heads(torch.randn(4, 16))
     flat = heads.distribution(torch.zeros(4, sum(heads.layout.size)))
-    assert flat.kl(distribution).max() < 1e-3
+    torch.testing.assert_close(distribution.log_probs.exp(), flat.log_probs.exp(), atol=0.02, rtol=0)
 
 
 @every_space
@@ -176,10 +166,8 @@ def test_gradients_are_finite(space, scale):
     heads, _, joints = setting(space)
     logits = (scale * torch.randn(BATCH, sum(heads.layout.size))).requires_grad_()
     distribution = heads.distribution(logits)
-    old = heads.distribution(torch.zeros_like(logits))
     actions = as_actions(space, list(itertools.islice(itertools.cycle(joints[0]), BATCH)))
     terms = [distribution.log_prob(actions), distribution.entropy(), distribution.entropy_bonus()]
-    terms += [old.kl(distribution), distribution.kl(old)]
     for term in terms:
         assert term.isfinite().all()
         (gradient,) = torch.autograd.grad(term.sum(), logits, retain_graph=True, allow_unused=True)

@@ -272,11 +272,6 @@ class ActionDistribution:
             return self.entropy()
         return (self._weights(self.heads.bonus).detach() * self._segment_entropy()).sum(-1)
 
-    def kl(self, new: ActionDistribution) -> Tensor:
-        """Exact KL(self | new) of the joint action in nats, ``[batch]``; self is the old policy."""
-        divergence = (self.log_probs.exp() * (self.log_probs - new.log_probs)).sum(-1)
-        return (self._weights(self.heads.active) * divergence).sum(-1)
-
     def log_choices(self) -> Tensor:
         """Natural log of the number of allowed joint actions, ``[batch]``: the entropy of the uniform policy."""
         allowed = self.log_probs > NEVER / 2

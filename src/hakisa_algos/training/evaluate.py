@@ -68,11 +68,6 @@ class Evaluation:
         return float(self.returns.std())
 
     @property
-    def distinct(self) -> int:
-        """How many episodes went differently."""
-        return len(set(self.trajectories))
-
-    @property
     def rates(self) -> Rates | None:
         """How the games ended; None where the env says no outcome."""
         return rates_by(["all"] * len(self.outcomes), self.outcomes, self.trajectories).get("all")
@@ -88,9 +83,6 @@ class Evaluation:
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Evaluation) and self.plain() == other.plain()
-
-    def __hash__(self) -> int:
-        return hash((self.limit, *self.returns.tolist(), *self.lengths.tolist()))
 
     def plain(self) -> dict[str, Any]:
         """As JSON says it."""
