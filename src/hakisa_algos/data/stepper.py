@@ -232,11 +232,10 @@ class Stepper:
         }
         for name, extra in decision.extras.items():
             values[name] = extra.cpu().numpy()
-
         final: dict[int, Any] = {}
         final_state: dict[int, State] = {}
         told: dict[int, dict[str, Any]] = {}
-        seeds: dict[int, int | None] = {}
+        seeds: dict[int, int] = {}
         start = standing.done if self.mode is ResetMode.NEXT_STEP else done
         if new is not self._none and np.count_nonzero(new):
             start = start | new
@@ -244,24 +243,13 @@ class Stepper:
             resetting = resetting & ~new
         if np.count_nonzero(done):
             final = self._finals(raw, mask, infos, truncated, cut)
-            if not self._seated and state:
-                final_state = {
-                    column: {name: entries[column - self.first] for name, entries in state.items()} for column in final
-                }
-            ended = np.flatnonzero(done & counted).tolist()
-            told = {self.first + column: self._told(infos, column, bool(cut[column])) for column in ended}
+            final_state = self._final_states(state, final)
+            told = self._told(infos, done & counted, cut)
             episode = episode + done
             if self.mode is ResetMode.MASKED:
-                if self._seated:  # before the reset, whose seed is that of the game which begins
-                    state = self._begun(done, state)
-                seeds = self._seeds(done, Standing(None, state, episode, length, done, resetting))
-                began = time.perf_counter_ns()
-                raw, told_of_reset = reset_columns(self.envs, done, list(seeds.values()), self._overlap)
-                spent += time.perf_counter_ns() - began
-                if self.masks is not None and mask is not None:
-                    mask = np.where(done[:, None], self.masks.read(told_of_reset, done), mask)
-                if self._overlap:
-                    resetting = resetting | (done & told_bool(told_of_reset, RESETTING, len(done)))
+                before = Standing(None, state, episode, length, done, resetting)
+                raw, mask, state, resetting, seeds, took = self._reset(done, mask, before)
+                spent += took
         if np.count_nonzero(start):
             length[start] = 0
             if not self._seated:
@@ -273,8 +261,28 @@ class Stepper:
             mask = self._allowed(mask, episode, length, ~(waiting | resetting))
         encoded = self.policy.observation.encode(raw, mask)
         after = Standing(encoded, state, episode, length, waiting, resetting)
-        numbered = self._numbered(seeds) if seeds else {}
-        return Part(values, counted, final, final_state, told, start, after, numbered, act, spent)
+        return Part(values, counted, final, final_state, told, start, after, seeds, act, spent)
+
+    def _reset(
+        self, done: np.ndarray, mask: np.ndarray | None, before: Standing
+    ) -> tuple[RawObservation, np.ndarray | None, State, np.ndarray, dict[int, int], int]:
+        """Begins the next episodes of ``done``.
+
+        Returns:
+            What all columns show, may do, carry and wait for then; seeds, and nanoseconds in the envs.
+        """
+        state, resetting = before.state, before.resetting
+        if self._seated:  # before the reset, whose seed is that of the game which begins
+            state = self._begun(done, state)
+        seeds = self._seeds(done, before._replace(state=state))
+        began = time.perf_counter_ns()
+        raw, infos = reset_columns(self.envs, done, list(seeds.values()), self._overlap)
+        spent = time.perf_counter_ns() - began
+        if self.masks is not None and mask is not None:
+            mask = np.where(done[:, None], self.masks.read(infos, done), mask)
+        if self._overlap:
+            resetting = resetting | (done & told_bool(infos, RESETTING, len(done)))
+        return raw, mask, state, resetting, self._numbered(seeds), spent
 
     def _allowed(self, mask: np.ndarray, episode: np.ndarray, length: np.ndarray, acting: np.ndarray) -> np.ndarray:
         """``mask``, all True where it allows nothing and nobody acts, as many games have it when they are over.
@@ -345,11 +353,20 @@ class Stepper:
                 found[self.first + column] = map_observation(np.array, pick(encoded, column))
         return found
 
-    def _told(self, infos: Mapping[str, Any], column: int, cut: bool) -> dict[str, Any]:
-        told: dict[str, Any] = {"cut": cut}
+    def _final_states(self, state: State, final: Mapping[int, Any]) -> dict[int, State]:
+        if self._seated or not state:
+            return {}
+        return {column: {name: entries[column - self.first] for name, entries in state.items()} for column in final}
+
+    def _told(self, infos: Mapping[str, Any], ended: np.ndarray, cut: np.ndarray) -> dict[int, dict[str, Any]]:
+        columns = np.flatnonzero(ended).tolist()
+        return {self.first + column: self._told_of(infos, column) | {"cut": bool(cut[column])} for column in columns}
+
+    def _told_of(self, infos: Mapping[str, Any], column: int) -> dict[str, Any]:
+        told: dict[str, Any] = {}
         if self.contract:
             words = {word: entry(infos, word, column) for word in _WORDS}
-            told |= {word: str(value) for word, value in words.items() if value is not None}
+            told = {word: str(value) for word, value in words.items() if value is not None}
             if told.get(OUTCOME) not in OUTCOMES:
                 told.pop(OUTCOME, None)
         chosen = {key: entry(infos, key, column) for key in self.info_keys}

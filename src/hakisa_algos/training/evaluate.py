@@ -6,7 +6,7 @@ import contextlib
 import dataclasses
 import hashlib
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -104,8 +104,7 @@ def evaluate(
 ) -> Evaluation:
     """Plays exactly ``episodes`` episodes.
 
-    How many of them each column plays is settled beforehand, because taking whichever end first would favour short
-    ones.
+    How many each column plays is settled beforehand: taking whichever end first would favour short ones.
 
     Args:
         policy: who plays; it is not changed.
@@ -126,57 +125,72 @@ def evaluate(
     for name, value in (("episodes", episodes), ("max_steps", max_steps)):
         if value is not None and value < 1:
             raise ConfigError(f"{name}={value!r} must be at least 1")
-    n, device = envs.num_envs, device or torch.device("cpu")
+    device = device or torch.device("cpu")
     seed = _SEED_OFFSET + check_seed(seed)
     limit = max_steps or own_limit(envs) or LONGEST_EPISODE
     stepper = Stepper(envs, policy, seed, device=device, explore=not deterministic, episode_limit=limit)
     generator = torch.Generator(device).manual_seed(seed)
-    wanted = episodes // n + (np.arange(n) < episodes % n)
-    played: list[list[tuple[Episode, bytes]]] = [[] for _ in range(n)]
-    openings = lost = steps = 0
-    told = time.monotonic()
-
-    def missing() -> np.ndarray:
-        return np.array([len(own) < most for own, most in zip(played, wanted, strict=True)])
-
+    tally, told = _Tally(episodes, envs.num_envs), time.monotonic()
+    openings = steps = 0
     # Games in real time need the cores.
     threads = torch_threads(1) if declared(envs, REAL_TIME) else contextlib.nullcontext()
     with acting(policy), threads, weights_cast_once(device):
         # Once, or in rounds of an episode for each column where none can be begun anew without the others.
-        while (due := missing()).any():
+        while (due := tally.missing()).any():
             rows = _play(stepper, generator, openings)
             openings += 1
             while due.any():
                 if stop is not None and stop():
-                    raise Stopped(f"stopped after {sum(map(len, played))} of {episodes} episodes")
+                    raise Stopped(f"stopped after {tally}")
                 over, ended = next(rows)
-                steps += n
+                steps += envs.num_envs
                 if progress is not None and time.monotonic() - told >= _TELL_SECONDS:
                     told = time.monotonic()
-                    progress(f"{sum(map(len, played))} of {episodes} episodes after {steps:,} steps")
-                over &= due
-                for column in np.flatnonzero(over).tolist():
-                    played[column] += [ended[column]] if column in ended else []
-                    lost += column not in ended
-                if lost > episodes + _MOST_LOST:
-                    raise ConfigError(
-                        f"{lost} episodes ended in a row that the env calls no transition, and so have no result, "
-                        f"against {sum(map(len, played))} that have one; mend the env"
-                    )
-                due &= missing() if stepper.mode is ResetMode.MASKED else ~over
-    found = [episode for own in played for episode, _ in own]
-    first: dict[bytes, int] = {}
-    identities = [identity for own in played for _, identity in own]
-    return Evaluation(
-        returns=np.array([episode.total for episode in found]),
-        lengths=np.array([episode.length for episode in found]),
-        cut=np.array([episode.cut for episode in found]),
-        limit=limit,
-        trajectories=[first.setdefault(identity, number) for number, identity in enumerate(identities)],
-        outcomes=[episode.outcome for episode in found],
-        opponents=[episode.opponent for episode in found],
-        starts=[episode.start for episode in found],
-    )
+                    progress(f"{tally} after {steps:,} steps")
+                tally.add(over & due, ended)
+                due &= tally.missing() if stepper.mode is ResetMode.MASKED else ~over
+    return tally.result(limit)
+
+
+class _Tally:
+    """The episodes that were played, of as many as are wanted of each column."""
+
+    def __init__(self, episodes: int, columns: int) -> None:
+        self._episodes = episodes
+        self._wanted = episodes // columns + (np.arange(columns) < episodes % columns)
+        self._played: list[list[tuple[Episode, bytes]]] = [[] for _ in range(columns)]
+        self._lost = 0
+
+    def __str__(self) -> str:
+        return f"{sum(map(len, self._played))} of {self._episodes} episodes"
+
+    def missing(self) -> np.ndarray:
+        return np.array([len(own) < most for own, most in zip(self._played, self._wanted, strict=True)])
+
+    def add(self, over: np.ndarray, ended: Mapping[int, tuple[Episode, bytes]]) -> None:
+        for column in np.flatnonzero(over).tolist():
+            self._played[column] += [ended[column]] if column in ended else []
+            self._lost += column not in ended
+        if self._lost > self._episodes + _MOST_LOST:
+            raise ConfigError(
+                f"{self._lost} episodes ended in a row that the env calls no transition, and so have no result, "
+                f"against {self} that have one; mend the env"
+            )
+
+    def result(self, limit: int) -> Evaluation:
+        found = [episode for own in self._played for episode, _ in own]
+        first: dict[bytes, int] = {}
+        identities = [identity for own in self._played for _, identity in own]
+        return Evaluation(
+            returns=np.array([episode.total for episode in found]),
+            lengths=np.array([episode.length for episode in found]),
+            cut=np.array([episode.cut for episode in found]),
+            limit=limit,
+            trajectories=[first.setdefault(identity, number) for number, identity in enumerate(identities)],
+            outcomes=[episode.outcome for episode in found],
+            opponents=[episode.opponent for episode in found],
+            starts=[episode.start for episode in found],
+        )
 
 
 def metrics_of(best: Evaluation, drawn: Evaluation) -> dict[str, float]:
