@@ -23,7 +23,7 @@ from hakisa_algos.data.stepper import Part, Standing, Stepper, joined
 from hakisa_algos.data.threads import in_threads
 from hakisa_algos.data.vectorize import ResetMode, call_envs, check_seedable
 from hakisa_algos.errors import Stopped
-from hakisa_algos.policy.observations import RawObservation, map_observation
+from hakisa_algos.policy.observations import map_observation
 from hakisa_algos.policy.policy import Policy, Seated, acting
 from hakisa_algos.policy.precision import torch_threads, weights_cast_once
 
@@ -122,11 +122,6 @@ class Collector:
         self._rebuilder = Rebuilder(envs, None if seated else self._whole.mode, self._whole.masks)
 
     @property
-    def observation(self) -> RawObservation:
-        """The newest ones, encoded, each array ``[num_envs, ...]``; None before the first reset."""
-        return None if self._standing is None else self._standing.observation
-
-    @property
     def games_left(self) -> bool:
         """Whether a :class:`Seated` policy is still at games."""
         assert isinstance(self.policy, Seated)
@@ -153,22 +148,33 @@ class Collector:
         self._hold(False)
         for stepper in (self._whole, *self._groups):
             stepper.info_keys, stepper.stop = self.info_keys, self.stop
-        with acting(self.policy), self._lost_if_raised():
-            self._open()
-            self._first, self._chunk = self.buffer.rows, need.chunk if isinstance(need, Rows) else 0
-            if meanwhile is not None:
-                assert isinstance(need, Rows)
-                return self._collect_beside(need.n, meanwhile)
+        try:
+            with acting(self.policy):
+                return self._collect(need, meanwhile)
+        except Stopped:  # between rows
+            raise
+        except BaseException:
+            self._lost = True
+            raise
+
+    def _collect(self, need: Need, meanwhile: Callable[[], T] | None) -> T | None:
+        self._open()
+        self._first, self._chunk = self.buffer.rows, need.chunk if isinstance(need, Rows) else 0
+        result = None
+        if meanwhile is not None:
+            assert isinstance(need, Rows)
+            result = self._collect_beside(need.n, meanwhile)
+        else:
             threads = torch_threads(1) if self._real_time else contextlib.nullcontext()
             with threads, weights_cast_once(self.device):
-                self._collect(need)
+                self._collect_here(need)
             if self._chunk:
                 self.buffer.keep_state(self._stands.state)
+            self._hold(True)
         self._rebuilder.trim()
-        self._hold(True)
-        return None
+        return result
 
-    def _collect(self, need: Need) -> None:
+    def _collect_here(self, need: Need) -> None:
         buffer = self.buffer
         if isinstance(need, Rows) and self._groups and need.n >= _FEWEST_ROWS and torch.get_num_threads() > 1:
             self._collect_apart(need.n)
@@ -212,7 +218,6 @@ class Collector:
             result = meanwhile()
             for _ in range(rows):
                 self._commit(worker.take(), version)
-        self._rebuilder.trim()
         return result
 
     def _held(self, parts: Iterable[Part]) -> Iterator[Part]:
@@ -293,16 +298,6 @@ class Collector:
         self.buffer.close_episodes(self._standing.observation, state)
         self._episode = self._standing.episode + 1
         self._standing = None
-
-    @contextlib.contextmanager
-    def _lost_if_raised(self) -> Iterator[None]:
-        try:
-            yield
-        except Stopped:  # between rows
-            raise
-        except BaseException:
-            self._lost = True
-            raise
 
     @contextlib.contextmanager
     def lend(self) -> Iterator[VectorEnv[Any, Any, Any]]:
