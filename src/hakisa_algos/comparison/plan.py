@@ -49,11 +49,7 @@ class Protocol:
     changes: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Checks ranges.
-
-        Raises:
-            ConfigError: names the option, its value and the rule.
-        """
+        """Checks types and ranges."""
         counts = ("steps", "points", "curve_episodes", "final_episodes", "evaluate_steps", "threads")
         check_config(self, positive=(*counts, "minutes"), not_negative=("film_steps",))
         for env in self.steps_on:

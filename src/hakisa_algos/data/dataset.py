@@ -34,10 +34,7 @@ class Snapshot:
     since. The oldest and the newest of the others are copied at once, so that the buffer hardly ever has to wait: it
     does so before it overwrites a row that is neither copied nor written.
 
-    Args:
-        buffer: at least one row is stored.
-        rows: how many rows must be readable again.
-        folder: where they are written to; made already.
+    ``rows`` is how many must be readable again, of a buffer that has some; the folder that they are written to exists.
     """
 
     def __init__(self, buffer: RolloutBuffer, rows: int, folder: Path) -> None:

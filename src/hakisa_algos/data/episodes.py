@@ -61,11 +61,8 @@ class EpisodeCounter:
     ) -> list[Episode]:
         """Takes in a row, and returns the episodes that ended with it.
 
-        Args:
-            reward: raw, ``[num_envs]``.
-            counted: bool ``[num_envs]``: the row belongs to the result.
-            seat: who acted, ``[num_envs]``; None: each column for itself.
-            told: by column, further fields of each episode that ends, and is somebody's result.
+        ``counted`` are the columns whose row belongs to the result, ``seat`` is who acted, None: each column for
+        itself; ``told`` has, by column, further fields of each episode that ends, and is somebody's result.
         """
         np.add(self._total, reward, out=self._total, where=counted)
         if self._discount != 1:

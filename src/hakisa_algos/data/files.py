@@ -22,11 +22,7 @@ TEMPORARY = ".tmp-"
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: dict[str, str] | None = None) -> dict[str, Any]:
-    """Writes a safetensors file and returns its ``{"size": bytes, "sha256": hexadecimal}``.
-
-    Raises:
-        OSError: the disk failed; there is no such file.
-    """
+    """Writes a safetensors file, or nothing, and returns its ``{"size": bytes, "sha256": hexadecimal}``."""
     temporary = path.with_name(TEMPORARY + path.name)
     try:
         try:
@@ -62,14 +58,8 @@ def write_document(path: Path, kind: str, version: int, content: Mapping[str, An
 def read_document(path: Path, kind: str, version: int, fix: str) -> dict[str, Any]:
     """What :func:`write_document` wrote.
 
-    Args:
-        path: of the file.
-        kind: as written.
-        version: the one that can be read.
-        fix: what to do if the file is no good, for the error.
-
     Raises:
-        CheckpointError: it is damaged, changed, something else, or of another version.
+        CheckpointError: it is damaged, changed, something else, or of another version; ends with ``fix``.
     """
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
@@ -93,11 +83,7 @@ def read_document(path: Path, kind: str, version: int, fix: str) -> dict[str, An
 
 
 def check_version(path: Path, found: Any, of_version: Any, kind: str, version: int) -> None:
-    """Refuses what this version of Hakisa cannot read.
-
-    Raises:
-        CheckpointError: it names the file, what was found and what to do.
-    """
+    """Refuses what this version of Hakisa cannot read: a CheckpointError."""
     if found != kind:
         raise CheckpointError(f"{path} has the format {found!r}; it must be {kind!r}; pass what Hakisa wrote")
     if type(of_version) is int and of_version > version:
@@ -113,11 +99,7 @@ def check_version(path: Path, found: Any, of_version: Any, kind: str, version: i
 
 
 def verify(path: Path, size: int, digest: str, fix: str) -> None:
-    """Reads a file once, block by block, and compares it with what is known of it.
-
-    Raises:
-        CheckpointError: it is missing, cut short or changed.
-    """
+    """Refuses a file that is missing, cut short or changed, after reading it once: a CheckpointError."""
     verify_size(path, size, fix)
     if sha256(path) != digest:
         raise CheckpointError(

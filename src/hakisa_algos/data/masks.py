@@ -139,8 +139,7 @@ def decided(asked: Any, envs: VectorEnv[Any, Any, Any]) -> Source | None:
 def check_final_masks(envs: VectorEnv[Any, Any, Any], algorithm: str) -> None:
     """Refuses envs that have only a method, for an algorithm whose targets take the best allowed action at the end.
 
-    Raises:
-        ConfigError: they have begun the next episode before anybody could call it.
+    A ConfigError where they have begun the next episode before anybody could call it.
     """
     if reset_mode(envs) is ResetMode.SAME_STEP:
         raise ConfigError(

@@ -92,13 +92,7 @@ class Rebuilder:
         return np.ndarray((self._played, *self._like.shape), self._like.dtype, bytearray(self._log))
 
     def rebuild(self, state: Mapping[str, Any], seen: Any, encode: Callable[[Any], Any]) -> bool:
-        """Brings the envs to where :meth:`state` was taken; returns whether they show what they did then.
-
-        Args:
-            state: as it was given.
-            seen: what the envs showed then, encoded.
-            encode: of the policy.
-        """
+        """Brings envs to where :meth:`state` was taken; returns whether they show what was ``seen`` then, encoded."""
         self._seed, self._seeded = state["seed"].copy(), state["seeded"].copy()
         if state["envs"] is not None and self.from_envs:
             self._envs.reset()  # many envs, and wrappers of theirs, refuse to step before

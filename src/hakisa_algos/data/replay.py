@@ -122,9 +122,7 @@ class ReplaySampler:
     def update_priorities(self, position: np.ndarray, error: np.ndarray) -> None:
         """Gives drawn transitions the priorities of their errors, both ``[batch]``; does nothing if drawing is uniform.
 
-        Args:
-            position: as drawn; the buffer was not written since. Those of -1 are left out.
-            error: of prediction, any sign, finite.
+        Errors have any sign, and are finite. The buffer was not written since; positions of -1 are left out.
         """
         if self._tree is None or not (position >= 0).any():
             return
@@ -238,15 +236,7 @@ class Sources:
         beta: float = 1.0,
         demonstrated: int = 0,
     ) -> Transitions:
-        """Draws with replacement, see :meth:`ReplaySampler.sample`.
-
-        Args:
-            buffer: the ring.
-            batch_size: how many, demonstrations included.
-            rng: draws.
-            beta: how far importance weights undo what priorities distort.
-            demonstrated: how many, at the end of the batch, are demonstrations.
-        """
+        """See :meth:`ReplaySampler.sample`; of the batch ``demonstrated``, at its end, are demonstrations."""
         remembered = batch_size - demonstrated
         own, older = self.size(buffer)
         before = int(rng.binomial(remembered, older / (own + older))) if older else 0

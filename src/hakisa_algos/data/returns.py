@@ -76,16 +76,9 @@ def lambda_returns(
 ) -> Array:
     """TD(lambda) returns, ``[time, num_envs]``: ``r + gamma * ((1 - lambda) * following + lambda * next return)``.
 
-    The last row, and every row before a boundary, bootstraps from ``following`` alone.
-
-    Args:
-        reward: of each row.
-        following: see :func:`successor_values`; for Q(lambda), the greedy value of what follows.
-        terminated: the episode ended for good in this row.
-        truncated: the episode was cut after this row.
-        transition: the row is a transition.
-        gamma: discount.
-        return_lambda: 0 is one-step, 1 is Monte Carlo.
+    The last row, and every row before a boundary, bootstraps from ``following`` alone, which for Q(lambda) is the
+    greedy value of what follows. With ``return_lambda`` 0 it is one-step, with 1 Monte Carlo. For the other arguments
+    see :func:`generalized_advantages`.
     """
     result = np.empty_like(reward)
     running = following[-1]

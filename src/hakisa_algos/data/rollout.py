@@ -271,10 +271,6 @@ class RolloutBuffer:
 
         A buffer of another number of columns counts the steps and is empty.
 
-        Args:
-            state: of the buffer that was saved.
-            rows: what was saved with it.
-
         Returns:
             A view of stored rows that are not of this buffer: of other runs, or of another number of columns; or None.
 

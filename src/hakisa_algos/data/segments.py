@@ -50,15 +50,7 @@ def make_layout(
     num_envs: int,
     columns: Mapping[str, np.ndarray],
 ) -> Layout:
-    """Describes rows.
-
-    Args:
-        observation: the space of stored observations; None if there are none.
-        action: the space of actions, if it is known.
-        stack: of frames that are stored once.
-        num_envs: columns of the buffer.
-        columns: ``[rows, num_envs, ...]`` by name.
-    """
+    """Describes rows: spaces, where they are known, and the stack, as stored; columns are ``[rows, num_envs, ...]``."""
     return {
         "observation": None if observation is None else describe(observation),
         "action": None if action is None else describe(action),
@@ -93,11 +85,7 @@ def _plain(value: Any) -> Any:
 
 
 def check_layout(where: Path, found: Layout, needed: Layout) -> None:
-    """Refuses rows that cannot be read as, or together with, ``needed``; another number of columns is no matter.
-
-    Raises:
-        CheckpointError: it names the file, what was found and what is needed.
-    """
+    """Refuses rows that cannot be read as, or together with, ``needed``, but for their number of columns."""
     for name in ("observation", "action", "stack"):
         if found[name] != needed[name] and not (name == "action" and None in (found[name], needed[name])):
             raise CheckpointError(
@@ -208,14 +196,7 @@ class Series:
 
 
 def write_segment(folder: Path, first: int, tensors: Mapping[str, Tensor], layout: Layout) -> Segment:
-    """Writes a new segment under a name that no other one ever has.
-
-    Args:
-        folder: where to.
-        first: number of the first row.
-        tensors: as the head of this file says.
-        layout: of the rows.
-    """
+    """Writes a new segment, ``tensors`` as the head of this file says, under a name that no other one ever has."""
     rows = len(tensors["column.age"]) - 1
     path = folder / f"rows_{first:012d}_{uuid.uuid4().hex[:12]}.safetensors"
     said = {"format": FORMAT, "version": VERSION, "first": first, "rows": rows, **layout}

@@ -285,11 +285,7 @@ class Stepper:
         return raw, mask, state, resetting, self._numbered(seeds), spent
 
     def _allowed(self, mask: np.ndarray, episode: np.ndarray, length: np.ndarray, acting: np.ndarray) -> np.ndarray:
-        """``mask``, all True where it allows nothing and nobody acts, as many games have it when they are over.
-
-        Raises:
-            ConfigError: it allows nothing in one of the columns ``acting``.
-        """
+        """``mask``, all True where it allows nothing and nobody acts, as many games have it when they are over."""
         wrong = np.flatnonzero(acting & ~mask.any(1)).tolist()
         if wrong:
             assert self.masks is not None

@@ -125,11 +125,7 @@ def reset_columns(
 
 
 def check_seedable(envs: VectorEnv[Any, Any, Any]) -> None:
-    """Refuses envs whose episodes a collector cannot begin with seeds of its choice.
-
-    Raises:
-        ConfigError: it says who begins them, and what to use instead.
-    """
+    """Refuses envs whose episodes a collector cannot begin with seeds of its choice: a ConfigError."""
     mode = reset_mode(envs)
     if mode is not ResetMode.MASKED:
         raise ConfigError(
@@ -255,11 +251,7 @@ def _from_id(name: str, count: int, options: dict[str, Any], vectorization: Vect
 
 
 def _raise_if_refused(error: Exception, name: str, options: dict[str, Any]) -> None:
-    """A ConfigError, if ``error`` says that the env does not take its options rather than that it is broken.
-
-    Raises:
-        ConfigError: it names env, options and ``error``.
-    """
+    """A ConfigError, if ``error`` says that the env does not take its options rather than that it is broken."""
     # gym.make raises a copy of the constructor's error, from that error.
     error = error.__cause__ if isinstance(error.__cause__, type(error)) else error
     *_, (frame, _) = traceback.walk_tb(error.__traceback__)

@@ -215,13 +215,8 @@ def metrics_of(best: Evaluation, drawn: Evaluation) -> dict[str, float]:
 def is_evaluated_in(envs: VectorEnv[Any, Any, Any], env: Any, other: Any) -> bool:
     """Whether the envs that are trained in are evaluated too, since a second one would play the very same game.
 
-    Args:
-        envs: that are trained in.
-        env: what they were made from.
-        other: what else was given to evaluate in, or None.
-
-    Raises:
-        ConfigError: evaluation would disturb the training.
+    They were made from ``env``; ``other`` is what else was given to evaluate in, or None. A ConfigError where
+    evaluation would disturb the training.
     """
     if other is None and declared(envs, EXCLUSIVE):
         return True

@@ -47,11 +47,7 @@ class RunOptions:
     """Threads of torch. None: all cores for pictures, else one."""
 
     def __post_init__(self) -> None:
-        """Checks types and ranges.
-
-        Raises:
-            ConfigError: names the option, its value and the rule.
-        """
+        """Checks types and ranges."""
         check_config(
             self,
             positive=("evaluate_episodes", "evaluate_steps", "threads"),
