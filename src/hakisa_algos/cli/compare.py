@@ -20,8 +20,8 @@ from hakisa_algos.comparison.report import write_report
 from hakisa_algos.comparison.run import run_missing
 from hakisa_algos.comparison.summary import RULE, notes, plain_summary, rankings
 from hakisa_algos.comparison.table import outcome_grids, pace_grid, readme_grid, score_grids
-from hakisa_algos.cores import available_cores
 from hakisa_algos.errors import ConfigError, did_you_mean, require
+from hakisa_algos.machine import available_cores
 from hakisa_algos.training.signals import exit_status
 
 

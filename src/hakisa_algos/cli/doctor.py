@@ -14,8 +14,8 @@ from importlib import metadata
 
 from hakisa_algos.cli.held_keys import held, release
 from hakisa_algos.cli.text import bold, dim, green, red
-from hakisa_algos.cores import available_cores
 from hakisa_algos.errors import MissingExtraError, require
+from hakisa_algos.machine import available_cores, version_of
 
 # Program: what it is good for, the Debian package that brings it.
 SERVERS = {
@@ -66,7 +66,7 @@ def _packages() -> Iterator[tuple[str, str]]:
     yield "hakisa", metadata.version("hakisa")
     for requirement, extra in _requirements():
         if not extra:
-            yield requirement, _version(requirement) or red("missing: pip install --upgrade hakisa")
+            yield requirement, version_of(requirement) or red("missing: pip install --upgrade hakisa")
 
 
 def _extras() -> Iterator[tuple[str, str]]:
@@ -75,12 +75,12 @@ def _extras() -> Iterator[tuple[str, str]]:
         if extra and extra != "dev" and requirement != "hakisa":
             needs.setdefault(extra, []).append(requirement)
     for extra, names in needs.items():
-        missing = [name for name in names if _version(name) is None]
+        missing = [name for name in names if version_of(name) is None]
         if missing:
             line = f'pip install "hakisa[{extra}]"'
             yield extra, f"{red('missing')} {', '.join(missing)}: {bold(line)}"
         else:
-            versions = ", ".join(f"{name} {_version(name)}" for name in names)
+            versions = ", ".join(f"{name} {version_of(name)}" for name in names)
             yield extra, f"{green('installed')} {dim(versions)}"
 
 
@@ -96,13 +96,6 @@ def _requirements() -> Iterator[tuple[str, str | None]]:
         name = re.match(r"[\w.-]+", specifier.strip())
         if name:
             yield name[0], extra[1] if extra else None
-
-
-def _version(name: str) -> str | None:
-    try:
-        return metadata.version(name)
-    except metadata.PackageNotFoundError:
-        return None
 
 
 def _torch() -> Iterator[tuple[str, str]]:

@@ -11,8 +11,8 @@ from typing import Any, Literal
 import torch
 from gymnasium import spaces
 
-from hakisa_algos.cores import available_cores
 from hakisa_algos.errors import ConfigError, did_you_mean
+from hakisa_algos.machine import available_cores
 from hakisa_algos.policy.observations import is_picture
 
 Precision = Literal["auto", "fp32", "bf16"]

@@ -10,7 +10,6 @@ runs/ppo-CartPole-v1-1/
 from __future__ import annotations
 
 import dataclasses
-import importlib.metadata
 import json
 import logging
 import math
@@ -24,9 +23,9 @@ from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any
 
-from hakisa_algos.cores import available_cores
 from hakisa_algos.data.files import TEMPORARY, write_text
 from hakisa_algos.errors import ConfigError, RunFolderError, did_you_mean
+from hakisa_algos.machine import available_cores, version_of
 from hakisa_algos.training.lock import LOCK, FolderLock
 from hakisa_algos.training.metrics import JsonlSink, Sink, TensorBoardSink, WandbSink
 from hakisa_algos.training.options import RunOptions
@@ -186,7 +185,7 @@ def system_info(threads: int | None = None) -> dict[str, Any]:
     """Versions and machine, as they stand in system.json: what a figure must be read with."""
     import torch
 
-    versions = {name: _version(name) for name in _DISTRIBUTIONS}
+    versions = {name: version_of(name) for name in _DISTRIBUTIONS}
     return {
         "python": platform.python_version(),
         **versions,
@@ -197,13 +196,6 @@ def system_info(threads: int | None = None) -> dict[str, Any]:
         "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
         "commit": _commit(),
     }
-
-
-def _version(distribution: str) -> str | None:
-    try:
-        return importlib.metadata.version(distribution)
-    except importlib.metadata.PackageNotFoundError:
-        return None
 
 
 def _cpu_model() -> str:
@@ -218,17 +210,17 @@ def _cpu_model() -> str:
 def _commit() -> str | None:
     """The commit of the checkout that this package runs from, "+" behind it if files differ; else None."""
     here = Path(__file__).resolve()
-    git = ["git", "-C", str(here.parent)]
+
+    def git(*words: str) -> str:
+        command = ["git", "-C", str(here.parent), *words]
+        return subprocess.run(command, check=True, capture_output=True, timeout=10, text=True).stdout.strip()
+
     try:
         # An installed package may lie in somebody's checkout (in its .venv): only a tracked file counts.
-        subprocess.run([*git, "ls-files", "--error-unmatch", here.name], check=True, capture_output=True, timeout=10)
-        head = subprocess.run([*git, "rev-parse", "HEAD"], check=True, capture_output=True, timeout=10, text=True)
-        status = subprocess.run(
-            [*git, "status", "--porcelain", "-uno"], check=True, capture_output=True, timeout=10, text=True
-        )
+        git("ls-files", "--error-unmatch", here.name)
+        return git("rev-parse", "HEAD") + ("+" if git("status", "--porcelain", "-uno") else "")
     except (OSError, subprocess.SubprocessError):
         return None
-    return head.stdout.strip() + ("+" if status.stdout.strip() else "")
 
 
 def _plain(value: Any, key: str) -> Any:
