@@ -13,13 +13,13 @@ from hakisa_algos.cli.options import key_values, parse
 from hakisa_algos.cli.text import bold, dim, red
 from hakisa_algos.comparison.folder import ComparisonFolder
 from hakisa_algos.comparison.grid import as_markdown, as_text
-from hakisa_algos.comparison.job import write_json
 from hakisa_algos.comparison.plan import PEERS, PRESETS, RANDOM, Job, Plan
 from hakisa_algos.comparison.players import Interrupted, check_plan
 from hakisa_algos.comparison.report import write_report
 from hakisa_algos.comparison.run import run_missing
 from hakisa_algos.comparison.summary import RULE, notes, plain_summary, rankings
 from hakisa_algos.comparison.table import outcome_grids, pace_grid, readme_grid, score_grids
+from hakisa_algos.data.files import write_json
 from hakisa_algos.errors import ConfigError, did_you_mean, require
 from hakisa_algos.machine import available_cores
 from hakisa_algos.training.signals import exit_status

@@ -19,7 +19,7 @@ from hakisa_algos.cli.options import key_values, parse
 from hakisa_algos.cli.session import checkpoint_step
 from hakisa_algos.cli.text import bold, command, dim
 from hakisa_algos.comparison.grid import OUTCOME_HEADS, Cell, Grid, as_text, outcome_cells
-from hakisa_algos.data.files import write_text
+from hakisa_algos.data.files import write_json
 from hakisa_algos.errors import CheckpointError, ConfigError
 from hakisa_algos.film import film
 from hakisa_algos.training.checkpoint import find_checkpoint, is_empty
@@ -137,7 +137,7 @@ def _write(
         if not path.exists() or _asked(path, asked) == json.loads(json.dumps(asked)):
             break
         path = first.with_stem(f"{first.stem}-{number}")
-    write_text(path, json.dumps(document, indent=2) + "\n")
+    write_json(path, document)
     return path
 
 

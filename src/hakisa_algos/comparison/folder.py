@@ -8,10 +8,10 @@ import re
 from pathlib import Path
 from typing import Any
 
-from hakisa_algos.comparison.job import load_result, write_json
+from hakisa_algos.comparison.job import load_result
 from hakisa_algos.comparison.plan import Job, Plan
 from hakisa_algos.comparison.summary import Result
-from hakisa_algos.data.files import TEMPORARY
+from hakisa_algos.data.files import TEMPORARY, write_json
 from hakisa_algos.errors import RunFolderError
 
 SETTINGS = "comparison.json"

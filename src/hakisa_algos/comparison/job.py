@@ -6,7 +6,6 @@ import dataclasses
 import json
 import shutil
 import time
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ import numpy as np
 from hakisa_algos.comparison.plan import Job
 from hakisa_algos.comparison.players import Interrupted, Player, make_player
 from hakisa_algos.comparison.summary import NOT_FILMED, WAYS
-from hakisa_algos.data.files import write_text
+from hakisa_algos.data.files import write_json
 from hakisa_algos.data.vectorize import make_envs
 from hakisa_algos.errors import MissingExtraError, Stopped
 from hakisa_algos.film import film
@@ -74,11 +73,6 @@ def load_result(job: Job, folder: Path) -> dict[str, Any] | None:
         return None
     same = isinstance(found, dict) and found.get("job") == json.loads(json.dumps(dataclasses.asdict(job)))
     return found if same else None
-
-
-def write_json(path: Path, value: Mapping[str, Any]) -> None:
-    """Writes a file that is whole or not there, whatever happens meanwhile."""
-    write_text(path, json.dumps(value, indent=1) + "\n")
 
 
 def _clear(folder: Path) -> None:

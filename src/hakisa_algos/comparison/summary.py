@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -75,13 +76,12 @@ def pairwise(plan: Plan, results: Results) -> dict[tuple[str, str], Estimate]:
     """Probability that the first scores higher than the second, over the envs that both have results on."""
     played = {name: {env for env in plan.envs if seeds_of(plan, results, name, (env,))} for name in plan.algorithms}
     found = {}
-    for first in plan.algorithms:
-        for second in plan.algorithms:
-            envs = [env for env in plan.envs if env in played[first] & played[second]]
-            if first != second and envs:
-                x, y = (scores(plan, results, name, envs, "deterministic") for name in (first, second))
-                if x.size and y.size:
-                    found[first, second] = improvement(x, y)
+    for first, second in itertools.permutations(plan.algorithms, 2):
+        envs = [env for env in plan.envs if env in played[first] & played[second]]
+        if envs:
+            x, y = (scores(plan, results, name, envs, "deterministic") for name in (first, second))
+            if x.size and y.size:
+                found[first, second] = improvement(x, y)
     return found
 
 

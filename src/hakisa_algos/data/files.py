@@ -49,6 +49,11 @@ def write_text(path: Path, text: str) -> None:
     flush(path.parent)
 
 
+def write_json(path: Path, value: Any) -> None:
+    """The same of what JSON can say."""
+    write_text(path, json.dumps(value, indent=2) + "\n")
+
+
 def write_document(path: Path, kind: str, version: int, content: Mapping[str, Any]) -> None:
     """Writes ``content`` as JSON with what it is, its version and its own checksum."""
     document = {"format": kind, "version": version, **content}

@@ -389,12 +389,11 @@ class Rollout:
     def final_observations(self) -> Observation | None:
         """The final observations of the truncated rows, in order of their positions; None if there are none."""
         first = self._first * self.num_envs
-        final = [v for k, v in sorted(self._buffer._final.items()) if first <= k < first + len(self)]
+        final = [keyed(v) for k, v in sorted(self._buffer._final.items()) if first <= k < first + len(self)]
         if not final:
             return None
-        if isinstance(final[0], dict):
-            return {key: torch.from_numpy(np.stack([f[key] for f in final])) for key in final[0]}
-        return torch.from_numpy(np.stack(final))
+        stacked: Observation = unkeyed({key: torch.from_numpy(np.stack([f[key] for f in final])) for key in final[0]})
+        return stacked
 
     def state(self, row: int) -> State:
         """The policy's before ``row``, counted in the window; empty where none was kept."""

@@ -23,7 +23,7 @@ from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any
 
-from hakisa_algos.data.files import TEMPORARY, write_text
+from hakisa_algos.data.files import TEMPORARY, write_json
 from hakisa_algos.errors import ConfigError, RunFolderError, did_you_mean
 from hakisa_algos.machine import available_cores, version_of
 from hakisa_algos.training.lock import LOCK, FolderLock
@@ -76,8 +76,8 @@ class RunFolder:
                     f"such as {free_path(path)}"
                 )
             # First, so that whatever ends this later leaves a run that can be resumed.
-            _write_json(path / "config.json", plain)
-            _write_json(path / "system.json", system_info(threads))
+            write_json(path / "config.json", plain)
+            write_json(path / "system.json", system_info(threads))
             run.checkpoints.mkdir()
         finally:
             run.lock.release()
@@ -120,7 +120,7 @@ class RunFolder:
         told = self.config.get("changes", [])
         new = [change for change in _plain(changes, "changes") if change not in told]
         self.config = self.config | _plain(config, "config") | {"changes": [*told, *new]}
-        _write_json(self.path / "config.json", self.config)
+        write_json(self.path / "config.json", self.config)
 
     @contextmanager
     def sinks(self, options: RunOptions, step: int) -> Iterator[list[Sink]]:
@@ -239,10 +239,6 @@ def _plain(value: Any, key: str) -> Any:
         f"{key} is {value!r} ({type(value).__name__}); config.json holds finite numbers, text, lists and "
         "dicts, so that a run can be resumed from it; pass a name or a number instead (None for no limit)"
     )
-
-
-def _write_json(path: Path, value: Any) -> None:
-    write_text(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
 
 
 def _read_json(path: Path) -> dict[str, Any]:
