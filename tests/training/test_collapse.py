@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from hakisa_algos.training.checkpoint import Checkpoints, load_checkpoint
-from hakisa_algos.training.collapse import CollapseConfig, CollapseDetector
+from hakisa_algos.training.collapse import CollapseDetector
 
 HEALTHY = {"kl": 0.01, "entropy_fraction": 0.5, "explained_variance": 0.8}
 BROKEN = {"kl": 5.0, "entropy_fraction": 0.001, "explained_variance": -1.0}
@@ -159,7 +159,7 @@ def test_rearm_waits_for_a_new_window_and_keeps_the_standard():
 
 
 def test_it_continues_from_its_state_through_a_checkpoint(tmp_path):
-    detector, other = trained(), CollapseDetector(CollapseConfig())
+    detector, other = trained(), CollapseDetector()
     feed(detector, np.full(40, 9.4), **BROKEN)
     checkpoints = Checkpoints(tmp_path)
     checkpoints.save({"step": 1, "collapse": detector.state()})

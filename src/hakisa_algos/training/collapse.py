@@ -14,26 +14,15 @@ from dataclasses import asdict, dataclass
 from itertools import pairwise
 from typing import Any
 
-
-@dataclass(frozen=True)
-class CollapseConfig:
-    """When the detector fires.
-
-    Attributes:
-        window: episodes that are compared, now and at the best; larger is surer and later.
-        target_kl: the KL per update that is aimed for; without a target 0.02, the usual order of PPO updates.
-        kl_factor: an update with more than this times ``target_kl`` is a signal; larger is more tolerant.
-        entropy_floor: entropy, as a fraction of the uniform policy's, under which it is a signal.
-        critic_updates: updates in a row with explained variance under 0 that are a signal.
-    """
-
-    window: int = 100
-    target_kl: float = 0.02
-    kl_factor: float = 10.0
-    entropy_floor: float = 0.02
-    critic_updates: int = 10
-
-
+# Episodes that are compared, now and at the best; more are surer and later.
+_WINDOW = 100
+# The KL per update that is aimed for where the learner has no target: the usual order of PPO updates.
+_USUAL_KL = 0.02
+# Signals: an update with more than this times its target; entropy, as a fraction of the uniform policy's, under this;
+# explained variance under 0 in so many updates in a row.
+_KL_FACTOR = 10.0
+_ENTROPY_FLOOR = 0.02
+_CRITIC_UPDATES = 10
 # Thresholds of the return test. `best` is the luckiest of thousands of overlapping windows, so the usual 2 or
 # 3 standard errors would be passed by noise alone. With these, and every other signal standing throughout,
 # none of 100 simulated runs of 3000 episodes fires, whether their returns are stationary, learning, drifting,
@@ -74,11 +63,11 @@ class _Window:
 
 
 class CollapseDetector:
-    """Watches one run; feed it once per update."""
+    """Watches one run; feed it once per update. ``target_kl`` is what its learner aims for, if it does."""
 
-    def __init__(self, config: CollapseConfig | None = None) -> None:
-        self.config = config or CollapseConfig()
-        self._returns: deque[float] = deque(maxlen=self.config.window)
+    def __init__(self, target_kl: float | None = None) -> None:
+        self.target_kl = target_kl or _USUAL_KL
+        self._returns: deque[float] = deque(maxlen=_WINDOW)
         self._episodes = 0
         self._best: _Window | None = None
         self._best_at = 0  # episodes when the best window ended
@@ -104,13 +93,13 @@ class CollapseDetector:
         Returns:
             What was seen, in words, once; then ``None`` until the return has come back half of the way (or ``rearm``).
         """
-        if kl > self.config.kl_factor * self.config.target_kl:
+        if kl > _KL_FACTOR * self.target_kl:
             self._peak_kl, self._peak_kl_at = kl, self._episodes
         self._critic_was_good = self._critic_was_good or explained_variance > _CRITIC_WAS_GOOD
         self._critic_bad = self._critic_bad + 1 if explained_variance < 0 else 0
         self._returns.extend(float(value) for value in returns)
         self._episodes += len(returns)
-        if not returns or len(self._returns) < self.config.window:
+        if not returns or len(self._returns) < _WINDOW:
             return None
 
         now = _Window.of(list(self._returns))
@@ -140,13 +129,13 @@ class CollapseDetector:
         return state | {"returns": list(self._returns), "best": asdict(self._best) if self._best else None}
 
     def load_state(self, state: Mapping[str, Any]) -> None:
-        """Continue from ``state()``; the configuration stays the one given here."""
+        """Continue from ``state()``; the target stays the one given here."""
         vars(self).update({f"_{name}": value for name, value in state.items()})
-        self._returns = deque(state["returns"], self.config.window)
+        self._returns = deque(state["returns"], _WINDOW)
         self._best = _Window(**state["best"]) if state["best"] else None
 
     def _under_best(self, now: _Window, best: _Window) -> bool:
-        if self._episodes - self._best_at < self.config.window:
+        if self._episodes - self._best_at < _WINDOW:
             return False  # the windows overlap; this also spares the first two windows of a run
         drop = best.mean - now.mean
         floor = max(_SHARE_OF_GAIN * self._gain, _SHARE_OF_BEST * abs(best.mean))
@@ -154,13 +143,12 @@ class CollapseDetector:
         return drop > max(floor, effect, _STANDARD_ERRORS * math.hypot(best.error, now.error))
 
     def _signals(self, entropy_fraction: float) -> list[str]:
-        config = self.config
         signals = []
         # The return falls in the episodes after the fatal update, and a window must fill with them.
-        if self._episodes - self._peak_kl_at <= 2 * config.window:
-            signals.append(f"KL was {self._peak_kl:.3g}, {self._peak_kl / config.target_kl:.0f} x its target")
-        if entropy_fraction < config.entropy_floor:
+        if self._episodes - self._peak_kl_at <= 2 * _WINDOW:
+            signals.append(f"KL was {self._peak_kl:.3g}, {self._peak_kl / self.target_kl:.0f} x its target")
+        if entropy_fraction < _ENTROPY_FLOOR:
             signals.append(f"entropy is {entropy_fraction:.2%} of the uniform policy's")
-        if self._critic_was_good and self._critic_bad >= config.critic_updates:
+        if self._critic_was_good and self._critic_bad >= _CRITIC_UPDATES:
             signals.append(f"explained variance is negative since {self._critic_bad} updates")
         return signals

@@ -22,7 +22,7 @@ from hakisa_algos.data.rollout import RolloutBuffer
 from hakisa_algos.errors import NonFiniteError, Stopped
 from hakisa_algos.learners.learner import Facts, Learner
 from hakisa_algos.training.checkpoint import Checkpoints
-from hakisa_algos.training.collapse import CollapseConfig, CollapseDetector
+from hakisa_algos.training.collapse import CollapseDetector
 from hakisa_algos.training.metrics import Sink
 from hakisa_algos.training.options import RunOptions
 from hakisa_algos.training.signals import StopSignals
@@ -103,9 +103,7 @@ class Trainer:
         self.buffer.action_space = None if envs is None else envs.single_action_space
         self.collector = Collector(envs, learner.policy, self.buffer, seed=seed, device=device, make_envs=make_envs)
         self.statistics = EpisodeStatistics()
-        self._detector = CollapseDetector(
-            CollapseConfig() if facts.target_kl is None else CollapseConfig(target_kl=facts.target_kl)
-        )
+        self._detector = CollapseDetector(facts.target_kl)
         self._best_state: dict[str, Any] | None = None
         self._best_evaluation = -math.inf
         self._saving: Checkpoints | None = None
