@@ -23,6 +23,7 @@ from tests.helpers.rows import Play, buffer_of, check
 
 CAPACITY, ENVS = 9, 2
 dataset._SEGMENT_BYTES = 500  # three rows each
+module._KEPT = 2
 os.fsync = lambda descriptor: None  # which a kill of the process does not depend on, and which takes most of the time
 
 buffer = buffer_of("frames", CAPACITY, ENVS)
@@ -30,7 +31,7 @@ play = Play("frames", ENVS).begin(buffer)
 
 
 def save(folder):
-    checkpoints = Checkpoints(folder, keep=2)
+    checkpoints = Checkpoints(folder)
     state = {"step": buffer.steps, "weights": torch.full((500,), float(buffer.steps)), "buffer": buffer.state()}
     checkpoints.save(state, buffer, CAPACITY)
     checkpoints.close()

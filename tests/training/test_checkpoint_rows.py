@@ -30,10 +30,10 @@ def folder(tmp_path):
 class Run:
     """A buffer that is played into, and the checkpoints of it."""
 
-    def __init__(self, folder, keep=3, capacity=CAPACITY, num_envs=ENVS, seed=0, label=0):
+    def __init__(self, folder, capacity=CAPACITY, num_envs=ENVS, seed=0, label=0):
         self.buffer = buffer_of(KIND, capacity, num_envs)
         self.play = Play(KIND, num_envs, seed, label).begin(self.buffer)
-        self.checkpoints = Checkpoints(folder, keep)
+        self.checkpoints = Checkpoints(folder)
 
     def go_on(self, rows):
         self.play.play(self.buffer, rows)

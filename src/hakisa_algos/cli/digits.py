@@ -125,15 +125,13 @@ def _drawn(cells: Sequence[Mask]) -> list[str]:
 
 def _begin_file(game: Path, name: str) -> None:
     """Make an empty file of digits where the profile names one that is not there yet."""
-    if game.suffix != ".toml" or not game.is_file():
-        if game.suffix == ".toml":
-            return  # which the env will say better
+    if game.suffix != ".toml":
         raise ConfigError(f"{game} is no file: digits are written beside a profile of your own, GAME.toml")
     try:
         readings = tomllib.loads(game.read_text(encoding="utf-8-sig")).get("reading", {})
         file = game.parent / readings[name]["digits"]
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, KeyError, TypeError, AttributeError):
-        return
+    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError, KeyError, TypeError, AttributeError):
+        return  # the env will say it better
     if not file.exists():
         file.write_text("", encoding="utf-8")
         print(f"{file} is begun")

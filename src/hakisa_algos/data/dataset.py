@@ -42,7 +42,7 @@ class Snapshot:
         if guard is not None:
             guard(buffer.rows)  # another snapshot is being written
         self._buffer = buffer
-        self._layout: Layout = buffer.layout
+        self._layout = buffer.layout
         self._final = dict(buffer._final)
         first = max(0, max(buffer.oldest, buffer.rows - rows) - buffer.history)
         self._folder = folder

@@ -218,19 +218,18 @@ def finals(arrays: Mapping[str, np.ndarray]) -> dict[int, Any]:
     return found
 
 
+# What a document says of a segment besides its file.
+_LISTED = ("size", "sha256", "first", "rows")
+
+
 def to_json(series: Sequence[Series], folder: Path) -> list[dict[str, Any]]:
     """Series as a document in ``folder`` lists them; all their files lie in it."""
-    return [
-        {
-            **one.layout,
-            "segments": [
-                {"file": s.path.relative_to(folder).as_posix(), "size": s.size, "sha256": s.sha256}
-                | {"first": s.first, "rows": s.rows}
-                for s in one.segments
-            ],
-        }
-        for one in series
-    ]
+
+    def listed(segment: Segment) -> dict[str, Any]:
+        file = segment.path.relative_to(folder).as_posix()
+        return {"file": file} | {name: getattr(segment, name) for name in _LISTED}
+
+    return [{**one.layout, "segments": [listed(segment) for segment in one.segments]} for one in series]
 
 
 def from_json(listed: Sequence[Mapping[str, Any]], folder: Path) -> list[Series]:
@@ -238,12 +237,6 @@ def from_json(listed: Sequence[Mapping[str, Any]], folder: Path) -> list[Series]
     found = []
     for one in listed:
         layout = {name: value for name, value in one.items() if name != "segments"}
-        found.append(
-            Series(
-                tuple(
-                    Segment(folder / s["file"], s["size"], s["sha256"], s["first"], s["rows"], layout)
-                    for s in one["segments"]
-                )
-            )
-        )
+        facts = [{name: each[name] for name in _LISTED} | {"path": folder / each["file"]} for each in one["segments"]]
+        found.append(Series(tuple(Segment(layout=layout, **fact) for fact in facts)))
     return found

@@ -40,6 +40,8 @@ FORMAT, VERSION = "hakisa-checkpoint", 2
 
 _TENSORS, _STATE, _ROWS = "tensors.safetensors", "state.json", "rows"
 _NAME = re.compile(r"step_\d{9,}(-\d+)?")
+# So many of the newest checkpoints stay, and the best besides.
+_KEPT = 3
 
 
 @dataclass(frozen=True)
@@ -71,14 +73,10 @@ class Checkpoints:
 
     Args:
         folder: the ``checkpoints`` folder; made if missing.
-        keep: how many of the newest checkpoints stay; the best stays besides.
     """
 
-    def __init__(self, folder: Path | str, keep: int = 3) -> None:
-        if keep < 1:
-            raise CheckpointError(f"keep is {keep}; it must be at least 1, the checkpoint just written")
+    def __init__(self, folder: Path | str) -> None:
         self.folder = Path(folder)
-        self._keep = keep
         self._writing: Future[None] | None = None
 
     def save(
@@ -178,7 +176,7 @@ class Checkpoints:
         if snapshot:
             snapshot.found_in(series[-1])
         _keep_segments(folder)
-        _prune(folder, self._keep)
+        _prune(folder)
 
 
 def load_checkpoint(folder: Path | str) -> Checkpoint:
@@ -201,8 +199,6 @@ def load_checkpoint(folder: Path | str) -> Checkpoint:
         loaded = safetensors.torch.load_file(path / _TENSORS)
         state = decode(document["state"], {name: tensor.clone() for name, tensor in loaded.items()})
         series = from_json(document["rows"], path.parent)
-        if not isinstance(state, dict):
-            raise TypeError(f"the state is a {type(state).__name__}, not a dict")
     except CheckpointError:
         raise
     except Exception as error:  # the checksums hold, so no checkpoint was written like this
@@ -287,10 +283,10 @@ def _keep_segments(folder: Path) -> None:
             path.unlink()
 
 
-def _prune(folder: Path, keep: int) -> None:
+def _prune(folder: Path) -> None:
     pointers = [path for path in (folder / "latest", folder / "best") if path.exists()]
     pointed = {path.read_text(encoding="utf-8").strip() for path in pointers}
-    for path in _checkpoints(folder)[:-keep]:
+    for path in _checkpoints(folder)[:-_KEPT]:
         if path.name not in pointed:
             # Renamed first: a kill in the middle of the removal must not leave half a checkpoint by its name.
             doomed = path.rename(folder / f"{TEMPORARY}old-{path.name}")
