@@ -24,11 +24,8 @@ class ComparisonFolder:
     jobs/ppo-CartPole-v1-1/    result.json, video.mp4, log.txt
     report.html    curves.png    curves-seconds.png    scores.json    table.txt    table.md
 
-    Args:
-        path: the folder; made if it is not there. If it holds a comparison with the same protocol, that one goes on:
-            algorithms, envs and seeds may be added or left out.
-        plan: what is compared.
-        command: that was typed.
+    It is made if it is not there. If it holds a comparison with the same protocol, that one goes on: algorithms, envs
+    and seeds may be added or left out.
 
     Raises:
         RunFolderError: it holds something else, or a comparison with another protocol.

@@ -36,13 +36,7 @@ class FrameStack:
     def of(cls, declared: Any, space: spaces.Space[Any], stored: spaces.Space[Any]) -> FrameStack | None:
         """What an env declares, or None where that is None or stacks cannot be stored once.
 
-        Args:
-            declared: in the metadata of the env.
-            space: the env's observation space.
-            stored: the same in the layout of the buffer.
-
-        Raises:
-            ConfigError: it does not fit the observation space.
+        A ConfigError if it does not fit the observation space, which the buffer has in the layout ``stored``.
         """
         if declared is None or not isinstance(space, spaces.Box) or not isinstance(stored, spaces.Box):
             return None
@@ -68,11 +62,8 @@ class Column:
     The first stacks of every episode are rebuilt at once and compared with what the env gave, so that an env whose
     declaration is wrong is found out before anything is learned from it.
 
-    Args:
-        rows: length of the ring; rows needed before the first readable one are the caller's affair.
-        num_envs: columns of the ring.
-        space: of one stored observation, frames along the first axis.
-        stack: the env's declaration; None stores whole observations.
+    The ring has ``rows``; those needed before the first readable one are the caller's affair. ``space`` is that of one
+    stored observation, frames along the first axis; without a ``stack`` whole observations are stored.
     """
 
     def __init__(self, rows: int, num_envs: int, space: spaces.Box, stack: FrameStack | None) -> None:

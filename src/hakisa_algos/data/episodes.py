@@ -39,12 +39,7 @@ class Episode:
 
 
 class EpisodeCounter:
-    """Adds up the rewards and steps of running episodes; how long they last does not depend on any ring.
-
-    Args:
-        num_envs: columns.
-        discount: of :attr:`Episode.discounted`.
-    """
+    """Adds up the rewards and steps of running episodes; how long they last does not depend on any ring."""
 
     def __init__(self, num_envs: int, discount: float = 1.0) -> None:
         self._discount = discount

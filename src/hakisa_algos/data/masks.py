@@ -26,9 +26,6 @@ class MaskReader:
     They are in ``infos["action_mask"]``, declared in a contract or not; where the infos of a row have no such key, the
     method ``action_masks()`` of the vector env or of its single envs is called, if they have one.
 
-    Args:
-        envs: of an action space that has masks.
-
     Attributes:
         form: of the masks.
         size: entries of a mask.
@@ -63,13 +60,8 @@ class MaskReader:
     def read(self, infos: Mapping[str, Any], wanted: Array) -> Array:
         """The masks after a step or a reset, bool ``[num_envs, size]``; see :meth:`MaskForm.closed`.
 
-        Args:
-            infos: of the step or reset.
-            wanted: bool ``[num_envs]``: the columns whose masks matter. Those of the others, and of columns that say
-                nothing, are all True.
-
-        Raises:
-            ConfigError: a mask does not fit the action space.
+        Those of columns that are not ``wanted``, and of columns that say nothing, are all True. A ConfigError if one
+        does not fit the action space.
         """
         if ACTION_MASK in infos or not self.has_method:
             return self._said(infos, wanted)

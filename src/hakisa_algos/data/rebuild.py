@@ -23,12 +23,7 @@ class Rebuilder:
     """Remembers what it takes to rebuild the running episodes of ``envs``.
 
     An env that follows the contract and has ``get_state`` is asked for its state. Else the actions since the oldest
-    seed in use are kept, and where in them each column was seeded.
-
-    Args:
-        envs: of the run.
-        mode: how their columns are reset; None: their episodes are not to be rebuilt.
-        masks: reads their action masks; None: anything may be done in them.
+    seed in use are kept, and where in them each column was seeded. With the mode None episodes are not to be rebuilt.
 
     Attributes:
         from_envs: it is the envs that are asked for their states, and those are of now.

@@ -72,12 +72,7 @@ class ReplaySampler:
 
     Windows of several steps end with their episode, at a reset row, and before the head: they are then shorter, none
     is left out, and none reaches into another episode. After a truncation comes the episode's own final observation.
-
-    Args:
-        capacity: of the buffer.
-        num_envs: of the buffer.
-        n_step: most steps in a transition.
-        priority_exponent: 0 draws uniformly; up to 1, transitions with large errors more and more often.
+    ``priority_exponent`` 0 draws uniformly; up to 1, transitions with large errors more and more often.
     """
 
     def __init__(self, capacity: int, num_envs: int, n_step: int = 1, priority_exponent: float = 0.0) -> None:
@@ -91,16 +86,9 @@ class ReplaySampler:
         self._admitted = self._oldest = 0
 
     def sample(self, buffer: Source, batch_size: int, rng: np.random.Generator, beta: float = 1.0) -> Transitions:
-        """Draws with replacement.
+        """Draws with replacement; a ValueError if nothing is stored that could be drawn.
 
-        Args:
-            buffer: at least one row is stored.
-            batch_size: how many.
-            rng: draws.
-            beta: how far importance weights undo what priorities distort, 0 to 1.
-
-        Raises:
-            ValueError: nothing is stored that could be drawn.
+        ``beta`` is how far importance weights undo what priorities distort, 0 to 1.
         """
         if self._tree is None:
             return self.sample_evenly(buffer, batch_size, rng)
@@ -211,10 +199,8 @@ class Sources:
     The ring and older rows are together one memory of the ring's capacity: as the ring fills, older rows are drawn less
     often, and in the end never.
 
-    Args:
-        own: draws from the ring.
-
     Attributes:
+        own: draws from the ring.
         demonstrations: of the same spaces, with any number of columns; None if there are none.
     """
 

@@ -122,12 +122,7 @@ class RolloutBuffer:
         return sum(array.nbytes for array in (*self._arrays.values(), *observations))
 
     def observe(self, observation: Any, start: np.ndarray) -> None:
-        """Puts the encoded observations at the head.
-
-        Args:
-            observation: ``[num_envs, ...]``, or a dict of such.
-            start: bool ``[num_envs]``: where an episode begins with it.
-        """
+        """Puts encoded observations, ``[num_envs, ...]``, at the head; where ``start``, an episode begins with them."""
         guard = self.guard  # another thread takes it away
         if guard is not None:
             guard(self.rows - self._ring)
@@ -215,9 +210,7 @@ class RolloutBuffer:
     def close_episodes(self, final: Any, state: State | None = None) -> None:
         """Marks running episodes as truncated after the last committed row, because their env cannot go on.
 
-        Args:
-            final: encoded observations at the head, ``[num_envs, ...]``.
-            state: the policy's with them, if it has one.
+        ``final`` are the encoded observations at the head, ``state`` is the policy's with them, if it has one.
         """
         if self.rows > self.oldest:
             row = (self.rows - 1) % self._ring
@@ -337,12 +330,7 @@ def _forget(entries: dict[int, Any], oldest: int) -> None:
 class Rollout:
     """A window of consecutive rows, oldest first; small columns as arrays, observations on demand.
 
-    Positions in the window are flat: ``row * num_envs + env``.
-
-    Args:
-        buffer: to read from; the window is good until the buffer is next written.
-        first: number of the first row since the start.
-        length: rows.
+    Positions in the window are flat: ``row * num_envs + env``. It is good until the buffer is next written.
     """
 
     def __init__(self, buffer: RolloutBuffer, first: int, length: int) -> None:

@@ -147,11 +147,7 @@ class Stepper:
         return other
 
     def open(self, episode: np.ndarray) -> Part:
-        """Resets all columns; a part without a row.
-
-        Args:
-            episode: the numbers that the episodes get, int ``[n]``.
-        """
+        """Resets all columns, whose episodes get these numbers, int ``[n]``; a part without a row."""
         zeros, state = np.zeros(len(episode), np.int64), self.policy.initial_state(len(episode))
         standing = Standing(None, state, episode, zeros, self._none, self._none)
         if self._seated:
@@ -183,13 +179,9 @@ class Stepper:
     def play(
         self, standing: Standing, generator: torch.Generator, rows: int | None = None, decided: Decision | None = None
     ) -> Iterator[Part]:
-        """Plays on from ``standing``, row by row, each when it is asked for.
+        """Plays on from ``standing``, row by row, each when it is asked for; with ``rows`` None without an end.
 
-        Args:
-            standing: of these columns.
-            generator: that actions are drawn with.
-            rows: how many; None: as many as are asked for.
-            decided: the first actions, where they are known already.
+        ``decided`` are the first actions, where they are known already.
         """
         for _ in range(rows) if rows is not None else itertools.count():
             if self.stop():

@@ -16,9 +16,6 @@ class SumTree:
 
     An inner node is always computed from its children, never by adding differences, so that no rounding error builds
     up and the same values give the same tree to the last bit.
-
-    Args:
-        size: number of values.
     """
 
     def __init__(self, size: int) -> None:

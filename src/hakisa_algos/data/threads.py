@@ -17,10 +17,7 @@ from hakisa_algos.policy.precision import weights_cast_once
 class Worker(threading.Thread):
     """Takes parts from where they are made, at most ``lead`` ahead of who wants them.
 
-    Args:
-        parts: what to take.
-        lead: how many ahead.
-        at_once: in the calling thread, before this returns, instead of in a thread of its own; all fit into the lead.
+    ``at_once``: in the calling thread, before this returns, instead of in a thread of its own; all fit into the lead.
     """
 
     def __init__(self, parts: Iterator[Part], lead: int, at_once: bool = False) -> None:

@@ -69,11 +69,7 @@ class Checkpoint:
 
 
 class Checkpoints:
-    """Writes checkpoints into a folder, beside the run: one process at a time may.
-
-    Args:
-        folder: the ``checkpoints`` folder; made if missing.
-    """
+    """Writes checkpoints into a folder, made if missing, beside the run: one process at a time may."""
 
     def __init__(self, folder: Path | str) -> None:
         self.folder = Path(folder)

@@ -15,10 +15,7 @@ _KEPT = {"returns": "total", "lengths": "length", "outcomes": "outcome", "infos"
 
 
 class EpisodeStatistics:
-    """What the last episodes were like, and the best stretch so far.
-
-    Args:
-        window: how many episodes the means are over; larger is smoother and later.
+    """What the last ``window`` episodes were like, and the best stretch so far.
 
     Attributes:
         count: episodes since the beginning of the run.
