@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -91,12 +92,8 @@ class Plan:
     @property
     def jobs(self) -> list[Job]:
         """All runs; every algorithm's first seed comes before anybody's second, so that early reports are fair."""
-        return [
-            Job(algorithm, env, seed, self.protocol.on(env))
-            for seed in self.seeds
-            for env in self.envs
-            for algorithm in self.algorithms
-        ]
+        order = itertools.product(self.seeds, self.envs, self.algorithms)
+        return [Job(algorithm, env, seed, self.protocol.on(env)) for seed, env, algorithm in order]
 
 
 PRESETS = {

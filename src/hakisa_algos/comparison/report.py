@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import importlib.resources
+import itertools
 import json
 import string
 from collections.abc import Mapping, Sequence
@@ -155,28 +156,27 @@ def _json(value: Any) -> str:
 def _videos(folder: ComparisonFolder, results: Results, colours: Mapping[str, str]) -> list[str]:
     cards = []
     plan = folder.plan
-    for env in plan.envs:
-        for name in plan.algorithms:
-            seed = median_seed(plan, results, name, env)
-            if seed is None:
-                continue
-            video = results[name, env, seed]["video"]
-            path = folder.of(Job(name, env, seed, plan.protocol.on(env))) / str(video.get("file"))
-            runs = len(seeds_of(plan, results, name, (env,)))
-            who = f'<i class="{colours[name]}"></i><b>{escape(name)}</b> on {escape(env)}'
-            which = f"seed {seed}, the middle one of {runs}" if runs > 1 else f"seed {seed}"
-            if "missing" in video or not path.is_file():
-                why = escape(str(video.get("missing", "its file is gone")))
-                blank = f'<div class="none">no video: {why}</div>'
-                cards.append(f'<figure class="card">{blank}<figcaption>{who}</figcaption></figure>')
-                continue
-            data = base64.b64encode(path.read_bytes()).decode("ascii")
-            end = "" if video["over"] else ", cut there"
-            cards.append(
-                f'<figure class="card"><video controls muted loop playsinline preload="metadata" '
-                f'src="data:video/mp4;base64,{data}"></video><figcaption>{who}<br><span class="quiet">{which}: return '
-                f"{video['return']:.4g} in {video['steps']:,} steps{end}</span></figcaption></figure>"
-            )
+    for env, name in itertools.product(plan.envs, plan.algorithms):
+        seed = median_seed(plan, results, name, env)
+        if seed is None:
+            continue
+        video = results[name, env, seed]["video"]
+        path = folder.of(Job(name, env, seed, plan.protocol.on(env))) / str(video.get("file"))
+        runs = len(seeds_of(plan, results, name, (env,)))
+        who = f'<i class="{colours[name]}"></i><b>{escape(name)}</b> on {escape(env)}'
+        which = f"seed {seed}, the middle one of {runs}" if runs > 1 else f"seed {seed}"
+        if "missing" in video or not path.is_file():
+            why = escape(str(video.get("missing", "its file is gone")))
+            blank = f'<div class="none">no video: {why}</div>'
+            cards.append(f'<figure class="card">{blank}<figcaption>{who}</figcaption></figure>')
+            continue
+        data = base64.b64encode(path.read_bytes()).decode("ascii")
+        end = "" if video["over"] else ", cut there"
+        cards.append(
+            f'<figure class="card"><video controls muted loop playsinline preload="metadata" '
+            f'src="data:video/mp4;base64,{data}"></video><figcaption>{who}<br><span class="quiet">{which}: return '
+            f"{video['return']:.4g} in {video['steps']:,} steps{end}</span></figcaption></figure>"
+        )
     return cards
 
 

@@ -141,34 +141,30 @@ def ended(plan: Plan, results: Results) -> dict[tuple[str, str, str, str], Rates
     of one run that went alike count once.
     """
     found = {}
-    for env in plan.envs:
-        for way in WAYS:
-            for algorithm in plan.algorithms:
-                seeds = seeds_of(plan, results, algorithm, (env,))
-                finals = [(seed, results[algorithm, env, seed]["final"][way]) for seed in seeds]
-                outcomes = [outcome for _, final in finals for outcome in final["outcomes"]]
-                games = [(seed, number) for seed, final in finals for number in final["trajectories"]]
-                groups: list[list[str | None]] = [["all"] * len(games)]
-                for kind, word in (("opponents", "against"), ("starts", "from")):
-                    names = [name for _, final in finals for name in final[kind]]
-                    groups.append([None if name is None else f"{word} {name}" for name in names])
-                for group in groups:
-                    for among, rates in rates_by(group, outcomes, games).items():
-                        found[env, way, algorithm, among] = rates
+    for env, way, algorithm in itertools.product(plan.envs, WAYS, plan.algorithms):
+        seeds = seeds_of(plan, results, algorithm, (env,))
+        finals = [(seed, results[algorithm, env, seed]["final"][way]) for seed in seeds]
+        outcomes = [outcome for _, final in finals for outcome in final["outcomes"]]
+        games = [(seed, number) for seed, final in finals for number in final["trajectories"]]
+        groups: list[list[str | None]] = [["all"] * len(games)]
+        for kind, word in (("opponents", "against"), ("starts", "from")):
+            names = [name for _, final in finals for name in final[kind]]
+            groups.append([None if name is None else f"{word} {name}" for name in names])
+        for group in groups:
+            for among, rates in rates_by(group, outcomes, games).items():
+                found[env, way, algorithm, among] = rates
     return found
 
 
 def notes(plan: Plan, results: Results) -> list[str]:
     """What a reader of the figures must know: episodes that were cut, and why runs have no video."""
     found = []
-    for env in plan.envs:
-        for algorithm in plan.algorithms:
-            runs = runs_of(plan, results, algorithm, env)
-            finals = [run["final"][way] for run in runs for way in WAYS]
-            if cut := sum(sum(final["cut"]) for final in finals):
-                played = sum(len(final["cut"]) for final in finals)
-                after = f"after {finals[0]['limit']:,} steps"
-                found.append(f"{cut} of {played} final episodes of {algorithm} on {env} were cut {after}")
+    for env, algorithm in itertools.product(plan.envs, plan.algorithms):
+        finals = [run["final"][way] for run in runs_of(plan, results, algorithm, env) for way in WAYS]
+        if cut := sum(sum(final["cut"]) for final in finals):
+            played = sum(len(final["cut"]) for final in finals)
+            after = f"after {finals[0]['limit']:,} steps"
+            found.append(f"{cut} of {played} final episodes of {algorithm} on {env} were cut {after}")
     reasons = Counter(str(run["video"]["missing"]) for run in results.values() if "missing" in run.get("video", ()))
     return found + [f"{count} runs have no video: {why}" for why, count in reasons.items() if why != NOT_FILMED]
 

@@ -43,9 +43,7 @@ class MaskReader:
     def has_method(self) -> bool:
         """Whether there is a method ``action_masks``."""
         if self._method is None:  # asked once: of envs in processes it costs a message to each
-            if isinstance(self._envs, SyncVectorEnv):
-                self._method = all(env.has_wrapper_attr(ACTION_MASKS) for env in self._envs.envs)
-            elif isinstance(self._envs, AsyncVectorEnv):
+            if isinstance(self._envs, SyncVectorEnv | AsyncVectorEnv):
                 self._method = all(self._envs.call("has_wrapper_attr", ACTION_MASKS))
             else:
                 self._method = hasattr(self._envs, ACTION_MASKS)

@@ -46,16 +46,10 @@ class Play(Protocol):
         info_keys: tuple[str, ...],
         stop: Callable[[], bool],
     ) -> Played:
-        """Plays.
+        """Plays in the envs of the run, which it resets first, or in others, where ``make_envs`` is not None.
 
-        Args:
-            envs: of the run; whoever uses them resets them first.
-            make_envs: makes the same envs again; None where that is impossible.
-            info_keys: entries of the last infos that episodes keep.
-            stop: asked at every step or several times a second.
-
-        Raises:
-            Stopped: ``stop`` said so; what was begun is played again by the next call.
+        ``info_keys`` are entries of the last infos that episodes keep. ``stop`` is asked at every step or several times
+        a second; True raises :class:`hakisa_algos.errors.Stopped`, and the next call plays again what was begun.
         """
 
     def close(self) -> None:
