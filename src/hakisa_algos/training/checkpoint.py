@@ -195,6 +195,8 @@ def load_checkpoint(folder: Path | str) -> Checkpoint:
         loaded = safetensors.torch.load_file(path / _TENSORS)
         state = decode(document["state"], {name: tensor.clone() for name, tensor in loaded.items()})
         series = from_json(document["rows"], path.parent)
+        if not isinstance(state, dict):
+            raise TypeError(f"the state is a {type(state).__name__}, not a dict")
     except CheckpointError:
         raise
     except Exception as error:  # the checksums hold, so no checkpoint was written like this

@@ -75,11 +75,11 @@ class FolderLock:
 @functools.cache
 def _forget_in_children() -> None:
     """A forked child has the lock's file, too, and would hold the lock beyond its parent's death."""
-    os.register_at_fork(after_in_child=_close_all)
 
+    def close_all() -> None:
+        for lock in list(_held):
+            file, lock._file = lock._file, None
+            if file is not None:
+                file.close()
 
-def _close_all() -> None:
-    for lock in list(_held):
-        file, lock._file = lock._file, None
-        if file is not None:
-            file.close()
+    os.register_at_fork(after_in_child=close_all)
