@@ -90,5 +90,5 @@ def test_a_game_that_would_never_end_is_cut_and_its_return_counts(env, length, m
     assert generation.LONGEST_EPISODE == 30_000
     monkeypatch.setattr(generation, "LONGEST_EPISODE", 40)
     agent = GA(env, dataclasses.replace(CONFIG, candidates=0, total_steps=1), seed=1).learn()
-    assert agent._trainer.statistics.mean_length == length
+    assert agent._trainer.statistics.metrics()["rollout/ep_len_mean"] == length
     assert agent.steps == 3 * 3 * length  # 8 games in 3 rounds

@@ -28,7 +28,7 @@ def test_a_new_run_records_its_config_and_system(tmp_path):
     assert {"python", "torch", "numpy", "gymnasium", "ale-py", "hakisa", "platform", "cpu", "cores"} <= set(system)
     assert system["threads"] >= 1
     assert run.checkpoints.is_dir()
-    assert (run.metrics.parent, run.videos.parent) == (run.path, run.path)
+    assert run.metrics.parent == run.path
     assert RunFolder.open(run.path).config == run.config
     assert RunFolder.create(tmp_path / "b", {}).config["run_id"] != run.config["run_id"]
 

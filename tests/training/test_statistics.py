@@ -15,14 +15,14 @@ def episode(total, length=1, **more):
 def test_means_are_over_the_last_episodes_and_the_best_over_full_windows():
     seen = EpisodeStatistics(window=3)
     assert math.isnan(seen.mean_return)
-    assert math.isnan(seen.mean_length)
+    assert math.isnan(seen.metrics()["rollout/ep_len_mean"])
     seen.add(episode(100.0, 10))
     seen.add(episode(100.0, 20))
     assert seen.mean_return == 100
     assert math.isnan(seen.best_mean_return)  # two lucky episodes are no window
     for value in (1.0, 2.0, 3.0, 0.0):
         seen.add(episode(value, 3))
-    assert (seen.mean_return, seen.mean_length, seen.count) == (5 / 3, 3, 6)
+    assert (seen.mean_return, seen.count) == (5 / 3, 6)
     assert seen.best_mean_return == 67
     assert seen.metrics() == {"rollout/ep_rew_mean": 5 / 3, "rollout/ep_len_mean": 3, "rollout/episodes": 6}
 

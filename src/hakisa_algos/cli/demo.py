@@ -89,7 +89,7 @@ def _show(agent: PPO, folder: RunFolder, chance: Evaluation, score: Evaluation, 
     line = [[row[name] for row in rows] for name in ("step", "rollout/ep_rew_mean")]
     levels = {f"random player {chance.mean:.4g}": chance.mean}
     curves(picture, Chart({"mean of the last games in training": line}, "PPO on Pong", levels=levels))
-    video = folder.videos / "pong.mp4"
+    video = folder.path / "videos" / "pong.mp4"
     film(agent.policy, ENV, ENV_OPTIONS, video, deterministic=False, device=agent.device, max_steps=_LONGEST_FILM)
     gain = score.mean - chance.mean
     good = gain >= MARGIN

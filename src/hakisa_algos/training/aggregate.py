@@ -28,9 +28,6 @@ class Estimate:
     low: float
     high: float
 
-    def __str__(self) -> str:
-        return f"{self.value:.4g} [{self.low:.4g}, {self.high:.4g}]"
-
 
 class Band(NamedTuple):
     """A curve over runs: interquartile mean and interval at each point, each ``[points]``."""
@@ -127,15 +124,12 @@ def rates_by(
     return found
 
 
-def band(curves: np.ndarray, *, replicates: int = 2_000, seed: int = 0) -> Band:
-    """Interquartile mean of curves ``[runs, points]`` with its pointwise bootstrap interval over runs.
-
-    All are on the same grid; for ``replicates`` see :func:`estimate`.
-    """
+def band(curves: np.ndarray) -> Band:
+    """Interquartile mean of curves ``[runs, points]``, all on one grid, with its bootstrap interval at each point."""
     curves = _matrix(curves)
-    generator = np.random.default_rng(seed)
+    generator = np.random.default_rng(0)
     # Whole runs are drawn: the points of one run belong together.
-    rows = generator.integers(0, len(curves), (replicates, len(curves)))
+    rows = generator.integers(0, len(curves), (2_000, len(curves)))
     low, high = _ends(np.stack([interquartile_mean(curves[chosen]) for chosen in rows]))
     return Band(interquartile_mean(curves), low, high)
 

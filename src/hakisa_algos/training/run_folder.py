@@ -153,11 +153,6 @@ class RunFolder:
         """The folder of checkpoints (see :mod:`.checkpoint`)."""
         return self.path / "checkpoints"
 
-    @property
-    def videos(self) -> Path:
-        """The folder of videos; whoever writes the first one makes it."""
-        return self.path / "videos"
-
 
 def default_run_path(algorithm: str, env_id: str, seed: int, root: Path | str = "runs") -> Path:
     """A free path for a new run: ``runs/ppo-CartPole-v1-1``, then ``runs/ppo-CartPole-v1-1-2``, and so on."""

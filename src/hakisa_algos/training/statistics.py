@@ -55,16 +55,11 @@ class EpisodeStatistics:
         """Mean return of the window: undiscounted, of raw rewards; NaN before the first episode."""
         return _mean(self._last["returns"])
 
-    @property
-    def mean_length(self) -> float:
-        """Mean length of the window, in steps; NaN before the first episode."""
-        return _mean(self._last["lengths"])
-
     def metrics(self) -> dict[str, float]:
         """By name (docs/metrics.md): rates of the episodes that say an outcome, entries of infos of those with them."""
         found = {
             "rollout/ep_rew_mean": self.mean_return,
-            "rollout/ep_len_mean": self.mean_length,
+            "rollout/ep_len_mean": _mean(self._last["lengths"]),
             "rollout/episodes": self.count,
         }
         said = [outcome for outcome in self._last["outcomes"] if outcome is not None]
