@@ -43,7 +43,7 @@ def tasks() -> dict[str, Task]:
     recall |= {"memory_chunk": 64}
     return {
         "cartpole": Task(CartPoleWithoutVelocities, 50_000, 450, 100, cartpole),
-        "recall": Task(Recall, 200_000, 0.95, 0.35, recall),
+        "recall": Task(Recall, 400_000, 0.95, 0.35, recall),
     }
 
 
@@ -68,8 +68,7 @@ def learn(task: Task, memory: str | None, refresh: bool, seed: int) -> dict[str,
 
 
 def learning(arguments: argparse.Namespace) -> None:
-    """All tasks, with memory of both kinds and without; stores ``recurrent_learning.json``."""
-    figures: dict[str, Any] = {}
+    """All tasks, with memory of both kinds and without; stores ``recurrent_cartpole.json``, ``recurrent_recall.json``."""
     switches = {"both": (True, False), "on": (True,), "off": (False,)}[arguments.refresh]
     for name in arguments.tasks:
         task = tasks()[name]
@@ -86,9 +85,8 @@ def learning(arguments: argparse.Namespace) -> None:
             }
             print(name, label, found[label], flush=True)
         described = dataclasses.asdict(task) | {"make": task.make.__name__}
-        figures[name] = {"task": described, "rows": rows, "found": found}
-    if not arguments.no_save:
-        print(_results.save("recurrent_learning", figures))
+        if not arguments.no_save:
+            print(_results.save(f"recurrent_{name}", {"task": described, "rows": rows, "found": found}))
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from gymnasium import spaces
-from gymnasium.vector import AutoresetMode, SyncVectorEnv
+from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorWrapper
 from gymnasium.wrappers import TimeLimit, TransformObservation
 
 from hakisa_algos.data.collect import Collector
@@ -23,6 +23,7 @@ from hakisa_algos.learners.demonstrations import held, state_of
 from hakisa_algos.learners.dqn import DQNConfig, DQNLearner
 from hakisa_algos.policy.observations import MASK, ObservationLayout, split_mask
 from hakisa_algos.policy.random_policy import RandomPolicy
+from tests.helpers.counting import CountingEnv
 from tests.helpers.masked import ACTIONS, CONDITIONAL, MODES, MaskedEnv, allowed_after, masked_envs
 
 
@@ -283,9 +284,79 @@ def test_programs_are_not_started_to_find_out(word):
     assert decided("auto", envs("method")) == "method"
 
 
-def test_a_policy_that_acts_by_masks_does_not_play_without_any():
-    with pytest.raises(ConfigError, match="MaskedEnv gives no action masks"):
-        collected(masked_envs(give="nothing"))
+class Sometimes(MaskedEnv):
+    """Says its mask with steps only; or with resets by the method alone; or None in place of one that allows all."""
+
+    def __init__(self, column=0, kind="steps", **options):
+        super().__init__(column, give="info", **options)
+        self.kind = kind
+        if kind == "method at reset":
+            self.action_masks = self._mask
+
+    def reset(self, **options):
+        observation, info = super().reset(**options)
+        return observation, info if self.kind == "none" else {}
+
+    def step(self, action):
+        observation, reward, terminated, truncated, _ = CountingEnv.step(self, action)
+        self.over = terminated
+        if self.kind == "none" and self.count % 2:
+            return observation, reward, terminated, truncated, {"action_mask": None}
+        return observation, reward, terminated, truncated, self._info()
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("kind", ["steps", "method at reset", "none"])
+def test_rows_that_say_nothing_allow_everything_or_are_asked_by_the_method(kind, mode):
+    if kind == "none" and mode in ("next_step", "same_step", "foreign_next_step", "foreign_same_step", "disabled"):
+        envs = masked_envs(mode, n=1, make=Sometimes, kind=kind)  # Gymnasium itself does not stack None and arrays
+    elif kind == "none":
+        return
+    else:
+        envs = masked_envs(mode, make=Sometimes, kind=kind)
+    buffer, _ = collected(envs)
+    rollout = buffer.rollout(60)
+    seen, mask = split_mask(rollout.observations())
+    count = seen[:, 2].numpy()
+    silent = count % 2 == 1 if kind == "none" else count == 0 if kind == "steps" else np.zeros(len(count), bool)
+    over = ~rollout.column("transition").flatten().numpy()
+    assert mask.numpy()[silent].all()
+    said = mask.numpy()[~silent & ~over]
+    np.testing.assert_array_equal(said, allowed_after(seen.numpy()[~silent & ~over]))
+    envs.close()
+
+
+def test_masks_that_come_with_the_first_step_are_found_where_they_must_be():
+    assert decided(True, SyncVectorEnv([functools.partial(Sometimes, kind="steps")] * 2)) == "info"
+
+
+def test_a_policy_that_acts_by_masks_says_once_that_it_gets_none(caplog):
+    with caplog.at_level(logging.WARNING):
+        collected(masked_envs(give="nothing", make=functools.partial(MaskedEnv, dead=10**9)))
+    said = [record.message for record in caplog.records]
+    assert len(said) == 1
+    assert "has given no action mask so far, and this agent acts by them" in said[0]
+
+
+class OuterMethod(VectorWrapper):
+    def action_masks(self):
+        return [env._mask() for env in self.unwrapped.envs]
+
+
+class OwnVectorEnv(SyncVectorEnv):
+    def action_masks(self):
+        return [env._mask() for env in self.envs]
+
+
+@pytest.mark.parametrize("make", [lambda fs: OuterMethod(SyncVectorEnv(fs)), OwnVectorEnv], ids=["wrapper", "subclass"])
+def test_a_vector_envs_own_method_is_called(make):
+    def envs():
+        return make([functools.partial(MaskedEnv, column, give="nothing") for column in range(3)])
+
+    assert decided("auto", envs()) == "method"
+    buffer, _ = collected(envs())
+    rollout = buffer.rollout(60)
+    check_masks(rollout.observations(), ~rollout.column("transition").numpy().reshape(-1), "observations")
 
 
 def test_same_step_knows_no_final_mask_of_a_method():

@@ -9,7 +9,7 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from torch import nn
 
 from hakisa_algos import A2C, PPO, Agent
-from hakisa_algos.errors import ConfigError
+from hakisa_algos.errors import ConfigError, NonFiniteError
 from hakisa_algos.learners.dqn import DQNConfig
 from hakisa_algos.learners.ga import GAConfig
 from hakisa_algos.learners.ppo import A2CConfig, A2CLearner, PPOConfig, PPOLearner, REINFORCELearner
@@ -263,6 +263,55 @@ def test_predict_carries_the_state_and_evaluation_plays_so():
     assert agent.evaluate(4, seed=1).returns.tolist() == agent.evaluate(4, seed=1).returns.tolist()
 
 
+def test_predict_says_what_does_not_go_together():
+    agent = PPO("CartPole-v1", PPOConfig(memory="lstm", memory_size=8))
+    one, two = np.zeros(4, np.float32), np.zeros((2, 4), np.float32)
+    _, state = agent.predict(two)
+    agent.predict(two, state, episode_start=[True, False])
+    for wrong in (one, np.zeros((3, 4), np.float32)):
+        with pytest.raises(ConfigError, match=r"state \{'h': \(2, 8\), 'c': \(2, 8\)\} does not go with [13] obs"):
+            agent.predict(wrong, state)
+    for wrong in ({}, (state["h"], state["c"]), {"h": state["h"]}):
+        with pytest.raises(ConfigError, match=r"does not go with 2 observations, whose state is .*None where all"):
+            agent.predict(two, wrong)
+    with pytest.raises(ConfigError, match=r"episode_start has shape \(1,\) for 2 observations"):
+        agent.predict(two, state, episode_start=[True])
+
+
+class Infinite(Walk):
+    """Pays NaN from its 40th step on."""
+
+    steps = 0
+
+    def step(self, action):
+        self.steps += 1
+        observation, reward, *rest = super().step(action)
+        return observation, np.nan if self.steps >= 40 else reward, *rest
+
+
+@pytest.mark.parametrize("mode", ["masked", "next step"])
+def test_a_crash_file_replays_what_was_acted(tmp_path, mode):
+    config = PPOConfig(num_envs=4, n_steps=32, minibatch_size=64, memory="gru", memory_size=8, memory_chunk=8)
+    agent = PPO(MODES[mode](Infinite) if mode == "next step" else Infinite, config, seed=2)
+    with pytest.raises(NonFiniteError):
+        agent.learn(1024, run=tmp_path / "run")
+    (file,) = (tmp_path / "run" / "crash").glob("*.npz")
+    with np.load(file, allow_pickle=False) as crash:
+        found = {name: torch.from_numpy(crash[name]) for name in crash.files}
+    length, n = found["start"].shape
+    observation = found["observation"].view(length, n, -1)
+    log_prob, action = torch.full((2, length * n), torch.nan), torch.zeros(length * n, dtype=torch.int64)
+    log_prob[0, found["index"]], action[found["index"]] = found["log_prob"], found["action"]
+    for chunk in range(4):
+        state = {"h": found["state.h"][chunk]}
+        for row in range(chunk * 8, chunk * 8 + 8):
+            state = agent.policy.begin(found["start"][row], state)
+            with torch.no_grad():
+                distribution, _, state = agent.policy._next(observation[row], state)
+            log_prob[1, row * n : row * n + n] = distribution.log_prob(action[row * n : row * n + n])
+    torch.testing.assert_close(log_prob[0, found["index"]], log_prob[1, found["index"]], rtol=0, atol=1e-5)
+
+
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [
@@ -270,6 +319,7 @@ def test_predict_carries_the_state_and_evaluation_plays_so():
         ({"minibatch_size": 16}, "minibatch_size=16 must be at least memory_chunk=32"),
         ({"memory_size": 0}, "memory_size=0 must be greater than 0"),
         ({"memory_chunk": -1}, "memory_chunk=-1 must be greater than 0"),
+        ({"memory_chunk": 64, "n_steps": 32}, "memory_chunk=64 is longer than a rollout, n_steps=32"),
         ({"memory": "rnn"}, "memory='rnn' is unknown"),
         ({"compile": True}, "compile=True does not go with memory='lstm'"),
     ],

@@ -47,7 +47,6 @@ def test_evaluations_are_equal_where_all_that_came_of_them_is(agent):
     assert one == same
     assert one != other
     assert one != "text"
-    assert len({one, same, other}) == 2
     longer = dataclasses.replace(one, limit=one.limit + 1)
     assert one != longer
     assert isinstance(one.returns, np.ndarray)

@@ -24,7 +24,7 @@ from hakisa_algos.data.threads import in_threads
 from hakisa_algos.data.vectorize import ResetMode, call_envs, check_seedable
 from hakisa_algos.errors import Stopped
 from hakisa_algos.policy.observations import map_observation
-from hakisa_algos.policy.policy import Policy, Seated, acting
+from hakisa_algos.policy.policy import Policy, Seated, acting, state_on
 from hakisa_algos.policy.precision import torch_threads, weights_cast_once
 
 logger = logging.getLogger(__name__)
@@ -354,7 +354,8 @@ class Collector:
         if state["standing"] is None:
             return True  # nothing was played yet
         self._counter.load_state(state["counter"])
-        self._standing = standing = Standing(**state["standing"])
+        standing = Standing(**state["standing"])
+        self._standing = standing = standing._replace(state=state_on(self.device, standing.state))
         if self._rebuilder.rebuild(state["running"], standing.observation, self.policy.observation.encode):
             return True
         logger.warning(

@@ -23,8 +23,11 @@ Source = Literal["info", "method"]
 class MaskReader:
     """Reads the action masks of a vector env.
 
-    They are in ``infos["action_mask"]``, declared in a contract or not; where the infos of a row have no such key, the
-    method ``action_masks()`` of the vector env or of its single envs is called, if they have one.
+    They are in ``infos["action_mask"]``, declared in a contract or not. For columns whose info says none, or None, the
+    method ``action_masks()`` of the vector env, its wrappers first, or of its single envs is called, if there is one.
+
+    Args:
+        envs: of an action space that has masks.
 
     Attributes:
         form: of the masks.
@@ -33,9 +36,11 @@ class MaskReader:
     """
 
     def __init__(self, envs: VectorEnv[Any, Any, Any]) -> None:
-        self._envs: Any = envs.unwrapped
+        self._envs: Any = envs
+        self._inner: Any = envs.unwrapped
         self.form = MaskForm(envs.single_action_space)
         self._method: bool | None = None
+        self._unheard = 0
         self.size = self.form.size
         self.name = _name(envs)
 
@@ -43,56 +48,99 @@ class MaskReader:
     def has_method(self) -> bool:
         """Whether there is a method ``action_masks``."""
         if self._method is None:  # asked once: of envs in processes it costs a message to each
-            if isinstance(self._envs, SyncVectorEnv | AsyncVectorEnv):
-                self._method = all(self._envs.call("has_wrapper_attr", ACTION_MASKS))
+            if hasattr(self._envs, ACTION_MASKS):
+                self._method = True
+            elif isinstance(self._inner, SyncVectorEnv):
+                self._method = all(env.has_wrapper_attr(ACTION_MASKS) for env in self._inner.envs)
             else:
-                self._method = hasattr(self._envs, ACTION_MASKS)
+                processes = isinstance(self._inner, AsyncVectorEnv)
+                self._method = processes and all(self._inner.call("has_wrapper_attr", ACTION_MASKS))
         return self._method
 
     def source(self, infos: Mapping[str, Any]) -> Source | None:
-        """Where masks come from, by the infos of a reset; None: from nowhere."""
-        if ACTION_MASK in infos:
+        """Where masks come from, by the infos of a reset or step; None: from nowhere."""
+        if self._speaking(infos, np.ones(self._envs.num_envs, bool)).any():
             return "info"
         return "method" if self.has_method else None
 
     def read(self, infos: Mapping[str, Any], wanted: Array) -> Array:
         """The masks after a step or a reset, bool ``[num_envs, size]``; see :meth:`MaskForm.closed`.
 
-        Those of columns that are not ``wanted``, and of columns that say nothing, are all True. A ConfigError if one
-        does not fit the action space.
+        Args:
+            infos: of the step or reset.
+            wanted: bool ``[num_envs]``: the columns whose masks matter. Those of the others, and of columns that say
+                nothing, are all True.
+
+        Raises:
+            ConfigError: a mask does not fit the action space.
         """
-        if ACTION_MASK in infos or not self.has_method:
-            return self._said(infos, wanted)
-        given: Any
-        if isinstance(self._envs, SyncVectorEnv):
-            asked = np.flatnonzero(wanted).tolist()
-            given = {column: self._envs.envs[column].get_wrapper_attr(ACTION_MASKS)() for column in asked}
-        elif isinstance(self._envs, AsyncVectorEnv):
-            given = dict(enumerate(self._envs.call(ACTION_MASKS)))
-        else:
-            given = dict(enumerate(self._envs.action_masks()))
-        return self._rows({column: mask for column, mask in given.items() if wanted[column] and mask is not None})
+        speaking = self._speaking(infos, wanted)
+        masks = self._said(infos, speaking)
+        silent = wanted & ~speaking
+        if np.count_nonzero(silent):
+            if self.has_method:
+                masks = masks & self._rows(self._asked(silent))
+            elif not speaking.any():
+                self._hear_nothing()
+        return self.form.closed(masks)
 
     def read_final(self, infos: Mapping[str, Any], wanted: Array) -> Array:
         """The same of final observations, which with SAME_STEP ``infos["final_info"]`` tells of."""
-        return self._said(infos.get("final_info", {}), wanted)
+        told = infos.get("final_info", {})
+        return self.form.closed(self._said(told, self._speaking(told, wanted)))
 
-    def _said(self, infos: Mapping[str, Any], wanted: Array) -> Array:
+    def _speaking(self, infos: Mapping[str, Any], wanted: Array) -> Array:
+        """Which of the columns say a mask."""
         if ACTION_MASK not in infos:
-            return self._rows({})
+            return np.zeros(len(wanted), bool)
         said = infos[ACTION_MASK]
-        speaking = wanted & np.asarray(infos.get(f"_{ACTION_MASK}", True), bool)
+        speaking: Array = wanted & np.asarray(infos.get(f"_{ACTION_MASK}", True), bool)
+        if not isinstance(said, np.ndarray) or said.dtype == object:
+            speaking = speaking & np.array([mask is not None for mask in said])
+        return speaking
+
+    def _said(self, infos: Mapping[str, Any], speaking: Array) -> Array:
+        if not np.count_nonzero(speaking):
+            return self._rows({})
+        self._unheard = -1  # never again
+        said = infos[ACTION_MASK]
         if isinstance(said, np.ndarray) and said.dtype != object and said[0].size == self.size:
-            flat = said.reshape(len(wanted), -1)
+            flat = said.reshape(len(speaking), -1)
             if ((flat == 0) | (flat == 1)).all():
-                return self.form.closed((flat == 1) | ~speaking[:, None])
+                masks: Array = (flat == 1) | ~speaking[:, None]
+                return masks
         return self._rows({column: said[column] for column in np.flatnonzero(speaking).tolist()})
+
+    def _asked(self, silent: Array) -> dict[int, Any]:
+        """What the method says of the columns in ``silent``, but for None."""
+        columns = np.flatnonzero(silent).tolist()
+        given: Any
+        if hasattr(self._envs, ACTION_MASKS):
+            given = self._envs.action_masks()
+        elif isinstance(self._inner, SyncVectorEnv):
+            given = {column: self._inner.envs[column].get_wrapper_attr(ACTION_MASKS)() for column in columns}
+        else:
+            given = self._inner.call(ACTION_MASKS)
+        return {column: given[column] for column in columns if given[column] is not None}
+
+    def _hear_nothing(self) -> None:
+        """Says once that no mask has come, neither at first nor after a step."""
+        if self._unheard >= 0:
+            self._unheard += 1
+            if self._unheard == 2:
+                logger.warning(
+                    "%s has given no action mask so far, and this agent acts by them: everything is allowed. "
+                    'Give one in info["%s"] of every reset and step, or by a method %s() (docs/masks.md)',
+                    self.name,
+                    ACTION_MASK,
+                    ACTION_MASKS,
+                )
 
     def _rows(self, given: Mapping[int, Any]) -> Array:
         masks = np.ones((self._envs.num_envs, self.size), bool)
         for column, mask in given.items():
             masks[column] = self.form.flat(mask, f"the action mask of {self.name}, column {column},")
-        return self.form.closed(masks)
+        return masks
 
 
 def decided(asked: Any, envs: VectorEnv[Any, Any, Any]) -> Source | None:
@@ -114,6 +162,8 @@ def decided(asked: Any, envs: VectorEnv[Any, Any, Any]) -> Source | None:
             return "method" if reader.has_method else "info" if asked is True else None
         _, infos = envs.reset()
         source = reader.source(infos)
+        if source is None and asked is True:  # some say the first one with the first step
+            source = reader.source(infos := _infos_of_a_step(envs))
         if source is not None:
             reader.read(infos, np.ones(envs.num_envs, bool))
     except Exception as error:  # another space or size, a method that is something else, or a reset that fails
@@ -122,8 +172,19 @@ def decided(asked: Any, envs: VectorEnv[Any, Any, Any]) -> Source | None:
         logger.warning("action masks are not looked at: %s", error)
         return None
     if source is None and asked is True:
-        raise without_masks(reader.name)
+        raise ConfigError(
+            f'{reader.name} gives no action masks: give one in info["{ACTION_MASK}"] of every reset and step, or by a '
+            f"method {ACTION_MASKS}() of the env (docs/masks.md); or train with action_masks=False"
+        )
     return source
+
+
+def _infos_of_a_step(envs: VectorEnv[Any, Any, Any]) -> dict[str, Any]:
+    try:
+        return envs.step(envs.action_space.sample())[-1]
+    except Exception as error:  # that action was one of those that it forbids
+        logger.info("a random step to find action masks failed: %s", error)
+        return {}
 
 
 def check_final_masks(envs: VectorEnv[Any, Any, Any], algorithm: str) -> None:
@@ -137,14 +198,6 @@ def check_final_masks(envs: VectorEnv[Any, Any, Any], algorithm: str) -> None:
             f'begun the next one before its {ACTION_MASKS}() can be called: say masks in info["{ACTION_MASK}"], use '
             "AutoresetMode.NEXT_STEP, or set action_masks=False"
         )
-
-
-def without_masks(name: str) -> ConfigError:
-    """What to raise where masks are needed and ``name`` gives none."""
-    return ConfigError(
-        f'{name} gives no action masks, and this agent acts by them: give one in info["{ACTION_MASK}"] of every reset '
-        f"and step, or by a method {ACTION_MASKS}() of the env (docs/masks.md); or train with action_masks=False"
-    )
 
 
 def _is_live(envs: VectorEnv[Any, Any, Any]) -> bool:

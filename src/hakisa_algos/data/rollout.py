@@ -137,7 +137,7 @@ class RolloutBuffer:
     def keep_state(self, state: State) -> None:
         """Stores what the policy carries when it is to act in the row at the head, ``[num_envs, ...]``."""
         _forget(self._states, self.rows - self.capacity)
-        self._states[self.rows] = state
+        self._states[self.rows] = _stored(state)
 
     def add(
         self, values: Mapping[str, Any], final: Mapping[int, Any], final_state: Mapping[int, State] | None = None
@@ -220,7 +220,7 @@ class RolloutBuffer:
             for env in np.flatnonzero(running):
                 key = (self.rows - 1) * self.num_envs + int(env)
                 self._final[key] = map_observation(np.array, pick(final, int(env)))
-                self._final_states[key] = {name: entries[int(env)] for name, entries in (state or {}).items()}
+                self._final_states[key] = _stored({name: entries[int(env)] for name, entries in (state or {}).items()})
 
     @property
     def history(self) -> int:
@@ -318,7 +318,11 @@ class RolloutBuffer:
         _forget(self._final_states, oldest)
         head = self.rows * self.num_envs
         self._final |= {head + env: map_observation(np.array, observation) for env, observation in final.items()}
-        self._final_states |= {head + env: state for env, state in final_state.items()}
+        self._final_states |= {head + env: _stored(state) for env, state in final_state.items()}
+
+
+def _stored(state: State) -> State:
+    return {name: entries.cpu() for name, entries in state.items()}
 
 
 def _forget(entries: dict[int, Any], oldest: int) -> None:

@@ -28,7 +28,7 @@ from hakisa_algos.data.contract import (
     said,
     told_bool,
 )
-from hakisa_algos.data.masks import MaskReader, without_masks
+from hakisa_algos.data.masks import MaskReader
 from hakisa_algos.data.vectorize import ResetMode, episodes_per_seed, overlaps_resets, reset_columns, reset_mode
 from hakisa_algos.errors import ConfigError, Stopped
 from hakisa_algos.policy.observations import RawObservation, map_observation, pick, to_tensors
@@ -166,8 +166,6 @@ class Stepper:
             standing = standing._replace(state=self._begun(~resetting, standing.state))
         mask = None
         if self.masks is not None:
-            if self.masks.source(infos) is None:
-                raise without_masks(self.masks.name)
             mask = self._allowed(self.masks.read(infos, self._all), episode, zeros, ~resetting)
         standing = standing._replace(observation=self.policy.observation.encode(raw, mask), resetting=resetting)
         return Part({}, self._none, {}, {}, {}, self._all, standing, self._numbered(seeds), 0, spent)

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from hakisa_algos.data.rollout import Rollout
 from hakisa_algos.policy.observations import Observation, to_device
-from hakisa_algos.policy.policy import Chunks, State
+from hakisa_algos.policy.policy import Chunks, State, state_on
 
 
 class ChunkedRollout:
@@ -40,7 +40,7 @@ class ChunkedRollout:
         return len(self._firsts) * self._rollout.num_envs
 
     def _keep(self, states: list[State]) -> None:
-        self._states = {name: torch.cat([state[name] for state in states]) for name in states[0]}
+        self._states = {name: torch.cat([state[name] for state in states]).to(self._device) for name in states[0]}
 
     def pick(self, chosen: Tensor) -> tuple[Tensor, Chunks]:
         """Some chunks, all their rows, time first.
@@ -70,7 +70,7 @@ class ChunkedRollout:
         Args:
             remember: the state after the last of the rows that are given.
         """
-        n, states = self._rollout.num_envs, [self._rollout.state(0)]
+        n, states = self._rollout.num_envs, [state_on(self._device, self._rollout.state(0))]
         for number in range(len(self._firsts) - 1):
             index, chunks = self.pick(torch.arange(number * n, (number + 1) * n))
             observation = to_device(self._rollout.observation(index), self._device)

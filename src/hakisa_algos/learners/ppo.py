@@ -66,9 +66,9 @@ class PPOConfig(GradientConfig):
     activation: str = "tanh"
     memory_size: int = 128
     """What the memory is wide."""
-    memory_chunk: int = 32
-    """Rows in a row that the memory learns from; n_steps if that is less. It is not taught to remember longer: take
-    more than the steps from a cue to its use."""
+    memory_chunk: int | None = None
+    """Rows in a row that the memory learns from; default: 32, or n_steps if that is less. It is not taught to remember
+    longer: take more than the steps from a cue to its use."""
     memory_refresh: bool = False
     """Compute the memory's states anew before each epoch but the first, since the weights have changed."""
     compile: bool = False
@@ -88,6 +88,11 @@ class PPOConfig(GradientConfig):
         if not self.memory:
             return
         chunk = self.chunk
+        if self.n_steps < chunk:
+            raise ConfigError(
+                f"memory_chunk={chunk} is longer than a rollout, n_steps={self.n_steps}, and nothing is learnt across "
+                f"two of them either; set n_steps={chunk} or more"
+            )
         if self.n_steps % chunk:
             fitting = self.n_steps - self.n_steps % chunk
             raise ConfigError(
@@ -104,7 +109,7 @@ class PPOConfig(GradientConfig):
     @property
     def chunk(self) -> int:
         """Rows after which the policy's state is stored; 0 without memory."""
-        return min(self.memory_chunk, self.n_steps) if self.memory else 0
+        return (self.memory_chunk or min(32, self.n_steps)) if self.memory else 0
 
 
 FOR_PICTURES = PPOConfig(
@@ -304,11 +309,15 @@ class PPOLearner(GradientLearner):
 
     def _crash_data(self, batch: Batch, rollout: Rollout) -> dict[str, Tensor]:
         arrays = {name: getattr(batch, name) for name in batch.__dataclass_fields__}
-        entries = keyed(rollout.observation(batch.index))
-        # Integers cannot be the cause, and pictures would fill the disk.
-        floats = {key: value for key, value in entries.items() if value.is_floating_point()}
-        arrays |= {f"observation.{key}" if key else "observation": value for key, value in floats.items()}
-        arrays |= {f"state.{name}": entries for name, entries in rollout.state(0).items()}
+        rows = batch.index
+        if self.config.memory:  # which needs all rows, where episodes begin, and its state before each chunk
+            rows = torch.arange(len(rollout))
+            states = [rollout.state(row) for row in range(0, rollout.length, self.config.chunk)]
+            arrays |= {f"state.{name}": torch.stack([state[name] for state in states]) for name in states[0]}
+            arrays["start"] = rollout.column("age") == 0
+        # Pictures would fill the disk.
+        entries = {key: value for key, value in keyed(rollout.observation(rows)).items() if value.dtype != torch.uint8}
+        arrays |= {f"observation.{key}" if key else "observation": value for key, value in entries.items()}
         return arrays | {"reward": rollout.column("reward")}
 
 

@@ -16,7 +16,7 @@ from hakisa_algos.learners.chunks import ChunkedRollout
 from hakisa_algos.learners.config import GradientConfig
 from hakisa_algos.learners.gradient import NORMALIZER_ROWS
 from hakisa_algos.policy.observations import Observation, join_observations, to_device
-from hakisa_algos.policy.policy import Chunks, State
+from hakisa_algos.policy.policy import Chunks, State, state_on
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Outcome:
         if final is not None:  # all in one forward
             following, ends = join_observations(following, final), rollout.final_states()
             state = {name: torch.cat([entries, ends[name]]) for name, entries in state.items()}
-        expected = value_of(to_device(following, device), state).cpu().numpy()
+        expected = value_of(to_device(following, device), state_on(device, state)).cpu().numpy()
         n = rollout.num_envs
         after = successor_values(value, expected[:n], truncated, expected[n:])
         return cls(config.shaped(reward), value, after, terminated, truncated, transition)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from itertools import pairwise
 from typing import Literal
 
@@ -96,12 +97,23 @@ class Memory(nn.Module):
         self, inputs: Tensor, state: dict[str, Tensor], weights: list[Tensor]
     ) -> tuple[Tensor, dict[str, Tensor]]:
         before = [entries[None] for entries in state.values()]
-        options = (weights, True, 1, 0.0, self.training, False, False)
-        if self.kind == "lstm":
-            out, *after = torch.lstm(inputs, before, *options)
-        else:
-            out, *after = torch.gru(inputs, before[0], *options)
+        # cuDNN wants to know whether gradients are; that it is told to train changes nothing else without dropout.
+        options = (weights, True, 1, 0.0, torch.is_grad_enabled(), False, False)
+        with _exactly() if inputs.is_cuda else nullcontext():
+            if self.kind == "lstm":
+                out, *after = torch.lstm(inputs, before, *options)
+            else:
+                out, *after = torch.gru(inputs, before[0], *options)
         return out, {name: entries[0] for name, entries in zip(state, after, strict=True)}
+
+
+def _exactly() -> AbstractContextManager[None]:
+    """cuDNN without TF32, in which a row by itself and in a chunk differ by more than float32 may."""
+    cudnn = torch.backends.cudnn
+    context: AbstractContextManager[None] = cudnn.flags(
+        enabled=True, benchmark=cudnn.benchmark, deterministic=cudnn.deterministic, allow_tf32=False
+    )
+    return context
 
 
 def _begun(state: dict[str, Tensor], start: Tensor) -> dict[str, Tensor]:

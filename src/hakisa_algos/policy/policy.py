@@ -26,6 +26,11 @@ from hakisa_algos.policy.small_actor import SmallActor
 State = dict[str, Tensor]
 
 
+def state_on(device: torch.device, state: State) -> State:
+    """``state`` on ``device``."""
+    return {name: entries.to(device) for name, entries in state.items()}
+
+
 @dataclass(frozen=True, eq=False)
 class Chunks:
     """How a flat batch of rows hangs together, for a policy with memory; the rows of the batch lie time first.

@@ -141,8 +141,6 @@ class Trainer:
                 self.stopped_by = signals.name
                 self._count_episodes()
                 self.buffer.episodes()
-            except NonFiniteError:
-                raise
             except Exception as error:
                 if getattr(error, "stop_training", False):
                     self.stopped_by = type(error).__name__
@@ -160,7 +158,8 @@ class Trainer:
 
     def _save_at_the_end(self, failed: Exception | None) -> None:
         try:
-            self._save_once()
+            if not isinstance(failed, NonFiniteError):  # the learner is as before it, the rows are not to be trusted
+                self._save_once()
             if self._saving is not None:
                 self._saving.wait()
         except Exception as error:
