@@ -68,7 +68,7 @@ def learn(task: Task, memory: str | None, refresh: bool, seed: int) -> dict[str,
 
 
 def learning(arguments: argparse.Namespace) -> None:
-    """All tasks, with memory of both kinds and without; stores ``recurrent_cartpole.json``, ``recurrent_recall.json``."""
+    """All tasks, with memory of both kinds and without; stores ``recurrent_<task>.json`` of each."""
     switches = {"both": (True, False), "on": (True,), "off": (False,)}[arguments.refresh]
     for name in arguments.tasks:
         task = tasks()[name]
