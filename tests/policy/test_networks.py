@@ -15,6 +15,10 @@ PICTURE = spaces.Box(0, 255, (4, 84, 84), np.uint8)
 SMALL_PICTURE = spaces.Box(0, 255, (2, 42, 42), np.uint8)
 
 
+def pictures(*shape):
+    return spaces.Box(0, 255, shape, np.uint8)
+
+
 class Own(nn.Module):
     def __init__(self, space, features=7):
         super().__init__()
@@ -129,8 +133,9 @@ def test_a_dict_space_can_have_a_network_of_the_users_own():
         (VECTOR, {"network": "natur"}, "unknown network 'natur'. Did you mean 'nature'"),
         (VECTOR, {"activation": "tahn"}, "unknown activation 'tahn'. Did you mean 'tanh'"),
         (VECTOR, {"network": "nature"}, "network='nature' needs uint8 pictures.*use network=\"mlp\""),
-        (spaces.Box(0, 255, (3, 20, 30), np.uint8), {}, "20 x 30 are too small for this network; use network="),
-        (spaces.Box(0, 255, (3, 19, 19), np.uint8), {"network": "small"}, "19 x 19 are too small"),
+        (pictures(3, 20, 30), {"network": "nature"}, 'too small for this network; use network="small".* or "mlp"'),
+        (pictures(3, 19, 40), {"network": "nature"}, '19 x 40 are too small for this network; use network="mlp"'),
+        (pictures(3, 7, 7), {"network": "small"}, '7 x 7 are too small for this network; use network="mlp"'),
     ],
 )
 def test_what_cannot_be_built_says_why(space, options, message):
@@ -152,6 +157,16 @@ def test_an_own_network_without_features_is_refused(features):
         ActorCritic(VECTOR, spaces.Discrete(2), network=make)
 
 
+@pytest.mark.parametrize(
+    ("sides", "kind"),
+    [((7, 7), "mlp"), ((19, 60), "mlp"), ((20, 60), "small"), ((35, 35), "small"), ((36, 36), "nature")],
+)
+def test_pictures_of_any_size_get_a_network_that_fits(sides, kind):
+    space = pictures(3, *sides)
+    shapes = [[p.shape for p in build_network(space, name).parameters()] for name in ("auto", kind)]
+    assert shapes[0] == shapes[1]
+
+
 def test_small_pictures_go_through_the_small_network():
-    space = spaces.Box(0, 255, (3, 20, 20), np.uint8)
+    space = pictures(3, 20, 20)
     assert build_network(space, "small")(torch.zeros(1, 3, 20, 20, dtype=torch.uint8)).shape == (1, 256)

@@ -61,6 +61,7 @@ def test_pictures_come_channels_first_and_stacks_of_them_flat(shape, stored):
     [
         spaces.Box(-1, 1, (3,), np.float32),
         spaces.Box(-1, 1, (8, 8, 3), np.float32),
+        spaces.Box(-np.inf, np.inf, (84, 84, 3), np.float32),
         pictures(128),
         pictures(10, 12),
         spaces.Box(0, 9, (2,), np.int64),
@@ -80,10 +81,12 @@ def test_doubles_become_single():
     assert ObservationLayout(space).encode(batch_of(space)).dtype == np.float32
 
 
-def test_bounds_travel_with_their_picture():
+def test_bounds_of_each_entry_travel_with_it():
     low = np.arange(8 * 9 * 2, dtype=np.uint8).reshape(8, 9, 2)
-    layout = ObservationLayout(spaces.Box(low, low + 1, dtype=np.uint8))
-    np.testing.assert_array_equal(layout.space.low, low.transpose(2, 0, 1))
+    space = spaces.Box(low, low + 1, dtype=np.uint8)
+    np.testing.assert_array_equal(ObservationLayout(space).encode(low[None]), np.zeros((1, 2, 8, 9)))
+    raw = batch_of(space)
+    np.testing.assert_array_equal(ObservationLayout(space).encode(raw), 255 * (raw - low).transpose(0, 3, 1, 2))
 
 
 def test_dict_observations_by_key():
@@ -99,15 +102,30 @@ def test_dict_observations_by_key():
 @pytest.mark.parametrize(
     ("space", "name"),
     [
-        (spaces.Discrete(3), "observation"),
+        (spaces.Text(3), "observation"),
         (spaces.Tuple([spaces.Discrete(2)]), "observation"),
-        (spaces.Dict({"mood": spaces.Discrete(3)}), "mood"),
-        (spaces.Dict({"mood": spaces.Dict({"a": pictures(3)})}), "mood"),
+        (spaces.Dict({"mood": spaces.Tuple([spaces.Discrete(3)])}), "observation 'mood'"),
+        (spaces.Dict({"mood": spaces.Dict({"a": pictures(3)})}), "observation 'mood'"),
     ],
     ids=str,
 )
 def test_other_spaces_are_refused(space, name):
-    with pytest.raises(ConfigError, match=rf"^{name} space .* is not supported: .*Wrap the env"):
+    with pytest.raises(ConfigError, match=rf"^{name} space .* is not supported: .*Wrap the env.*--env module:Id"):
+        ObservationLayout(space)
+
+
+@pytest.mark.parametrize(
+    ("space", "message"),
+    [
+        (spaces.Dict({}), "a Dict without entries: there is nothing to see; add one"),
+        (spaces.Dict({"": pictures(3)}), "the observation key '' has a meaning of its own here; rename it"),
+        (spaces.Box(0, 1, (0,)), r"observation space Box\(.*\(0,\).* has no entries"),
+        (spaces.Dict({"a": spaces.Box(0, 1, (3, 0))}), "observation 'a' space Box.* has no entries"),
+    ],
+    ids=str,
+)
+def test_spaces_of_nothing_are_refused(space, message):
+    with pytest.raises(ConfigError, match=message):
         ObservationLayout(space)
 
 
@@ -129,8 +147,12 @@ def test_whether_there_is_a_batch_axis():
 def test_what_is_a_picture():
     assert is_picture(pictures(84, 84, 3))
     assert is_picture(pictures(4, 84, 84, 3))
-    assert not is_picture(pictures(84, 84))
-    assert not is_picture(spaces.Box(0, 1, (84, 84, 3), np.float32))
+    assert is_picture(pictures(7, 7, 3))
+    assert is_picture(pictures(84, 84))
+    assert is_picture(spaces.Box(0, 1, (84, 84, 3), np.float32))
+    assert not is_picture(pictures(84))
+    assert not is_picture(pictures(35, 84))  # a board
+    assert not is_picture(spaces.Box(-np.inf, np.inf, (84, 84), np.float32))  # a table of measurements
 
 
 def test_small_helpers():

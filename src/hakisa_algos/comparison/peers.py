@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import operator
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import torch
+from gymnasium import spaces
 
 from hakisa_algos.comparison.plan import PEER_PREFIX, Job
 from hakisa_algos.comparison.players import Player, Watch, spaces_of
-from hakisa_algos.errors import ConfigError, require
-from hakisa_algos.policy.observations import Observation, ObservationLayout, is_picture, map_observation
+from hakisa_algos.errors import ConfigError, did_you_mean, require
+from hakisa_algos.policy.networks import NATURE_SIDE
+from hakisa_algos.policy.observations import Observation, ObservationLayout, RawObservation, map_observation
 from hakisa_algos.policy.policy import Decision, FeedForward, State
 from hakisa_algos.policy.precision import resolve_device, torch_threads
 
@@ -73,7 +77,7 @@ def peer(job: Job) -> Player:
     """A player of SB3; ``changes`` of its job are SB3's own keyword arguments, and ``num_envs`` (default 1)."""
     library = require("stable_baselines3", "sb3")
     options = dict(job.protocol.env_options)
-    layout = ObservationLayout(spaces_of(job)[0])
+    layout = _AsGiven(spaces_of(job)[0])
     name, entry = job.algorithm.removeprefix(PEER_PREFIX), ENTRIES.get(job.env, job.env)
     tuned = ZOO.get((name, entry), {}) if job.protocol.peer_settings == "zoo" else {}
     source = f"RL Baselines3 Zoo, hyperparams/{name}.yml, {entry}" if tuned else "SB3's own defaults"
@@ -84,7 +88,7 @@ def peer(job: Job) -> Player:
     envs = make_vec_env(job.env, num_envs, seed=job.seed, env_kwargs=options)
     try:
         model = getattr(library, name.upper())(
-            "CnnPolicy" if is_picture(layout.raw_space) else "MlpPolicy",
+            _policy_for(layout.raw_space),
             envs,
             seed=job.seed,
             device=resolve_device("auto", layout.raw_space),
@@ -114,6 +118,32 @@ def peer(job: Job) -> Player:
         seed=seed,
         close=envs.close,
     )
+
+
+def check_peer(job: Job) -> None:
+    """Finds keyword arguments that SB3 does not have: a ConfigError."""
+    name = job.algorithm.removeprefix(PEER_PREFIX).upper()
+    known = set(inspect.signature(getattr(require("stable_baselines3", "sb3"), name).__init__).parameters)
+    known = (known | {"num_envs"}) - {"self", "policy", "env"}
+    for keyword in job.protocol.changes_of(job.algorithm):
+        if keyword not in known:
+            raise ConfigError(f"SB3's {name} has no argument {keyword!r}.{did_you_mean(keyword, known)}")
+
+
+class _AsGiven(ObservationLayout):
+    """SB3 has an encoding of its own, for what the env gives."""
+
+    def encode(self, raw: RawObservation, mask: np.ndarray | None = None) -> Any:
+        return raw
+
+
+def _policy_for(space: spaces.Space[Any]) -> str:
+    if isinstance(space, spaces.Dict):
+        return "MultiInputPolicy"
+    # What it takes for pictures: bytes in three dimensions, of the whole range.
+    box = space if isinstance(space, spaces.Box) and space.dtype == np.uint8 and len(space.shape) == 3 else None
+    whole = box is not None and sorted(box.shape)[1] >= NATURE_SIDE and box.high.min() == 255
+    return "CnnPolicy" if whole else "MlpPolicy"
 
 
 class _ModelPolicy(FeedForward):

@@ -14,6 +14,7 @@ from gymnasium import spaces
 from torch import Tensor
 
 from hakisa_algos.errors import ConfigError
+from hakisa_algos.policy.encoding import is_picture
 
 PADDINGS = ("zero", "reset")
 
@@ -50,6 +51,8 @@ class FrameStack:
                 f'metadata["frame_stack"] = {declared!r} does not fit observations of shape {space.shape}: it is '
                 f"(axis, number of frames, padding), with padding one of {PADDINGS}; mend or remove it"
             )
+        if len(stored.shape) > len(space.shape) or (padding == "zero" and is_picture(space) and space.low.any()):
+            return None  # no axis is left for frames; or zeros are stored as something else
         # In the stored layout a stack must lie along the first axis; elsewhere it is stored whole.
         first = axis % len(space.shape) == 0
         moved = stored.shape != space.shape and axis % len(space.shape) == len(space.shape) - 1

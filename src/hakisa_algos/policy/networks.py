@@ -2,7 +2,7 @@
 
 A network of your own is a callable ``(observation_space) -> nn.Module`` whose module has ``.features`` and maps
 a batch (a tensor, or a dict of tensors for a Dict space) to ``[batch, features]``. Pictures arrive channels first, as
-uint8, or as floats where the policy normalises observations.
+uint8 0..255, or as floats where the policy normalises observations; those that the env gives as floats, as 0..1.
 """
 
 from __future__ import annotations
@@ -34,6 +34,8 @@ class Tanh(nn.Module):
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {"tanh": Tanh, "relu": nn.ReLU}
 NETWORKS = ("auto", "mlp", "nature", "small")
+# The least sides of pictures that the two take.
+NATURE_SIDE, SMALL_SIDE = 36, 20
 
 
 def orthogonal(layer: nn.Linear | nn.Conv2d, gain: float = math.sqrt(2)) -> nn.Linear | nn.Conv2d:
@@ -127,7 +129,7 @@ def flattened(observation: Tensor) -> Tensor:
 
 
 class CNN(nn.Module):
-    """Convolutions, then one wide layer, over uint8 pictures ``[C, H, W]``, scaled to 0..1.
+    """Convolutions, then one wide layer, over pictures ``[C, H, W]``, bytes scaled to 0..1.
 
     Args:
         space: a Box of pictures, channels first.
@@ -147,9 +149,11 @@ class CNN(nn.Module):
             with torch.no_grad():
                 width = self.convolutions(torch.zeros(1, *space.shape)).numel()
         except RuntimeError as error:
+            height, width = space.shape[1:]
+            fits = '"small" (from 20 x 20 up) or ' if min(height, width) >= SMALL_SIDE else ""
             raise ConfigError(
-                f"pictures of {space.shape[1]} x {space.shape[2]} are too small for this network; "
-                'use network="small" (from 20 x 20 up) or a network of your own'
+                f'pictures of {height} x {width} are too small for this network; use network={fits}"mlp", or leave it '
+                'at "auto", which takes what fits'
             ) from error
         self.dense = nn.Sequential(orthogonal(nn.Linear(width, features)), nn.ReLU())
         self.features = features
@@ -208,8 +212,8 @@ def build_network(
 
     Args:
         space: Box or Dict of Box, pictures channels first.
-        network: ``"auto"`` (Nature CNN for pictures, MLP for the rest), ``"mlp"``, ``"nature"``, ``"small"``,
-            or a callable ``(space) -> nn.Module with .features``.
+        network: ``"auto"`` (for pictures Nature's CNN, the small one below 36 x 36; an MLP below 20 x 20 and for the
+            rest), ``"mlp"``, ``"nature"``, ``"small"``, or a callable ``(space) -> nn.Module with .features``.
         hidden_sizes: of the MLP.
         activation: of the MLP.
 
@@ -225,12 +229,16 @@ def build_network(
 
     def encoder(box: spaces.Space[Any]) -> nn.Module:
         assert isinstance(box, spaces.Box)  # ObservationLayout lets nothing else through
-        if network == "mlp" or not is_picture(box):
+        side = min(box.shape[1:]) if is_picture(box) else 0
+        if network == "mlp" or not side or (network == "auto" and side < SMALL_SIDE):
             return MLP(box, hidden_sizes, activation)
-        return small_cnn(box) if network == "small" else nature_cnn(box)
+        return small_cnn(box) if network == "small" or (network == "auto" and side < NATURE_SIDE) else nature_cnn(box)
 
     if isinstance(space, spaces.Dict):
         return DictEncoder(space, encoder)
     if network in ("nature", "small") and not is_picture(space):
-        raise ConfigError(f'network={network!r} needs uint8 pictures, not {space}; use network="mlp"')
+        raise ConfigError(
+            f"network={network!r} needs uint8 pictures (or others of 36 x 36 and more with finite bounds, the same for "
+            f'all entries), not {space}; use network="mlp"'
+        )
     return encoder(space)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import torch
 from gymnasium import spaces
 from torch import Tensor, nn
@@ -24,9 +25,9 @@ class RunningNormalizer(nn.Module):
 
     Args:
         shape: of one observation.
-        picture: bytes in, 0..255: until the first update divided by 255; entries that hardly ever change count as
-            if they had a deviation of 8 grey levels, so that noise is not blown up. Otherwise entries are left as they
-            are until the first update.
+        picture: entries that hardly ever change count as if they had a deviation of 8 grey levels of 255, so that noise
+            is not blown up.
+        full: what entries are divided by until the first update; default 255 for pictures, else 1.
     """
 
     mean: Tensor
@@ -35,12 +36,13 @@ class RunningNormalizer(nn.Module):
     _shift: Tensor
     _scale: Tensor
 
-    def __init__(self, shape: tuple[int, ...], picture: bool = False) -> None:
+    def __init__(self, shape: tuple[int, ...], picture: bool = False, full: float | None = None) -> None:
         super().__init__()
+        full = full or (255.0 if picture else 1.0)
         self._picture = picture
-        self._floor, self._clip = (8.0, 5.0) if picture else (1e-4, 10.0)
+        self._floor, self._clip = (full * 8 / 255, 5.0) if picture else (1e-4, 10.0)
         self.register_buffer("mean", torch.zeros(shape))
-        self.register_buffer("var", torch.full(shape, 255.0**2 if picture else 1.0))
+        self.register_buffer("var", torch.full(shape, full**2))
         self.register_buffer("count", torch.zeros((), dtype=torch.float64))
         # Derived, so not saved; laid out as the batch will be.
         self.register_buffer("_shift", self._laid_out(self.mean), persistent=False)
@@ -52,14 +54,16 @@ class RunningNormalizer(nn.Module):
         """``[batch, *shape]``, scaled, in the precision that the network computes in."""
         dtype = compute_dtype(observation.device)
         if self._picture:
-            # Channels last is laid out while these are still bytes: cheapest there, and the convolutions want it.
+            # Channels last is laid out while these may still be bytes: cheapest there, and the convolutions want it.
             observation = observation.contiguous(memory_format=torch.channels_last)
-        elif dtype == torch.bfloat16:
-            dtype = torch.float32  # a vector costs nothing, and its entries may be large
+        if dtype == torch.bfloat16 and not (self._picture and observation.dtype == torch.uint8):
+            dtype = (
+                torch.float32
+            )  # 0..255 are exact in it; entries of vectors may be large, and those of floats lie close
         scaled = observation.to(dtype, copy=True).sub_(self._shift.to(dtype)).mul_(self._scale.to(dtype))
         scaled.clamp_(-self._clip, self._clip)
         # Infinity must not vanish in the clip: times 0 it is NaN, which the learner finds.
-        return scaled if self._picture else scaled.add_(observation * 0)
+        return scaled.add_(observation * 0) if observation.is_floating_point() else scaled
 
     @torch.no_grad()
     def update(self, observation: Tensor) -> None:
@@ -96,7 +100,10 @@ class ObservationNormalizer(nn.Module):
         keyed = dict(space.items()) if isinstance(space, spaces.Dict) else {"": space}
         self._keys = list(keyed)
         # By number, because a module's name may hold neither dots nor nothing.
-        self.parts = nn.ModuleList(RunningNormalizer(box.shape or (), is_picture(box)) for box in keyed.values())
+        self.parts = nn.ModuleList(
+            RunningNormalizer(box.shape or (), is_picture(box), 255.0 if box.dtype == np.uint8 else 1.0)
+            for box in keyed.values()
+        )
 
     def forward(self, observation: Observation) -> Observation:
         """Each ``[batch, *shape]``, scaled."""

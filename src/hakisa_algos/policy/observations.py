@@ -1,4 +1,7 @@
-"""From a Gymnasium observation space to what networks and buffers hold: pictures channels first, stacks flat."""
+"""From a Gymnasium observation space to what networks and buffers hold: pictures channels first, stacks flat.
+
+How one Box or Discrete becomes that is in :mod:`hakisa_algos.policy.encoding`.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,8 @@ from gymnasium import spaces
 from torch import Tensor
 
 from hakisa_algos.errors import ConfigError
+from hakisa_algos.policy.encoding import encoder
+from hakisa_algos.policy.encoding import is_picture as is_picture
 
 # One tensor for a Box space, one per key for a Dict space; batch first.
 Observation = Tensor | dict[str, Tensor]
@@ -77,40 +82,38 @@ def same_observation(a: Any, b: Any) -> bool:
     return np.array_equal(a, b)
 
 
-def is_picture(space: spaces.Space[Any]) -> bool:
-    """Whether ``space`` holds pictures: uint8 in three dimensions, or four with a stack of frames in front."""
-    return isinstance(space, spaces.Box) and space.dtype == np.uint8 and len(space.shape) in (3, 4)
-
-
 class ObservationLayout:
     """Checks an observation space once and turns raw batches into the layout that is stored and learned from.
 
-    Pictures ``[H, W, C]`` become ``[C, H, W]``; stacks of them, ``[K, H, W, C]`` or ``[K, C, H, W]``, become
-    ``[K * C, H, W]``; everything else keeps its shape. The smaller one of the outer dimensions of a picture counts
-    as the channels, as in SB3.
+    Pictures ``[H, W, C]`` become ``[C, H, W]``, those without a channel axis ``[1, H, W]``; stacks of them,
+    ``[K, H, W, C]`` or ``[K, C, H, W]``, become ``[K * C, H, W]``; choices become one-hot; other shapes stay. The
+    smaller one of the outer dimensions of a picture counts as the channels, as in SB3. What is stored as bytes fills
+    0..255, whatever the bounds of its space are.
 
     Args:
-        space: Box, or Dict of Box.
+        space: Box, Discrete, MultiDiscrete, MultiBinary, or a Dict of these.
         mask_size: entries of the action mask that every observation carries; 0 if they carry none.
 
     Attributes:
         space: the space after the change, which networks are built for.
 
     Raises:
-        ConfigError: another kind of space, or a key that is taken.
+        ConfigError: another kind of space, one without entries, or a key that is taken.
     """
 
     def __init__(self, space: spaces.Space[Any], mask_size: int = 0) -> None:
         self.raw_space = space
         self.mask_size = mask_size
         if isinstance(space, spaces.Dict):
+            if not space.keys():
+                raise ConfigError("the observation space is a Dict without entries: there is nothing to see; add one")
             if taken := {"", MASK} & set(space.keys()):
                 raise ConfigError(f"the observation key {taken.pop()!r} has a meaning of its own here; rename it")
-            self.space: spaces.Space[Any] = spaces.Dict({k: _changed_space(s, k) for k, s in space.items()})
-            self._axes = {k: _axes(s) for k, s in space.items() if isinstance(s, spaces.Box)}
+            self._encoders = {key: encoder(entry, f"observation {key!r}") for key, entry in space.items()}
+            self.space: spaces.Space[Any] = spaces.Dict({key: each.space for key, each in self._encoders.items()})
         else:
-            self.space = _changed_space(space, "observation")
-            self._axes = {"": _axes(space)} if isinstance(space, spaces.Box) else {}
+            self._encoders = {"": encoder(space, "observation")}
+            self.space = self._encoders[""].space
 
     @property
     def stored(self) -> spaces.Space[Any]:
@@ -126,11 +129,18 @@ class ObservationLayout:
         Args:
             raw: as envs return them.
             mask: their action masks, bool ``[batch, entries]``, which the encoded observations then carry.
+
+        Raises:
+            ConfigError: they are not of the space; names key, expected and found.
         """
+        encoded: Any
         if isinstance(self.space, spaces.Dict):
-            encoded: Any = {k: _encode(raw[k], self._axes[k], s.shape) for k, s in self.space.items()}
+            if not isinstance(raw, Mapping) or not self._encoders.keys() <= raw.keys():
+                found = sorted(map(str, raw)) if isinstance(raw, Mapping) else type(raw).__name__
+                raise ConfigError(f"the observation is {found}; its space is a Dict of {sorted(self._encoders)}")
+            encoded = {key: each(raw[key]) for key, each in self._encoders.items()}
         else:
-            encoded = _encode(raw, self._axes[""], self.space.shape)
+            encoded = self._encoders[""](raw)
         return encoded if mask is None else keyed(encoded) | {MASK: mask}
 
     def is_batch(self, raw: RawObservation) -> bool:
@@ -150,42 +160,6 @@ class ObservationLayout:
         shape = np.shape(value)
         if shape == single.shape:
             return False
-        if shape[1:] == single.shape:
+        if shape[1:] == single.shape and shape:
             return True
         raise ValueError(f"observation of shape {shape} does not fit: it needs {single.shape}, or (n, {single.shape})")
-
-
-def _axes(space: spaces.Box) -> tuple[int, ...] | None:
-    """The transposition of a batch, or None where none is needed."""
-    if not is_picture(space):
-        return None
-    channels_last = space.shape[-1] < space.shape[-3]
-    if len(space.shape) == 4:
-        return (0, 1, 4, 2, 3) if channels_last else (0, 1, 2, 3, 4)
-    return (0, 3, 1, 2) if channels_last else None
-
-
-def _changed_space(space: spaces.Space[Any], name: str) -> spaces.Box:
-    if not isinstance(space, spaces.Box):
-        raise ConfigError(
-            f"{name} space {space} is not supported: hakisa's trainers see Box, or Dict of Box. Wrap the env "
-            "with gymnasium.wrappers.FlattenObservation, or with a TransformObservation to a Box."
-        )
-    axes = _axes(space)
-    if axes is None:
-        return space
-    low, high = (_encode(x[None], axes, None)[0] for x in (space.low, space.high))
-    if len(space.shape) == 4:
-        low, high = (x.reshape(-1, *x.shape[2:]) for x in (low, high))
-    return spaces.Box(low, high, dtype=np.uint8)
-
-
-def _encode(raw: Any, axes: tuple[int, ...] | None, shape: tuple[int, ...] | None) -> np.ndarray:
-    array = np.asarray(raw)
-    if array.dtype == np.float64:
-        array = array.astype(np.float32)  # what networks read and the buffer stores
-    if axes is not None:
-        array = array.transpose(axes)
-    if shape is not None and len(axes or ()) == 5:
-        array = array.reshape(len(array), *shape)
-    return array

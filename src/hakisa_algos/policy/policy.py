@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
@@ -13,6 +14,7 @@ from gymnasium import spaces
 from torch import Tensor, nn
 
 from hakisa_algos.policy.compilation import Compiled
+from hakisa_algos.policy.encoding import has_sides, is_picture
 from hakisa_algos.policy.heads import ActionDistribution, ActionHeads, ActionLayout
 from hakisa_algos.policy.memory import Kind, Memory
 from hakisa_algos.policy.networks import MLP, MLPPair, NetworkFactory, build_network, orthogonal, width
@@ -20,6 +22,8 @@ from hakisa_algos.policy.normalizer import ObservationNormalizer
 from hakisa_algos.policy.observations import Observation, ObservationLayout, split_mask
 from hakisa_algos.policy.precision import has_pictures
 from hakisa_algos.policy.small_actor import SmallActor
+
+logger = logging.getLogger(__name__)
 
 # What a policy carries from step to step, each tensor ``[num_envs, ...]``; empty for a feed-forward policy.
 # A recurrent net keeps its hidden state here, a population the individual seated in each column.
@@ -170,12 +174,26 @@ class NetworkPolicy(FeedForward, nn.Module):
         self.version = 0
         self.bf16 = bf16
         space = self.observation.space
+        if network == "auto":
+            _say_of_no_pictures(self.observation.raw_space)
         self.trunk = build_network(space, network, hidden_sizes, activation)
         self.own_networks = [self.trunk] if callable(network) else []
         # Vectors learn better with a trunk each (PPO's detail 13).
         apart = critic and not callable(network) and not has_pictures(space)
         self.value_trunk = build_network(space, network, hidden_sizes, activation) if apart else None
         self.normalizer = ObservationNormalizer(space) if normalize_observation else None
+
+
+def _say_of_no_pictures(space: spaces.Space[Any]) -> None:
+    """What has the shape of a picture, and is not taken for one."""
+    for key, entry in space.items() if isinstance(space, spaces.Dict) else [("", space)]:
+        if has_sides(entry) and not is_picture(entry):
+            logger.warning(
+                "observation %s%s has the shape of a picture, but not its bounds, and is taken for a list of numbers: "
+                'give its space finite ones, the same for all entries, as Box(0, 1, ...), or say network="mlp"',
+                f"{key!r} " if key else "",
+                entry.shape,
+            )
 
 
 class ActorCritic(NetworkPolicy):

@@ -123,7 +123,7 @@ def torch_threads(threads: int) -> Iterator[None]:
 
 
 def has_pictures(space: spaces.Space[Any]) -> bool:
-    """Whether ``space`` is, or holds, uint8 pictures."""
+    """Whether ``space`` is, or holds, pictures."""
     if isinstance(space, spaces.Dict):
         return any(has_pictures(entry) for entry in space.values())
     return isinstance(space, spaces.Box) and is_picture(space)
