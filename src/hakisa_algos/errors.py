@@ -36,6 +36,10 @@ class NonFiniteError(RuntimeError):
         self.arrays = dict(arrays or {})
 
 
+class ObservationError(NonFiniteError):
+    """An env showed NaN or infinity, of which nothing was stored or learned from."""
+
+
 class PoolError(RuntimeError):
     """Work that no worker process could finish."""
 

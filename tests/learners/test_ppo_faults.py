@@ -17,7 +17,7 @@ from tests.helpers.learning import assert_same, make_loop
 
 
 class Faulty(gym.Env):
-    """Like nothing much, until ``fault`` says to give what it gives: (observation, reward) at steps from ``at`` on."""
+    """Like nothing much, but that it may pay ``value`` at its step ``at``."""
 
     observation_space = spaces.Box(-1, 1, (3,), np.float32)
     action_space = spaces.Discrete(2)
@@ -36,8 +36,6 @@ class Faulty(gym.Env):
     def step(self, action):
         self.steps += 1
         observation, reward = self.draw(), float(action)
-        if self.steps == self.at and self.fault == "observation":
-            observation[1] = self.value
         if self.steps == self.at and self.fault == "reward":
             reward = self.value
         return observation, reward, self.steps % 10 == 0, False, {}
@@ -51,13 +49,18 @@ def state_of(learner):
 @pytest.mark.parametrize("fault", ["observation", "reward"])
 @pytest.mark.parametrize("algorithm", [PPOLearner, A2CLearner])
 @pytest.mark.parametrize(("update", "normalize"), [(1, False), (1, True), (4, False), (4, True)])
-def test_a_nan_from_the_env_takes_the_update_back(fault, value, algorithm, update, normalize):
+def test_a_nan_in_what_was_collected_takes_the_update_back(fault, value, algorithm, update, normalize):
     options = {"num_envs": 2, "normalize_observation": normalize, "learning_rate_schedule": "constant"}
-    loop = make_loop(lambda: Faulty(fault, 16 * update - 8, value), algorithm, **options)
+    loop = make_loop(
+        lambda: Faulty("reward" if fault == "reward" else None, 16 * update - 8, value), algorithm, **options
+    )
     for _ in range(update - 1):
         loop.step()
     before = state_of(loop.learner)
     loop.collect()
+    if fault == "observation":  # which no env gets in
+        stored = loop.buffer._observations[""].data
+        stored[(loop.buffer.rows - 8) % len(stored), 0, 1] = value
     with pytest.raises(NonFiniteError, match=f"update {update}: .* became NaN or infinite") as caught:
         loop.learner.update(loop.buffer)
     assert_same(loop.learner.state(), before)
@@ -68,9 +71,11 @@ def test_a_nan_from_the_env_takes_the_update_back(fault, value, algorithm, updat
 
 
 def test_an_infinite_observation_is_found_among_many_although_the_normaliser_clips_it():
-    loop = make_loop(lambda: Faulty("observation", 455, np.inf), num_envs=1, n_steps=600, normalize_observation=True)
+    loop = make_loop(Faulty, num_envs=1, n_steps=600, normalize_observation=True)
+    loop.collect()
+    loop.buffer._observations[""].data[455, 0, 1] = np.inf
     with pytest.raises(NonFiniteError):
-        loop.step()
+        loop.learner.update(loop.buffer)
 
 
 class Poisoned(nn.Module):

@@ -10,6 +10,7 @@ import numpy as np
 from gymnasium.vector import AsyncVectorEnv, SyncVectorEnv, VectorEnv
 
 from hakisa_algos.data.contract import ACTION_MASK, ACTION_MASKS, LAUNCHES_PROGRAMS, REAL_TIME
+from hakisa_algos.data.faults import env_name
 from hakisa_algos.data.vectorize import ResetMode, reset_mode
 from hakisa_algos.errors import ConfigError
 from hakisa_algos.policy.masks import MaskForm
@@ -42,7 +43,7 @@ class MaskReader:
         self._method: bool | None = None
         self._unheard = 0
         self.size = self.form.size
-        self.name = _name(envs)
+        self.name = env_name(envs)
 
     @property
     def has_method(self) -> bool:
@@ -194,7 +195,7 @@ def check_final_masks(envs: VectorEnv[Any, Any, Any], algorithm: str) -> None:
     """
     if reset_mode(envs) is ResetMode.SAME_STEP:
         raise ConfigError(
-            f"{algorithm} looks at what is allowed where an episode is cut off, but in SAME_STEP {_name(envs)} has "
+            f"{algorithm} looks at what is allowed where an episode is cut off, but in SAME_STEP {env_name(envs)} has "
             f'begun the next one before its {ACTION_MASKS}() can be called: say masks in info["{ACTION_MASK}"], use '
             "AutoresetMode.NEXT_STEP, or set action_masks=False"
         )
@@ -204,11 +205,3 @@ def _is_live(envs: VectorEnv[Any, Any, Any]) -> bool:
     inner = getattr(envs.unwrapped, "envs", None)
     said = [envs.metadata, type(inner[0].unwrapped).metadata if inner else {}]
     return any(metadata.get(word) for metadata in said for word in (LAUNCHES_PROGRAMS, REAL_TIME))
-
-
-def _name(envs: VectorEnv[Any, Any, Any]) -> str:
-    inner = getattr(envs.unwrapped, "envs", None)
-    spec = envs.spec or (inner[0].spec if inner else None)
-    if spec is not None:
-        return str(spec.id)
-    return type(inner[0].unwrapped if inner else envs.unwrapped).__name__

@@ -12,6 +12,7 @@ import gymnasium as gym
 from gymnasium.vector import AsyncVectorEnv, AutoresetMode
 from gymnasium.vector.async_vector_env import AsyncState
 
+from hakisa_algos.data.faults import deaths
 from hakisa_algos.errors import PoolError
 
 Method = TypeVar("Method", bound=Callable[..., Any])
@@ -25,12 +26,7 @@ def _naming_deaths(method: Method) -> Method:
         try:
             return method(self, *args, **kwargs)
         except (EOFError, ConnectionError) as error:
-            for process in self.processes:
-                process.join(1.0)  # of the dead one the status is there by then
-            dead = [f"{n} (exit code {p.exitcode})" for n, p in enumerate(self.processes) if p.exitcode is not None]
-            raise PoolError(
-                f"the process of env {', '.join(dead) or 'unknown'} has died; look at what it said"
-            ) from error
+            raise PoolError(deaths(self.processes)) from error
 
     return asked  # type: ignore[return-value]
 

@@ -11,6 +11,7 @@ from gymnasium.vector import SyncVectorEnv, VectorEnv
 from gymnasium.wrappers import OrderEnforcing, PassiveEnvChecker, TimeLimit
 
 from hakisa_algos.data.contract import GET_STATE, SET_STATE, follows
+from hakisa_algos.data.faults import flags
 from hakisa_algos.data.masks import MaskReader
 from hakisa_algos.data.vectorize import ResetMode, is_deterministic, reset_columns
 from hakisa_algos.policy.observations import same_observation, split_mask
@@ -113,7 +114,8 @@ class Rebuilder:
             if self._masks is not None and mask is not None and waiting.any():  # or whatever it may do
                 action = action.copy()
                 action[waiting] = self._masks.form.an_action(mask)[waiting]
-            raw, _, terminated, truncated, infos = self._envs.step(action)
+            raw, _, *ended_by, infos = self._envs.step(action)
+            terminated, truncated = (flags(each, len(everyone), "the end of an episode") for each in ended_by)
             if self._masks is not None:
                 mask = self._masks.read(infos, waiting & ~(terminated | truncated))
             ended = (terminated | truncated) & (self._seeded != t + 1)

@@ -17,6 +17,7 @@ import torch
 from gymnasium.vector import VectorEnv
 
 from hakisa_algos.data.contract import (
+    FINAL_OBS,
     OPPONENT,
     OUTCOME,
     OUTCOMES,
@@ -28,6 +29,7 @@ from hakisa_algos.data.contract import (
     said,
     told_bool,
 )
+from hakisa_algos.data.faults import check_finite, env_name, flags, raise_clearer, rewards
 from hakisa_algos.data.masks import MaskReader
 from hakisa_algos.data.vectorize import ResetMode, episodes_per_seed, overlaps_resets, reset_columns, reset_mode
 from hakisa_algos.errors import ConfigError, Stopped
@@ -153,13 +155,13 @@ class Stepper:
         if self._seated:
             standing = standing._replace(state=self._begun(self._all, standing.state))
         began = time.perf_counter_ns()
+        # Not the run's seed alone, or every resume would begin with the same episodes.
+        seeds: dict[int, int | None] = {}
+        seed: Any = episode_seed(self.seed, self.first, int(episode[0]))
         if self.mode is ResetMode.MASKED:
             seeds = self._seeds(self._all, standing)
-            raw, infos = reset_columns(self.envs, self._all, list(seeds.values()), self._overlap)
-        else:
-            # Not the run's seed alone, or every resume would begin with the same episodes.
-            seeds = {}
-            raw, infos = self.envs.reset(seed=episode_seed(self.seed, self.first, int(episode[0])))
+            seed = list(seeds.values())
+        raw, infos = self._call_reset(self._all, seed)
         spent = time.perf_counter_ns() - began
         resetting = told_bool(infos, RESETTING, len(episode)) if self._overlap else self._none
         if not self._seated:
@@ -167,7 +169,8 @@ class Stepper:
         mask = None
         if self.masks is not None:
             mask = self._allowed(self.masks.read(infos, self._all), episode, zeros, ~resetting)
-        standing = standing._replace(observation=self.policy.observation.encode(raw, mask), resetting=resetting)
+        seen = self._seen(raw, mask, episode, zeros, ~resetting)
+        standing = standing._replace(observation=seen, resetting=resetting)
         return Part({}, self._none, {}, {}, {}, self._all, standing, self._numbered(seeds), 0, spent)
 
     def decide(self, standing: Standing, generator: torch.Generator) -> Decision:
@@ -194,7 +197,14 @@ class Stepper:
 
     def _step(self, standing: Standing, decision: Decision, action: np.ndarray, act: int) -> Part:
         began = time.perf_counter_ns()
-        raw, reward, terminated, truncated, infos = self.envs.step(action)
+        n = len(self._all)
+        try:
+            raw, reward, terminated, truncated, infos = self.envs.step(action)
+        except Exception as error:
+            raise_clearer(self.envs, "step", error)
+            raise
+        reward = rewards(reward, n)
+        terminated, truncated = flags(terminated, n, "terminated"), flags(truncated, n, "truncated")
         spent = time.perf_counter_ns() - began
         state, episode, length, resetting = decision.state, standing.episode, standing.length + 1, standing.resetting
         transition, learned, counted, new = self._said(infos, standing)
@@ -232,7 +242,7 @@ class Stepper:
             episode = episode + (new & ~resetting & ~standing.done)
             resetting = resetting & ~new
         if np.count_nonzero(done):
-            final = self._finals(raw, mask, infos, truncated, cut)
+            final = self._finals(raw, mask, infos, truncated, cut, Standing(None, {}, episode, length, done, done))
             final_state = self._final_states(state, final)
             told = self._told(infos, done & counted, cut)
             episode = episode + done
@@ -249,7 +259,7 @@ class Stepper:
         waiting = done if self.mode is ResetMode.NEXT_STEP else self._none
         if mask is not None:
             mask = self._allowed(mask, episode, length, ~(waiting | resetting))
-        encoded = self.policy.observation.encode(raw, mask)
+        encoded = self._seen(raw, mask, episode, length, ~(waiting | resetting))
         after = Standing(encoded, state, episode, length, waiting, resetting)
         return Part(values, counted, final, final_state, told, start, after, seeds, act, spent)
 
@@ -266,7 +276,7 @@ class Stepper:
             state = self._begun(done, state)
         seeds = self._seeds(done, before._replace(state=state))
         began = time.perf_counter_ns()
-        raw, infos = reset_columns(self.envs, done, list(seeds.values()), self._overlap)
+        raw, infos = self._call_reset(done, list(seeds.values()))
         spent = time.perf_counter_ns() - began
         if self.masks is not None and mask is not None:
             mask = np.where(done[:, None], self.masks.read(infos, done), mask)
@@ -274,16 +284,47 @@ class Stepper:
             resetting = resetting | (done & told_bool(infos, RESETTING, len(done)))
         return raw, mask, state, resetting, self._numbered(seeds), spent
 
+    def _call_reset(self, mask: np.ndarray, seed: Any) -> tuple[RawObservation, Mapping[str, Any]]:
+        try:
+            if self.mode is ResetMode.MASKED:
+                return reset_columns(self.envs, mask, seed, self._overlap)
+            raw, infos = self.envs.reset(seed=seed)
+            return raw, infos
+        except Exception as error:
+            raise_clearer(self.envs, "reset", error)
+            raise
+
+    def _seen(
+        self,
+        raw: RawObservation,
+        mask: np.ndarray | None,
+        episode: np.ndarray,
+        length: np.ndarray,
+        acting: np.ndarray,
+        first: int = 0,
+    ) -> Any:
+        """Encoded observations ``[n, ...]`` of columns from ``first`` on, all finite where somebody acts next."""
+        try:
+            encoded = self.policy.observation.encode(raw, mask)
+        except ConfigError as error:
+            raise ConfigError(f"{env_name(self.envs)} does not keep to what it says: {error}") from error
+        check_finite(encoded, acting, lambda column: self._moment(column, episode, length, first))
+        return encoded
+
+    def _moment(self, column: int, episode: np.ndarray, length: np.ndarray, first: int = 0) -> tuple[str, str]:
+        return (
+            f"{env_name(self.envs)}, column {self.first + first + column}",
+            f"at step {length[column]} of its episode {episode[column]}, both counted from 0",
+        )
+
     def _allowed(self, mask: np.ndarray, episode: np.ndarray, length: np.ndarray, acting: np.ndarray) -> np.ndarray:
         """``mask``, all True where it allows nothing and nobody acts, as many games have it when they are over."""
         wrong = np.flatnonzero(acting & ~mask.any(1)).tolist()
         if wrong:
-            assert self.masks is not None
-            column = wrong[0]
+            which, when = self._moment(wrong[0], episode, length)
             raise ConfigError(
-                f"{self.masks.name}, column {self.first + column}: its action mask allows nothing at step "
-                f"{length[column]} of its episode {episode[column]}, both counted from 0; allow an "
-                "action (with all of its arguments), or end the episode there"
+                f"{which}: its action mask allows nothing {when}; allow an action (with all of its arguments), or end "
+                "the episode there"
             )
         return _opened(mask)
 
@@ -319,22 +360,32 @@ class Stepper:
         infos: Mapping[str, Any],
         truncated: np.ndarray,
         cut: np.ndarray,
+        at: Standing,
     ) -> dict[int, Any]:
         columns = np.flatnonzero(truncated).tolist()
         if not columns:
             return {}
-        encode = self.policy.observation.encode
         if mask is not None:
             mask = _opened(mask)
-        encoded = encode(raw, mask)
+        told_apart = truncated & ~cut if self.mode is ResetMode.SAME_STEP else self._none
+        encoded = self._seen(raw, mask, at.episode, at.length, truncated & ~told_apart)
         if self.masks is not None:  # only SAME_STEP tells of final observations apart
             mask = _opened(self.masks.read_final(infos, truncated))
         found = {}
         for column in columns:
-            if self.mode is ResetMode.SAME_STEP and not cut[column]:
-                one = map_observation(lambda x: np.asarray(x)[None], infos["final_obs"][column])
-                its_mask = None if mask is None else mask[column : column + 1]
-                found[self.first + column] = pick(encode(one, its_mask), 0)
+            if told_apart[column]:
+                shown = entry(infos, FINAL_OBS, column)
+                if shown is None:
+                    raise ConfigError(
+                        f"{env_name(self.envs)} begins the next episode in the step of the end (SAME_STEP), but "
+                        f'infos["{FINAL_OBS}"] says nothing of column {self.first + column}, which was truncated: say '
+                        "there what was seen at last, or use AutoresetMode.NEXT_STEP"
+                    )
+                one = map_observation(lambda x: np.asarray(x)[None], shown)
+                own = slice(column, column + 1)
+                its_mask = None if mask is None else mask[own]
+                seen = self._seen(one, its_mask, at.episode[own], at.length[own], self._all[own], column)
+                found[self.first + column] = pick(seen, 0)
             else:
                 found[self.first + column] = map_observation(np.array, pick(encoded, column))
         return found

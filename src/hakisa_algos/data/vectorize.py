@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import importlib.util
 import re
@@ -82,8 +83,10 @@ def make_envs(
     if isinstance(env, str):
         return _from_id(env, count, dict(options or {}), vectorization)
     if not callable(env):
-        raise ConfigError(f"env {env!r} is neither an id, an env, a vector env nor a callable that returns an env")
-    return _from_factories([env] * count, vectorization)
+        raise ConfigError(
+            f"env {env!r} is neither an id, an env, a vector env nor a callable that returns an env{_old(env)}"
+        )
+    return _from_factories([functools.partial(_made_by, env)] * count, vectorization)
 
 
 def reset_mode(envs: VectorEnv[Any, Any, Any]) -> ResetMode:
@@ -211,16 +214,23 @@ def overlaps_resets(envs: VectorEnv[Any, Any, Any]) -> bool:
 
 def _from_id(name: str, count: int, options: dict[str, Any], vectorization: Vectorization) -> VectorEnv[Any, Any, Any]:
     _import_own(name)
-    module, _, registered = name.rpartition(":")
+    module, colon, registered = name.rpartition(":")
+    if colon and not (module and registered):
+        raise ConfigError(f"env id {name!r} is not whole: it must be Id, or package:Id")
     try:
         if module:  # gym.make imports it, gym.spec does not
             importlib.import_module(module)
-        spec = gym.spec(registered)
-    except (gym.error.Error, ModuleNotFoundError) as error:
-        near = did_you_mean(name, list(gym.registry))
+    except ImportError as error:
         raise ConfigError(
-            f'env id {name!r} is not registered; import the package that registers it, or write "package:{name}".{near}'
+            f"env id {name!r}: the module {module!r} cannot be imported ({error}); name one that is installed or in "
+            f"PYTHONPATH, and registers {registered!r}"
         ) from error
+    try:
+        spec = gym.spec(registered)
+    except gym.error.Error as error:
+        near = did_you_mean(registered, list(gym.registry))
+        fix = f"module {module!r} does not do it" if module else f'import what registers it, or write "package:{name}"'
+        raise ConfigError(f"env id {registered!r} is not registered; {fix}.{near}") from error
     if vectorization in ("auto", "vector_entry_point") and spec.vector_entry_point is not None:
         try:
             envs = gym.make_vec(name, count, vectorization_mode="vector_entry_point", **options)
@@ -280,6 +290,24 @@ def _from_factories(factories: list[EnvFactory], vectorization: Vectorization) -
             "make it inside the callable"
         )
     return envs
+
+
+def _made_by(factory: Callable[[], Any]) -> gym.Env[Any, Any]:
+    env = factory()
+    if isinstance(env, gym.Env):
+        return env
+    if isinstance(env, VectorEnv):
+        raise ConfigError(
+            f"the callable returned {env}, a vector env; pass it itself, as env=, or return a single env, one column"
+        )
+    raise ConfigError(f"the callable returned {env!r}; it must return a Gymnasium env, one column{_old(env)}")
+
+
+def _old(env: Any) -> str:
+    """What may be meant by something that is no env."""
+    if not (hasattr(env, "reset") and hasattr(env, "step")) or isinstance(env, type):
+        return ""
+    return "; it looks like one of the old API of gym: derive it from gymnasium.Env, or use the package shimmy"
 
 
 def _resets_by_mask(envs: VectorEnv[Any, Any, Any]) -> bool:
