@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
+from contextlib import closing, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
@@ -18,7 +18,7 @@ from hakisa_algos.data.rollout import Relabel
 from hakisa_algos.data.vectorize import EnvLike, Vectorization, make_envs
 from hakisa_algos.errors import CheckpointError, ConfigError, require
 from hakisa_algos.learners.registry import find_algorithm
-from hakisa_algos.learners.validation import changed, check_seed
+from hakisa_algos.learners.validation import changed, check_arguments, check_seed, listed
 from hakisa_algos.learners.validation import config_from as config_from
 from hakisa_algos.policy.networks import NetworkFactory
 from hakisa_algos.policy.policy import State
@@ -26,8 +26,8 @@ from hakisa_algos.policy.precision import make_repeatable, resolve_device, resol
 from hakisa_algos.policy.prediction import predict
 from hakisa_algos.policy.q_network import QNetwork
 from hakisa_algos.training.checkpoint import Checkpoint, Checkpoints
-from hakisa_algos.training.evaluate import Evaluation, evaluate, is_evaluated_in, metrics_of
-from hakisa_algos.training.metrics import Sink
+from hakisa_algos.training.evaluate import Evaluation, evaluate, evaluation_envs, is_evaluated_in, metrics_of
+from hakisa_algos.training.metrics import Sink, check_wandb
 from hakisa_algos.training.options import RunOptions
 from hakisa_algos.training.run_folder import RunFolder
 from hakisa_algos.training.stored_run import NO_RELABEL, StoredRun, check_changes, describe, differences, take_over
@@ -73,13 +73,13 @@ class Agent:
         env_options: Mapping[str, Any] | None = None,
         vectorization: Vectorization = "auto",
         eval_env: EnvLike | None = None,
+        **unknown: Any,
     ) -> None:
         name = algorithm or self.algorithm
         if name is None:
             raise ConfigError('Agent needs algorithm=, such as "ppo"; or use PPO, A2C or REINFORCE')
         learner_class = find_algorithm(name)
-        if config is not None and not isinstance(config, learner_class.config_class):
-            raise ConfigError(f"{name} takes a {learner_class.config_class.__name__}, not a {type(config).__name__}")
+        check_arguments(name, learner_class.config_class, env, config, unknown)
         self.name = name
         self.seed = check_seed(seed)
         self.options = RunOptions(device=device, threads=threads)
@@ -155,8 +155,8 @@ class Agent:
         *,
         run: Path | str | None = None,
         options: RunOptions | None = None,
-        callbacks: Sequence[Callback] = (),
-        sinks: Sequence[Sink] = (),
+        callbacks: Callback | Sequence[Callback] = (),
+        sinks: Sink | Sequence[Sink] = (),
         view: View | None = None,
         relabel: Relabel | Literal[False] | None = None,
         **changes: Any,
@@ -170,9 +170,9 @@ class Agent:
             total_steps: length of the whole run; default ``config.total_steps``. Schedules end with it.
             run: see :meth:`start_run`.
             options: see :meth:`start_run`.
-            callbacks: ``(trainer, metrics)`` after every update; what returns False stops the run, and what is added
-                to the metrics is logged with them.
-            sinks: more places for metrics.
+            callbacks: ``(trainer, metrics)`` after every update, one or several; what returns False stops the run, and
+                what is added to the metrics is logged with them.
+            sinks: more places for metrics, one or several.
             view: shows the run.
             relabel: gives the rewards that are learned from, in place of the env's; see
                 :class:`hakisa_algos.data.rollout.RolloutBuffer`. None: as before; a run that was loaded needs it
@@ -184,6 +184,8 @@ class Agent:
         """
         if relabel not in (None, False) and not self.learner.facts().keep_observations:
             raise ConfigError(f"{self.name} learns from no stored rewards, so relabel= would do nothing: leave it out")
+        callbacks = listed(callbacks, "callbacks", "a function (trainer, metrics), which may return False", callable)
+        sinks = listed(sinks, "sinks", "something with write(step, metrics) and close()", lambda x: hasattr(x, "write"))
         if total_steps is not None:
             self.learner.config = dataclasses.replace(self.learner.config, total_steps=total_steps)
         if relabel is not None:
@@ -227,15 +229,18 @@ class Agent:
                 f"device={options.device!r} comes too late, since this agent is on {self.device} already; give device= "
                 "where it is made or loaded"
             )
-        if options.evaluate_every:
-            is_evaluated_in(self.envs, self._env, self._eval_env)
-        for package, wanted in (("tensorboard", options.tensorboard), ("wandb", options.wandb != "off")):
-            if wanted:
-                require(package, package)
+        own = is_evaluated_in(self.envs, self._env, self._eval_env) if options.evaluate_every else True
+        if not own and not (self._eval_env is None and isinstance(self._env, str)):
+            with self._evaluation_envs(1):  # what is wrong with it is said now, and not at the first evaluation
+                pass
+        if options.tensorboard:
+            require("tensorboard", "tensorboard")
+        if options.wandb != "off":
+            check_wandb(options.wandb)
         threads, home = options.threads or self.options.threads, self.run_folder
         self.options = dataclasses.replace(options, device=self.options.device, threads=threads)
         self.threads = resolve_threads(threads, self.envs.single_observation_space)
-        if run is not None and (home is None or Path(run).resolve() != home.path.resolve()):
+        if run is not None and (home is None or home.discarded or Path(run).resolve() != home.path.resolve()):
             self.run_folder = RunFolder.create(run, self.identity(), threads=self.threads)
         if self.run_folder is None:
             if self.options.tensorboard or self.options.wandb != "off":
@@ -450,14 +455,8 @@ class Agent:
 
     @contextmanager
     def _evaluation_envs(self, num_envs: int) -> Iterator[VectorEnv[Any, Any, Any]]:
-        env = self._env if self._eval_env is None else self._eval_env
-        lent: AbstractContextManager[VectorEnv[Any, Any, Any]]
-        if is_evaluated_in(self.envs, self._env, self._eval_env):
-            lent = self._trainer.collector.lend() if self._trainer else nullcontext(self.envs)
-        elif isinstance(env, gym.Env | VectorEnv):
-            lent = nullcontext(self._make(env, None))  # the user's own stays open
-        else:
-            lent = closing(self._make(env, max(num_envs, 1)))
+        lend = self._trainer.collector.lend if self._trainer else None
+        lent = evaluation_envs(self.envs, self._env, self._eval_env, self._make, num_envs, lend)
         with lent as envs, torch_threads(self.threads):
             yield envs
 

@@ -177,3 +177,29 @@ def test_in_another_thread_nothing_is_touched():
     thread.start()
     thread.join()
     assert inside == [(before, None)]
+
+
+@pytest.mark.parametrize(
+    ("kind", "algorithm", "seconds"),
+    [("sync", "ppo", 4), ("async", "ppo", 60), ("async", "dqn", 60), ("sync", "ga", 4)],
+)
+def test_a_signal_in_a_slow_step_of_the_users_envs_is_answered_at_once_and_saves(tmp_path, kind, algorithm, seconds):
+    """As by Ctrl+C, which a terminal sends to the processes of such envs, too."""
+    command = [sys.executable, "-m", "tests.agent.slow_child", kind, algorithm, str(seconds), str(tmp_path / "run")]
+    root = CHILD.parents[2]
+    child = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True, cwd=root
+    )
+    try:
+        assert child.stdout.readline() == "slow\n"
+        os.killpg(child.pid, signal.SIGINT)
+        said = next(line for line in child.stderr if line.strip())
+        assert "SIGINT: saves and stops" in said
+        assert "now it waits for a step of the envs; Ctrl+C again: at once, without saving" in said
+        output, errors = child.communicate(timeout=200)
+    finally:
+        child.kill()
+        child.communicate()
+    step = load_checkpoint(tmp_path / "run" / "checkpoints").state["step"]
+    assert f"stopped by SIGINT at {step}" in output, errors
+    assert step >= (0 if algorithm == "ga" else 16)

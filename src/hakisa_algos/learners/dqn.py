@@ -143,7 +143,8 @@ class DQNLearner(GradientLearner):
         config = self.config
         rows = Rows(math.ceil(config.train_every / self.num_envs))
         capacity = math.ceil(config.buffer_size / self.num_envs)
-        return Facts(rows, config.total_steps, capacity, remembered=capacity, beside=config.learn_beside)
+        remembered, starts = capacity, config.learning_starts
+        return Facts(rows, config.total_steps, capacity, remembered, beside=config.learn_beside, starts=starts)
 
     def demonstrate(self, buffer: RolloutBuffer | StoredRows) -> None:
         """Draws ``config.demonstration_share`` of each batch from ``buffer``, uniformly.

@@ -30,6 +30,7 @@ class Facts:
             that update, however many threads there are.
         midway: something is under way that must end first, even if the run is at its end.
         target_kl: the KL that the learner keeps its updates below; None if it does not look.
+        starts: env steps before which no update learns anything.
     """
 
     need: Need
@@ -40,6 +41,7 @@ class Facts:
     beside: bool = False
     midway: bool = False
     target_kl: float | None = None
+    starts: int = 0
 
 
 @runtime_checkable

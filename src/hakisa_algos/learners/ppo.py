@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -58,7 +58,7 @@ class PPOConfig(GradientConfig):
     target_kl: float | None = None
     """End an update before the minibatch whose KL exceeds 1.5 x this."""
     normalize_advantage: bool = True
-    """Scale advantages to mean 0 and deviation 1 in each minibatch."""
+    """Scale advantages to mean 0 and deviation 1 in each minibatch; a row that is alone in one, by the rollout."""
     baseline: bool = True
     """Subtract the critic's value; False is REINFORCE, where the critic only values the rows cut off."""
     optimizer: Literal["adam", "rmsprop"] = "adam"
@@ -160,12 +160,14 @@ class Judged(Batch):
         log_prob: of the policy that acted.
         value: of the critic then.
         advantage: of the action.
+        alone: the same, scaled by the rollout, for a row that is alone in its minibatch: one has no deviation.
         returns: targets of the critic.
     """
 
     log_prob: Tensor
     value: Tensor
     advantage: Tensor
+    alone: Tensor
     returns: Tensor
 
 
@@ -182,6 +184,11 @@ class PPOLearner(GradientLearner):
 
     def _begin(self, seed: int) -> None:
         config = self.config
+        if config.normalize_advantage and config.n_steps * self.num_envs == 1:
+            raise ConfigError(
+                "normalize_advantage=True learns nothing from rollouts of a single row, which has no deviation: "
+                "n_steps=1 with 1 env; take more of either, or normalize_advantage=False"
+            )
         adam = functools.partial(torch.optim.Adam, lr=config.learning_rate, eps=1e-5, fused=True)
         rmsprop = functools.partial(torch.optim.RMSprop, lr=config.learning_rate, alpha=0.99, eps=1e-5)
         self.generator = torch.Generator().manual_seed(seed)
@@ -260,7 +267,9 @@ class PPOLearner(GradientLearner):
     ) -> tuple[Tensor, dict[str, Tensor]]:
         config = self.config
         distribution, value = self.policy(observation, chunks)
-        advantage = normalized(part.advantage) if config.normalize_advantage else part.advantage
+        advantage = part.advantage
+        if config.normalize_advantage:
+            advantage = normalized(advantage) if len(part) > 1 else part.alone
         log_ratio = distribution.log_prob(part.action) - part.log_prob
         ratio = log_ratio.exp()
         policy_loss = clipped_policy_loss(ratio, advantage, clip)
@@ -298,14 +307,17 @@ class PPOLearner(GradientLearner):
             )
         returns = advantage + o.value
         index = learned_from(rollout)
+        weight = torch.from_numpy(advantage if config.baseline else returns)
         columns = (
             rollout.column("action"),
             rollout.column("log_prob"),
             torch.from_numpy(o.value),
-            torch.from_numpy(advantage if config.baseline else returns),
+            weight,
+            weight,
             torch.from_numpy(returns),
         )
-        return Judged(index, *(c.flatten(0, 1)[index].to(self.device) for c in columns))
+        judged = Judged(index, *(c.flatten(0, 1)[index].to(self.device) for c in columns))
+        return replace(judged, alone=normalized(judged.advantage)) if len(index) else judged
 
     def _crash_data(self, batch: Batch, rollout: Rollout) -> dict[str, Tensor]:
         arrays = {name: getattr(batch, name) for name in batch.__dataclass_fields__}

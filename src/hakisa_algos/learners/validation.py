@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import re
 import types
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import numpy as np
@@ -24,6 +25,67 @@ def check_seed(seed: int) -> int:
     return int(seed)
 
 
+def check_arguments(name: str, config_class: type, env: Any, config: Any, unknown: Mapping[str, Any]) -> None:
+    """Checks what an agent is made of, above all for the habits of other libraries.
+
+    Args:
+        name: of the algorithm.
+        config_class: of its hyperparameters.
+        env: in which it is to learn.
+        config: its hyperparameters, or None.
+        unknown: keywords that an agent does not have.
+
+    Raises:
+        ConfigError: says what is meant here.
+    """
+    hint = f"{name} takes an env, and then its hyperparameters: a {config_class.__name__}"
+    known = [field.name for field in dataclasses.fields(config_class)]
+    for keyword in unknown:
+        if keyword in known:
+            raise ConfigError(f"{keyword} is a hyperparameter: pass {config_class.__name__}({keyword}=...) as config")
+        more = did_you_mean(keyword, [*_HABITS, *known, *_AGENT])
+        raise ConfigError(f"an agent has no {keyword}={unknown[keyword]!r}.{_HABITS.get(keyword, more)}")
+    if isinstance(env, str) and re.fullmatch(r"(Mlp|Cnn|MultiInput)(Lstm|Lnn)?Policy", env):
+        raise ConfigError(f"{env!r} is no env: {hint}; the network is chosen by the observations, or by config.network")
+    if config is not None and not isinstance(config, config_class):
+        fix = "" if dataclasses.is_dataclass(config) else f"; {hint}"
+        if isinstance(config, Mapping):
+            fix = f"; write {config_class.__name__}(**...)"
+        raise ConfigError(f"{name} takes a {config_class.__name__}, not a {type(config).__name__}{fix}")
+
+
+# What other libraries call it, and what is meant here.
+_HABITS = {
+    "policy": " The network is chosen by the observations, or by config.network, or network=.",
+    "policy_kwargs": " Networks are config.network, config.hidden_sizes and config.activation, or network=.",
+    "verbose": " learn(view=...) shows a run, and hakisa train does.",
+    "tensorboard_log": " Write learn(run=..., tensorboard=True).",
+    "total_timesteps": " Write learn(total_steps).",
+    "callback": " Write callbacks=.",
+    "batch_size": " It is minibatch_size in the config.",
+    "n_epochs": " It is epochs in the config.",
+    "ent_coef": " It is entropy_coefficient in the config.",
+    "vf_coef": " It is value_coefficient in the config.",
+    "clip_range": " It is clip in the config.",
+}
+_AGENT = ("env", "config", "seed", "device", "threads", "network", "env_options", "vectorization", "eval_env")
+
+
+def listed(given: Any, name: str, rule: str, fits: Callable[[Any], bool]) -> list[Any]:
+    """What users give as one or as several; None is none.
+
+    Raises:
+        ConfigError: one of them does not fit the rule.
+    """
+    if given is None:
+        return []
+    entries = [given] if fits(given) or not isinstance(given, Iterable) else list(given)
+    for entry in entries:
+        if not fits(entry):
+            raise ConfigError(f"{name}: {entry!r} is none; it must be {rule}")
+    return entries
+
+
 def config_from(config_class: type, values: Mapping[str, Any]) -> Any:
     """A dataclass of options from plain values, as config.json or a checkpoint holds them.
 
@@ -40,6 +102,9 @@ def config_from(config_class: type, values: Mapping[str, Any]) -> Any:
 def changed(config: Any, changes: Mapping[str, Any]) -> Any:
     """``config`` with other values for some of its fields; for errors see :func:`config_from`."""
     names = [field.name for field in dataclasses.fields(config)]
+    for name in changes:
+        if name not in names and name in _HABITS:
+            raise ConfigError(f"there is no option {name!r} here.{_HABITS[name]}")
     return config_from(type(config), {name: getattr(config, name) for name in names} | dict(changes))
 
 
@@ -68,6 +133,9 @@ def check_config(
     given = {name: value for name, value in given.items() if value is not None or name not in optional}
     for name, value in given.items():
         hint = hints[name]
+        if value is not (plain := _plain(value)):
+            object.__setattr__(config, name, plain)
+            given[name] = value = plain
         if get_origin(hint) in (Union, types.UnionType):
             hint = next(choice for choice in get_args(hint) if choice is not type(None))
         _check_type(name, value, hint)
@@ -82,6 +150,15 @@ def check_config(
             if not all(map(holds, value if isinstance(value, list | tuple) else [value])):
                 without = ", or None to do without" if name in optional else ""
                 raise ConfigError(f"{name}={value!r} {rule}{without}")
+
+
+def _plain(value: Any) -> Any:
+    """Numbers of NumPy as Python's own, which they are meant as and JSON can hold."""
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, list | tuple) and any(isinstance(entry, np.generic) for entry in value):
+        return tuple(map(_plain, value))
+    return value
 
 
 def _is_whole(value: Any) -> bool:

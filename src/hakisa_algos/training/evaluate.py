@@ -24,6 +24,7 @@ from hakisa_algos.learners.validation import check_seed
 from hakisa_algos.policy.policy import Policy, acting
 from hakisa_algos.policy.precision import torch_threads, weights_cast_once
 from hakisa_algos.training.aggregate import Rates, rates_by
+from hakisa_algos.training.stored_run import describe
 
 # Run seeds are small numbers; evaluation seeds lie far from them.
 _SEED_OFFSET = 1_000_000_007
@@ -225,9 +226,74 @@ def is_evaluated_in(envs: VectorEnv[Any, Any, Any], env: Any, other: Any) -> boo
             "evaluation must not disturb the env that is trained in: pass eval_env=, or make the agent from an env id "
             "or a callable"
         )
-    if other is not None and getattr(other, "unwrapped", None) is getattr(env, "unwrapped", env):
-        raise ConfigError("eval_env is the env that is trained in, which evaluation would disturb: pass another")
+    if isinstance(other, gym.Env | VectorEnv):
+        check_apart(other, envs)
+        check_alike(other, envs)
     return False
+
+
+def check_apart(evaluated: gym.Env[Any, Any] | VectorEnv[Any, Any, Any], trained: VectorEnv[Any, Any, Any]) -> None:
+    """Refuses to evaluate in the env that is trained in, however it is wrapped: a ConfigError."""
+    if _objects(evaluated) & _objects(trained):
+        raise ConfigError(
+            "eval_env is the env that is trained in (or the callable gave that), which evaluation would disturb: "
+            "pass another, or a callable that makes a new one each time"
+        )
+
+
+def check_alike(evaluated: gym.Env[Any, Any] | VectorEnv[Any, Any, Any], trained: VectorEnv[Any, Any, Any]) -> None:
+    """Refuses to evaluate in an env of other spaces: a ConfigError."""
+    for kind in ("observation", "action"):
+        spaces = [
+            getattr(each, f"single_{kind}_space", getattr(each, f"{kind}_space")) for each in (evaluated, trained)
+        ]
+        theirs, ours = map(describe, spaces)
+        if theirs != ours:
+            raise ConfigError(
+                f"eval_env has the {kind} space {theirs}, but the agent learns with {ours}: pass one alike"
+            )
+
+
+def _objects(env: Any) -> set[int]:
+    inner = getattr(env.unwrapped, "envs", ())
+    return {id(env.unwrapped), *(id(getattr(each, "unwrapped", each)) for each in inner)}
+
+
+@contextlib.contextmanager
+def evaluation_envs(
+    trained: VectorEnv[Any, Any, Any],
+    env: Any,
+    other: Any,
+    make: Callable[[Any, int | None], VectorEnv[Any, Any, Any]],
+    num_envs: int,
+    lend: Callable[[], contextlib.AbstractContextManager[VectorEnv[Any, Any, Any]]] | None,
+) -> Iterator[VectorEnv[Any, Any, Any]]:
+    """Envs to evaluate in, which are closed afterwards if they were made for it.
+
+    Args:
+        trained: that are trained in.
+        env: what they were made from.
+        other: what else was given to evaluate in, or None.
+        make: from either of these a vector env of so many columns.
+        num_envs: how many are wanted.
+        lend: gives those that are trained in, where there can be no others; None: nobody plays in them.
+
+    Raises:
+        ConfigError: see :func:`is_evaluated_in`, :func:`check_apart` and :func:`check_alike`.
+    """
+    if is_evaluated_in(trained, env, other):
+        with lend() if lend else contextlib.nullcontext(trained) as envs:
+            yield envs
+        return
+    chosen = env if other is None else other
+    if isinstance(chosen, gym.Env | VectorEnv):
+        yield make(chosen, None)  # the user's own stays open
+        return
+    envs = make(chosen, max(num_envs, 1))
+    check_apart(envs, trained)  # which must not be closed
+    with contextlib.closing(envs):
+        check_alike(envs, trained)
+        yield envs
 
 
 def _play(

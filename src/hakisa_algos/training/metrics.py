@@ -80,6 +80,30 @@ class TensorBoardSink:
         self._writer.close()
 
 
+def check_wandb(mode: str) -> None:
+    """Finds before a run begins what would end it at its start; asks nobody, in no terminal.
+
+    Raises:
+        MissingExtraError: the package is not installed.
+        ConfigError: ``mode`` is online, and this machine has no key for that.
+    """
+    wandb = require("wandb", "wandb")
+    if mode != "online":
+        return
+    try:
+        known = wandb.login(prompt=False, verify=False)
+    except Exception as error:  # a key of another form
+        raise ConfigError(_NO_WANDB.format(error)) from error
+    if not known:
+        raise ConfigError(_NO_WANDB.format("no key is configured"))
+
+
+_NO_WANDB = (
+    "W&B does not let this machine in ({}): run wandb login, or set WANDB_API_KEY; or log with wandb=offline (--wandb "
+    "offline), and upload that later by wandb sync"
+)
+
+
 class WandbSink:
     """A Weights & Biases run (extra ``wandb``); nothing of it is imported before this is constructed.
 
@@ -99,17 +123,20 @@ class WandbSink:
     ) -> None:
         wandb = require("wandb", "wandb")
         folder.mkdir(parents=True, exist_ok=True)
-        self._run: Any = wandb.init(
-            project=project,
-            name=name,
-            config=dict(config),
-            dir=str(folder),
-            mode=mode,
-            id=run_id,
-            resume="allow" if run_id and mode == "online" else None,
-            # Silent: the console view owns the terminal. No code is uploaded, no terminal output captured.
-            settings=wandb.Settings(silent=True, console="off", save_code=False, disable_git=True),
-        )
+        try:
+            self._run: Any = wandb.init(
+                project=project,
+                name=name,
+                config=dict(config),
+                dir=str(folder),
+                mode=mode,
+                id=run_id,
+                resume="allow" if run_id and mode == "online" else None,
+                # Silent: the console view owns the terminal. No code is uploaded, no terminal output captured.
+                settings=wandb.Settings(silent=True, console="off", save_code=False, disable_git=True),
+            )
+        except wandb.Error as error:
+            raise ConfigError(_NO_WANDB.format(error)) from error
         # Without this W&B plots against its own count of log calls, which a resumed run repeats.
         self._run.define_metric("step")
         self._run.define_metric("*", step_metric="step")

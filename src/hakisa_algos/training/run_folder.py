@@ -16,6 +16,7 @@ import math
 import platform
 import re
 import shlex
+import shutil
 import subprocess
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
@@ -42,12 +43,14 @@ class RunFolder:
         path: the folder.
         config: what config.json says, as plain dicts, lists and scalars.
         lock: held by whoever trains in it.
+        discarded: it was new, and is gone again, since what it should log to could not be opened.
     """
 
     def __init__(self, path: Path, config: dict[str, Any]) -> None:
         self.path = path
         self.config = config
         self.lock = FolderLock(path)
+        self.discarded = self._new = False
 
     @classmethod
     def create(cls, path: Path | str, config: Mapping[str, Any], *, threads: int | None = None) -> RunFolder:
@@ -57,9 +60,20 @@ class RunFolder:
         has, and ``changes``, none so far (see :meth:`record`). ``threads`` is what torch will train with.
 
         Raises:
-            RunFolderError: ``path`` is a file, or a folder with something in it, perhaps a run that goes on.
+            RunFolderError: ``path`` is a file, or a folder with something in it, perhaps a run that goes on; or it
+                cannot be made.
             ConfigError: the configuration holds what JSON cannot.
         """
+        try:
+            return cls._create(path, config, threads)
+        except OSError as error:
+            raise RunFolderError(
+                f"{path} cannot be made ({error.strerror or error}); a run needs a folder that can be written; choose "
+                "another"
+            ) from error
+
+    @classmethod
+    def _create(cls, path: Path | str, config: Mapping[str, Any], threads: int | None) -> RunFolder:
         plain = _plain(config, "config") | {"run_id": uuid.uuid4().hex, "changes": []}
         path = Path(path)
         run = cls(path, plain)
@@ -81,6 +95,7 @@ class RunFolder:
             run.checkpoints.mkdir()
         finally:
             run.lock.release()
+        run._new = True
         return run
 
     @classmethod
@@ -124,9 +139,15 @@ class RunFolder:
 
     @contextmanager
     def sinks(self, options: RunOptions, step: int) -> Iterator[list[Sink]]:
-        """Opens all places that metrics go to; what they hold of later steps than ``step`` is dropped."""
+        """Opens all places that metrics go to; what they hold of later steps than ``step`` is dropped.
+
+        A folder that was made just now goes away again if that fails, so that it is not in the way of the next try.
+        """
         with ExitStack() as opened:
-            sinks: list[Sink] = [opened.enter_context(closing(JsonlSink(self.metrics, step)))]
+            sinks: list[Sink] = []
+            if self._new:
+                opened.callback(self._discard_if_new)
+            sinks += [opened.enter_context(closing(JsonlSink(self.metrics, step)))]
             if options.tensorboard:
                 sinks.append(opened.enter_context(closing(TensorBoardSink(self.path / "tensorboard", step))))
             if options.wandb != "off":
@@ -141,7 +162,13 @@ class RunFolder:
                     run_id=run_id if isinstance(run_id, str) else None,
                 )
                 sinks.append(opened.enter_context(closing(online)))
+            self._new = False
             yield sinks
+
+    def _discard_if_new(self) -> None:
+        if self._new:
+            self.discarded = True
+            shutil.rmtree(self.path, ignore_errors=True)
 
     @property
     def metrics(self) -> Path:

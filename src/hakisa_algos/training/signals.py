@@ -7,7 +7,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import Any
 
@@ -26,14 +26,16 @@ class StopSignals:
 
     Args:
         grace: seconds after the first signal within which it is good to end at a better moment than the next step.
-        words: what standard error is told at the first signal; None tells nothing.
+        words: what standard error is told at the first signal, or what says it then; None tells nothing.
 
     Attributes:
         name: of the signal that came, or None.
+        insisted: a second one came, and this raised what ends the process.
     """
 
-    def __init__(self, grace: float = 0.0, words: str | None = None) -> None:
+    def __init__(self, grace: float = 0.0, words: str | Callable[[], str] | None = None) -> None:
         self.name: str | None = None
+        self.insisted = False
         self._grace, self._words, self._came = grace, words, 0.0
         self._before: dict[signal.Signals, Any] = {}
 
@@ -60,11 +62,14 @@ class StopSignals:
         if self.name is None:
             self.name, self._came = name, time.monotonic()
             if self._words is not None:
+                words = self._words() if callable(self._words) else self._words
                 with contextlib.suppress(OSError):  # a terminal that has gone
-                    os.write(2, f"\n{name}: {self._words}\n".encode())  # print() is not to be called here
+                    os.write(2, f"\n{name}: {words}\n".encode())  # print() is not to be called here
         elif number == signal.SIGINT:
+            self.insisted = True
             raise KeyboardInterrupt
         elif name != "SIGHUP":
+            self.insisted = True
             raise SystemExit(exit_status(name))
 
 

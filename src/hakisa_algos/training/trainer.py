@@ -17,9 +17,9 @@ from gymnasium.vector import VectorEnv
 from hakisa_algos.data.collect import Collector
 from hakisa_algos.data.columns import FrameStack
 from hakisa_algos.data.contract import FRAME_STACK, declared
-from hakisa_algos.data.needs import Nothing
+from hakisa_algos.data.needs import Nothing, Rows
 from hakisa_algos.data.rollout import RolloutBuffer
-from hakisa_algos.errors import NonFiniteError, Stopped
+from hakisa_algos.errors import NonFiniteError, ObservationError, PoolError, Stopped
 from hakisa_algos.learners.learner import Facts, Learner
 from hakisa_algos.training.checkpoint import Checkpoints
 from hakisa_algos.training.collapse import CollapseDetector
@@ -33,7 +33,12 @@ logger = logging.getLogger(__name__)
 
 # Seconds after a signal within which an update is waited for: a run that is stopped after one goes on bit for bit.
 _GRACE = 3.0
-_STOPPING = "saves and stops after this update or evaluation, or at the first step after 3 s; Ctrl+C again: at once"
+_STOPPING = (
+    "saves and stops after this update or evaluation, or at the first step after 3 s; now it waits for {}; Ctrl+C "
+    "again: at once, without saving"
+)
+# What the death of an env's process raises, and what Gymnasium passes on from one that heard Ctrl+C itself.
+_DEATHS = (PoolError, EOFError, ConnectionError, KeyboardInterrupt)
 
 # A callback sees the trainer and the metrics of the last update, to which it may add its own; returning False stops.
 Callback = Callable[["Trainer", dict[str, float]], bool | None]
@@ -109,6 +114,7 @@ class Trainer:
         self._saving: Checkpoints | None = None
         self._saved: tuple[Path | None, int] | None = None
         self._told_of_no_kl = self._looked_at_keys = False
+        self._doing = "the first step"  # what a signal would wait for
         self.stopped_by: str | None = None
 
     @property
@@ -127,13 +133,16 @@ class Trainer:
         exception whose attribute ``stop_training`` is true: an env raises it when a person has ended the game for good.
 
         Raises:
-            NonFiniteError: see :class:`Learner`; a crash file is written, and no checkpoint.
-            Exception: what an env, a callback, a sink raised; what was learned until then is saved.
+            NonFiniteError: see :class:`Learner`; a crash file is written, and no checkpoint, unless it was an
+                observation, of which nothing is in there yet.
+            BaseException: what an env, a callback, a sink raised; what was learned until then is saved.
         """
         self.stopped_by = None
         self.collector.info_keys, self._looked_at_keys = self.options.info_keys, False
-        first, failed = self.step, None
-        with StopSignals(_GRACE, _STOPPING) as signals:
+        first = self.step
+        failed: BaseException | None = None
+        self._say_what_will_not_be()
+        with StopSignals(_GRACE, lambda: _STOPPING.format(self._doing)) as signals:
             self.collector.stop = lambda: signals.overdue
             try:
                 self._loop(signals, first)
@@ -141,14 +150,19 @@ class Trainer:
                 self.stopped_by = signals.name
                 self._count_episodes()
                 self.buffer.episodes()
-            except Exception as error:
-                if getattr(error, "stop_training", False):
+            except BaseException as error:
+                if signals.insisted:
+                    raise
+                if signals.name and isinstance(error, _DEATHS):
+                    self.stopped_by = signals.name
+                    self._notice(f"{signals.name} ended processes of the env, too: its last steps are lost")
+                elif getattr(error, "stop_training", False):
                     self.stopped_by = type(error).__name__
                     self._notice(f"{self.stopped_by}: {error}")
                 else:
                     failed = error
             finally:
-                with contextlib.suppress(Exception) if failed else contextlib.nullcontext():
+                with contextlib.suppress(Exception) if failed or signals.name else contextlib.nullcontext():
                     self.collector.close()
             if failed is None or self.step > first:
                 self._save_at_the_end(failed)
@@ -156,9 +170,33 @@ class Trainer:
             raise failed
         self._look_at_keys()
 
-    def _save_at_the_end(self, failed: Exception | None) -> None:
+    def _say_what_will_not_be(self) -> None:
+        """What a user would wait for in vain."""
+        facts, step = self.learner.facts(), self.step
+        # It ends with a whole collection; beside, the last one comes too late to be learned from.
+        rows = facts.need.n * self.buffer.num_envs if isinstance(facts.need, Rows) else 1
+        end = step + -(-(facts.total - step) // rows) * rows
+        total = f"total_steps={facts.total:,}"
+        if step >= facts.total and not facts.midway:
+            self._notice(
+                f"nothing is left to do: the run has {step:,} steps, and {total} counts from its beginning; to go on, "
+                "give it more"
+            )
+            return
+        if facts.starts > end - rows * facts.beside:
+            self._notice(
+                f"nothing will be learned: learning starts after learning_starts={facts.starts:,} steps, and the run "
+                f"ends at {total}; lower the former, or give it more steps"
+            )
+        every = self.options.evaluate_every
+        if self.evaluation is not None and every and end // every == step // every:
+            self._notice(f"evaluate_every={every:,} is never reached by {total}: nothing will be evaluated")
+
+    def _save_at_the_end(self, failed: BaseException | None) -> None:
+        # After any other NaN the learner is as before it, but the rows are not to be trusted.
+        saves = not isinstance(failed, NonFiniteError) or isinstance(failed, ObservationError)
         try:
-            if not isinstance(failed, NonFiniteError):  # the learner is as before it, the rows are not to be trusted
+            if saves:
                 self._save_once()
             if self._saving is not None:
                 self._saving.wait()
@@ -166,6 +204,9 @@ class Trainer:
             if failed is None:
                 raise
             failed.add_note(f"What was learned since the last checkpoint could not be saved: {error}")
+        else:
+            if failed is not None and saves and self.checkpoints is not None:
+                failed.add_note(f"What was learned until step {self.step:,} is saved in {self.checkpoints.parent}")
 
     def _loop(self, signals: StopSignals, first: int) -> None:
         watch = Stopwatch(self.collector)
@@ -175,6 +216,7 @@ class Trainer:
             if before >= facts.total and not facts.midway:
                 break
             metrics = self._learn(facts, watch)
+            self._doing = "an evaluation, a callback or a checkpoint"
             metrics |= watch.metrics(self.step - first)
             if self._passed(before, self.options.evaluate_every):
                 metrics |= self._evaluate(signals)
@@ -189,7 +231,10 @@ class Trainer:
             )
 
     def _learn(self, facts: Facts, watch: Stopwatch) -> dict[str, float]:
+        self._doing = "a step of the envs"
+
         def update() -> dict[str, float]:
+            self._doing = "a step of the envs" if facts.beside else "the update"
             lag = {"rollout/policy_lag": float(self.learner.policy.version - self.buffer.newest_version)}
             return watch.update(lambda: self.learner.update(self.buffer)) | (lag if self.buffer.readable else {})
 
