@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import logging
+import os
 import sys
 from collections.abc import Sequence
 
@@ -48,7 +49,8 @@ EXAMPLES = (
 )
 USER_ERROR = 2
 STATUSES = (
-    "Exit status: 0 done, 1 failed, 2 something to put right; stopped by Ctrl+C 130, SIGTERM 143, SIGHUP 129.\n"
+    "Exit status: 0 done, 1 failed, 2 something to put right; stopped by Ctrl+C 130, SIGTERM 143, SIGHUP 129,\n"
+    "or by | head, when that has read enough, 141.\n"
     "train, resume and demo save first; a second Ctrl+C or SIGTERM ends them at once, without saving."
 )
 
@@ -59,17 +61,33 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logging.basicConfig(format="%(message)s", level=logging.WARNING)
     try:
         with interrupting():
-            return _run(arguments)
+            status = _run(arguments)
+            sys.stdout.flush()
+            return status
     except KeyboardInterrupt as error:
         with contextlib.suppress(OSError):  # a terminal that was closed
             print("\ninterrupted", file=sys.stderr)
         return exit_status(str(error)) or 130
     except Exception as error:
+        if _nobody_reads():
+            return exit_status("SIGPIPE")
         status, text = _worded(error, arguments)
         if not status:
             raise
         print(red(f"hakisa: {text}", sys.stderr), file=sys.stderr)
         return status
+
+
+def _nobody_reads() -> bool:
+    """Whether who read what this prints has ended, as ``| head`` does; what is still to be said then goes nowhere."""
+    try:
+        sys.stdout.flush()
+    except ValueError:  # it is closed
+        return False
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return True
+    return False
 
 
 def _run(arguments: list[str]) -> int:

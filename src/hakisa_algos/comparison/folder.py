@@ -39,7 +39,10 @@ class ComparisonFolder:
             _check_same(settings, protocol)
         elif path.exists() and (not path.is_dir() or set(path.iterdir()) - set(path.glob(f"{TEMPORARY}*"))):
             raise RunFolderError(f"{path} exists and is no comparison; choose another --out")
-        path.mkdir(parents=True, exist_ok=True)
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise RunFolderError(f"{path} cannot be made ({error.strerror or error}); choose another --out") from error
         write_json(settings, {"protocol": protocol, "command": command})
 
     def of(self, job: Job) -> Path:

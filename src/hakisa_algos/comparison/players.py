@@ -72,11 +72,29 @@ def check_plan(plan: Plan) -> None:
     for name in plan.algorithms:
         if name not in known:
             raise ConfigError(f"algorithm {name!r} is unknown.{did_you_mean(name, known)}")
+    for name in plan.algorithms:
+        if name.startswith(PEER_PREFIX):
+            from hakisa_algos.comparison.peers import check_peer
+
+            check_peer(Job(name, "", 0, plan.protocol))
     for env in plan.envs:
-        observation_space, _ = spaces_of(Job(RANDOM, env, 0, plan.protocol))
+        observation_space, action_space = spaces_of(Job(RANDOM, env, 0, plan.protocol))
         for name in plan.algorithms:
-            if name != RANDOM and not name.startswith(PEER_PREFIX):
-                _config(Job(name, env, 0, plan.protocol.on(env)), observation_space)
+            if name == RANDOM or name.startswith(PEER_PREFIX):
+                continue
+            config = _config(Job(name, env, 0, plan.protocol.on(env)), observation_space)
+            if getattr(config, "action_masks", False) == "auto":
+                config = dataclasses.replace(config, action_masks=False)
+            # Made and thrown away: what it refuses is found here, and not in every run of its own.
+            find_algorithm(name)(
+                observation_space,
+                action_space,
+                config,
+                num_envs=config.num_envs,
+                seed=0,
+                device=torch.device("cpu"),
+                network=None,
+            )
 
 
 def spaces_of(job: Job) -> tuple[spaces.Space[Any], spaces.Space[Any]]:
