@@ -9,6 +9,7 @@ import contextlib
 import importlib
 import logging
 import os
+import select
 import sys
 from collections.abc import Sequence
 
@@ -69,7 +70,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print("\ninterrupted", file=sys.stderr)
         return exit_status(str(error)) or 130
     except Exception as error:
-        if _nobody_reads():
+        if isinstance(error, BrokenPipeError) and _nobody_reads():
             return exit_status("SIGPIPE")
         status, text = _worded(error, arguments)
         if not status:
@@ -80,14 +81,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _nobody_reads() -> bool:
     """Whether who read what this prints has ended, as ``| head`` does; what is still to be said then goes nowhere."""
-    try:
-        sys.stdout.flush()
-    except ValueError:  # it is closed
+    if not hasattr(select, "poll"):  # Windows
         return False
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return True
-    return False
+    output = sys.stdout.fileno()
+    asked = select.poll()
+    asked.register(output, 0)
+    gone = any(event & select.POLLERR for _, event in asked.poll(0))
+    if gone:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), output)
+    return gone
 
 
 def _run(arguments: list[str]) -> int:
