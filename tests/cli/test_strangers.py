@@ -15,9 +15,8 @@ def apart(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
 
-@pytest.mark.parametrize("env", ["FrozenLake-v1", "Taxi-v3"])
-def test_envs_of_choices_are_trained_in(env, capsys):
-    assert main(["train", "ppo", "--env", env, "--run", "a run", *TINY]) == 0
+def test_an_env_of_choices_is_trained_in(capsys):
+    assert main(["train", "ppo", "--env", "FrozenLake-v1", "--run", "a run", *TINY]) == 0
     told = capsys.readouterr().out
     assert "hakisa eval 'a run'" in told
     assert "hakisa resume 'a run' --total-steps" in told
