@@ -225,7 +225,7 @@ def shared(kind):
         "by the callable": (lambda: env, None),
         "no other": (env, None),
         "no other vector env": (vector, None),
-        "other observations": (env, "CartPole-v1"),
+        "other observations": (env, "Acrobot-v1"),
         "not registered": (env, "CartPol-v1"),
         "a callable of none": (env, lambda: None),
     }[kind]
@@ -247,7 +247,7 @@ KINDS = [
     ("kind", "message"),
     [
         *((kind, SHARED) for kind in [*KINDS, "by the callable", "no other", "no other vector env"]),
-        ("other observations", r"eval_env has the observation space Box\(\(4,\), float32\), but the agent learns with"),
+        ("other observations", r"eval_env has the observation space Box\(\(6,\), float32\), but the agent learns with"),
         ("not registered", "env id 'CartPol-v1' is not registered"),
         ("a callable of none", "the callable returned None"),
     ],
