@@ -73,7 +73,7 @@ def flags(given: Any, n: int, what: str) -> np.ndarray:
         ConfigError: they are something else.
     """
     array = np.asarray(given)
-    if array.dtype == np.bool_ and array.shape == (n,):
+    if array.dtype.char == "?" and array.shape == (n,):
         return array
     if array.shape == (n,) and array.dtype.kind in "biuf" and np.isin(array, (0, 1)).all():
         return np.asarray(array == 1)
