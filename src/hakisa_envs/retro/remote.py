@@ -87,6 +87,14 @@ class RemoteEmulator:
         """See `Emulator.save`."""
         self._call("save", path)
 
+    def record(self, path: Path) -> None:
+        """See `Emulator.record`."""
+        self._call("record", path)
+
+    def end_movie(self) -> None:
+        """See `Emulator.end_movie`."""
+        self._call("end_movie")
+
     def _call(self, name: str, *arguments: Any) -> Any:
         if self._connection.closed:
             raise RetroError(f"The emulator of {self.files.name} is closed.")

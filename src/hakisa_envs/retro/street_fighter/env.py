@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import gymnasium as gym
@@ -15,8 +16,9 @@ from numpy.typing import NDArray
 from hakisa_envs import contract
 from hakisa_envs.errors import checked_choice, checked_float, checked_int, refuse_unknown
 from hakisa_envs.retro.errors import RetroError
+from hakisa_envs.retro.game_files import find_game
 from hakisa_envs.retro.street_fighter.actions import Actions, ActionSet, Press
-from hakisa_envs.retro.street_fighter.fight import PAD, Episode, Fight, Turn, files_of
+from hakisa_envs.retro.street_fighter.fight import PAD, Episode, Fight, Turn
 from hakisa_envs.retro.street_fighter.memory import Frame
 from hakisa_envs.retro.street_fighter.observations import PixelStack, ram_observation, ram_space
 from hakisa_envs.retro.street_fighter.opponents import STREET_FIGHTER, opponent_name
@@ -24,8 +26,8 @@ from hakisa_envs.retro.street_fighter.rewards import REWARDS, Reward
 from hakisa_envs.retro.street_fighter.starts import Sampling, Starts
 
 OPTIONS = (
-    "actions", "episode", "frame_size", "frame_skip", "frame_stack", "game", "observation", "press", "render_mode",
-    "reward", "sampling", "start_frames", "states", "sticky",
+    "actions", "episode", "frame_size", "frame_skip", "frame_stack", "game", "movies", "observation", "press",
+    "render_mode", "reward", "sampling", "start_frames", "states", "sticky",
 )  # fmt: skip
 
 
@@ -65,9 +67,11 @@ class StreetFighter2Env(gym.Env[Any, Any], EzPickle):
         frame_stack: Frames in an observation of pixels.
         reward: See above.
         episode: See above.
-        states: The start state, or several; None for the game's default. The Fighter's are named STYLE.STRENGTH.SIDE.
+        states: The start state, or several, by name or as paths of ``.state`` files; None for the game's default. The
+            Fighter's are named STYLE.STRENGTH.SIDE.
         sampling: Of several states: ``"uniform"``, or ``"lost"``, rather those where episodes are lost.
         start_frames: Up to so many frames pass before the agent's first action, so that episodes differ.
+        movies: A folder, in which each episode leaves a bk2 file that ``hakisa retro replay`` plays again; None: none.
         render_mode: ``"rgb_array"`` or None.
 
     Raises:
@@ -97,6 +101,7 @@ class StreetFighter2Env(gym.Env[Any, Any], EzPickle):
         states: str | Sequence[str] | None = None,
         sampling: Sampling = "uniform",
         start_frames: int = 30,
+        movies: str | Path | None = None,
         render_mode: str | None = None,
         **unknown: Any,
     ) -> None:
@@ -104,7 +109,8 @@ class StreetFighter2Env(gym.Env[Any, Any], EzPickle):
         refuse_unknown(unknown, OPTIONS, owner=game)
         EzPickle.__init__(self, **options)
         self.game = game
-        self._fight = Fight(game, checked_choice("episode", episode, ("round", "match", "game")))
+        folder = None if movies is None else Path(movies).absolute()
+        self._fight = Fight(game, checked_choice("episode", episode, ("round", "match", "game")), folder)
         self.observation = checked_choice("observation", observation, ("pixels", "ram", "both"))
         self.sticky = checked_float("sticky", sticky, 0.0, 1.0)
         self.start_frames = checked_int("start_frames", start_frames, 0, 600)
@@ -138,7 +144,7 @@ class StreetFighter2Env(gym.Env[Any, Any], EzPickle):
         """
         super().reset(seed=seed)
         if self._starts is None:
-            self._starts = Starts([files_of(self.game).default_state], self._sampling)
+            self._starts = Starts([find_game(self.game).default_state], self._sampling)
         self._start = (options or {}).get("state") or self._starts.draw(self.np_random)
         self._pad[:] = 0
         with self._lost_emulator():
@@ -214,7 +220,7 @@ class StreetFighter2Env(gym.Env[Any, Any], EzPickle):
             self._pixels.set_state(state["pixels"])
         if state["starts"] is not None:
             if self._starts is None:
-                self._starts = Starts([files_of(self.game).default_state], self._sampling)
+                self._starts = Starts([find_game(self.game).default_state], self._sampling)
             self._starts.set_state(state["starts"])
         self._start = state["started_from"]
         self._pad[:] = state["pad"]
