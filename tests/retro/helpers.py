@@ -9,10 +9,8 @@ import pytest
 pytest.importorskip("stable_retro", reason='the extra "retro" is not installed')
 
 from hakisa_envs.retro.emulator import Emulator
-from hakisa_envs.retro.errors import RomError
-from hakisa_envs.retro.game_files import GameFiles, Variable, check_rom, homebrew, imported
+from hakisa_envs.retro.game_files import Variable, homebrew
 
-STREET_FIGHTER = "StreetFighterIISpecialChampionEdition-Genesis-v0"
 GAME = "HakisaFighter-Genesis-v0"
 FULL_HEALTH, NOT_STARTED = 176, 0x9928
 STAND, CROUCH, JUMP, BLOCK, BLOCK_LOW, ATTACK, SPECIAL, STUNNED = 512, 514, 516, 518, 520, 522, 524, 526
@@ -22,16 +20,6 @@ BEATEN, WINNER, THROWN, TIME_OVER = 528, 530, 532, 1024
 OWN = {"move": (0xFF808F, "|u1"), "attacks": (0xFF8094, "|u1"), "ball": (0xFF8099, "|u1"), "fine_x": (0xFF8080, ">i2")}
 PHASE = Variable(0xFF9009, "|u1")
 INTRO, FIGHTING, ROUND_OVER, RESULT, NEXT_OPPONENT, CONTINUE, GAME_OVER = range(1, 8)
-
-
-def users_game() -> GameFiles | None:
-    """Street Fighter II on the user's own ROM, if it is the right one."""
-    try:
-        files = imported(STREET_FIGHTER)
-        check_rom(files)
-    except RomError:
-        return None
-    return files
 
 
 @dataclass

@@ -13,6 +13,8 @@ helpers = pytest.importorskip("tests.retro.helpers")
 from hakisa_envs.retro.emulator import Emulator  # noqa: E402
 from hakisa_envs.retro.errors import RomError, StateError  # noqa: E402
 from hakisa_envs.retro.game_files import homebrew, imported  # noqa: E402
+from hakisa_envs.retro.street_fighter.opponents import STREET_FIGHTER  # noqa: E402
+from tests.helpers.roms import users_rom_is_there  # noqa: E402
 from tests.retro.helpers import GAME, Match  # noqa: E402
 
 RAM_SIZE = 0x10000
@@ -200,10 +202,27 @@ def test_an_unknown_game_is_named():
 
 
 def test_a_game_whose_rom_is_not_there_is_refused_with_how_to_import_it():
-    if helpers.users_game() is not None:
+    if users_rom_is_there():
         pytest.skip("the user's ROM is there")
     with pytest.raises(RomError, match=r"(?s)a5aad1d108046d9388e33247610dafb4c6516e0b.*hakisa retro import"):
-        imported(helpers.STREET_FIGHTER)
+        imported(STREET_FIGHTER)
+
+
+def test_no_custom_path_shadows_the_users_rom(tmp_path, monkeypatch):
+    """Somebody adds one to stable-retro, as our own test of the shipped data does in a process of its own."""
+    import stable_retro
+
+    folder = tmp_path / "Airstriker-Genesis-v0"
+    folder.mkdir()
+    (folder / "rom.md").write_bytes(homebrew(GAME).rom.read_bytes())
+    integrations = stable_retro.data.Integrations
+    integrations.add_custom_path(str(tmp_path))
+    try:
+        found = stable_retro.data.get_romfile_path(folder.name, integrations.CUSTOM)
+        assert found == str(folder / "rom.md")
+        assert not imported(folder.name).rom.is_relative_to(tmp_path)
+    finally:
+        integrations.clear_custom_paths()
 
 
 def test_another_rom_under_the_games_name_is_refused(tmp_path):

@@ -34,7 +34,7 @@ VERBS = {
     "compare": ("compare", "compare algorithms over seeds, write a report"),
     "resume": ("resume", "continue a run where it stopped"),
     "doctor": ("doctor", "show what is installed, and what is missing"),
-    "demo": ("demo", "watch PPO learn Pong in about five minutes"),
+    "demo": ("demo", "watch PPO learn a game in about five minutes"),
     "watch": ("watch", "show what an agent would see of a live game"),
     "probe": ("probe", "measure the latencies of a live game"),
     "retro": ("retro", "console games: list them, import ROMs, record start states"),

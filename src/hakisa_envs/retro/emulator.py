@@ -57,6 +57,7 @@ class Emulator:
     """
 
     files: GameFiles
+    is_alive = True  # one in another process need not be
 
     def __init__(self, files: GameFiles) -> None:
         retro = import_extra("stable_retro", extra="retro", needed_by=files.name)

@@ -17,5 +17,9 @@ class MovieError(RetroError):
     """A file is no movie of this game."""
 
 
+class EmulatorDiedError(RetroError):
+    """The process with the emulator ended."""
+
+
 class EmulatorInUseError(RetroError):
     """This process has an emulator already, and a core allows one for each process."""

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from hakisa_envs.processes import how_it_ended
 from hakisa_envs.retro.emulator import Emulator, Stop, in_use
-from hakisa_envs.retro.errors import RetroError
+from hakisa_envs.retro.errors import EmulatorDiedError, RetroError
 from hakisa_envs.retro.game_files import GameFiles, Variable
 
 
@@ -56,6 +56,11 @@ class RemoteEmulator:
         except BaseException:
             self.close()
             raise
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether its process runs."""
+        return self._process.poll() is None
 
     def play(self, pads: NDArray[np.uint8], watched: Sequence[Variable], stop: Stop) -> list[tuple[int, ...]]:
         """See `Emulator.play`; ``stop`` is a function of a module."""
@@ -104,7 +109,7 @@ class RemoteEmulator:
         except (EOFError, OSError):
             code = self._process.wait(5.0)
             self.close()
-            raise RetroError(
+            raise EmulatorDiedError(
                 f"The process with the emulator of {self.files.name} ended ({how_it_ended(code)}): reset the env, "
                 "which opens another one."
             ) from None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -14,8 +15,9 @@ from gymnasium.utils import EzPickle, seeding
 from numpy.typing import NDArray
 
 from hakisa_envs import contract
+from hakisa_envs.column import Failures
 from hakisa_envs.errors import checked_choice, checked_float, checked_int, refuse_unknown
-from hakisa_envs.retro.errors import RetroError
+from hakisa_envs.retro.errors import EmulatorDiedError, RetroError
 from hakisa_envs.retro.game_files import find_game
 from hakisa_envs.retro.street_fighter.actions import Actions, ActionSet, Press
 from hakisa_envs.retro.street_fighter.fight import PAD, Episode, Fight, Turn
@@ -24,6 +26,7 @@ from hakisa_envs.retro.street_fighter.observations import PixelStack, ram_observ
 from hakisa_envs.retro.street_fighter.opponents import STREET_FIGHTER, opponent_name
 from hakisa_envs.retro.street_fighter.rewards import REWARDS, Reward
 from hakisa_envs.retro.street_fighter.starts import Sampling, Starts
+from hakisa_envs.vector import make_process_vec
 
 OPTIONS = (
     "actions", "episode", "frame_size", "frame_skip", "frame_stack", "game", "movies", "observation", "press",
@@ -133,6 +136,7 @@ class StreetFighter2Env(gym.Env[Any, Any], EzPickle):
         self._starts = None if self._states is None else Starts(self._states, sampling)
         self._sampling = checked_choice("sampling", sampling, ("uniform", "lost"))
         self._start = ""
+        self._failures = Failures()
         self._pad = np.zeros(len(PAD), np.uint8)  # of the last frame
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
@@ -158,15 +162,26 @@ class StreetFighter2Env(gym.Env[Any, Any], EzPickle):
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
         """Do an action.
 
+        If the emulator's process died, the episode is truncated, ``info["failure"]`` says why, the row is no transition
+        and does not count, and the next `reset` opens another one.
+
         Raises:
             ValueError: If it is none of the action space.
-            RetroError: If the emulator's process died. The next `reset` opens another one.
+            WorkerError: If emulators die too often.
             gymnasium.error.ResetNeeded: If no episode runs.
         """
         frame = self._fight.frame
         if frame is None:
             raise gym.error.ResetNeeded("The episode is over: call reset() before the next step().")
         pads = self._stuck(self._action_set.pads(action, frame.facing))
+        try:
+            return self._play(pads)
+        except EmulatorDiedError as error:
+            self._failures.count(str(error))
+            lost = {"failure": str(error), contract.TRANSITION: False, contract.COUNTED: False}
+            return self._observe(frame), 0.0, False, True, lost
+
+    def _play(self, pads: NDArray[np.uint8]) -> tuple[Any, float, bool, bool, dict[str, Any]]:
         terminated = False
         with self._lost_emulator():
             turn = self._fight.play(pads)
@@ -273,3 +288,7 @@ class StreetFighter2Env(gym.Env[Any, Any], EzPickle):
             "frames": turn.frames,
             **{f"reward_{part}": value for part, value in parts.items()},
         }
+
+
+# Fights side by side, an emulator in each process: `gym.make_vec` with the options of both.
+make_street_fighter_vec = partial(make_process_vec, StreetFighter2Env, step_timeout=30.0)

@@ -97,7 +97,7 @@ class Fight:
             StateError: If the state is missing, broken or of another game.
         """
         self.frame = None
-        emulator = self.open()
+        emulator = self._alive()
         emulator.load(state)
         self._record(Path(state).name.removesuffix(".state"))
         seen = self._to_fight()
@@ -187,10 +187,16 @@ class Fight:
         if state["game"] != self.game:
             raise StateError(f"This is a state of {state['game']}, and this env plays {self.game}.")
         if state["emulator"] is not None:
-            self.open().set_state(np.asarray(state["emulator"], np.uint8).tobytes())
+            self._alive().set_state(np.asarray(state["emulator"], np.uint8).tobytes())
             self._record("resumed")
         self.frame = None if state["frame"] is None else Frame(*map(int, state["frame"]))
         self.standing = Standing(**state["standing"])
+
+    def _alive(self) -> Emulator | RemoteEmulator:
+        """The emulator, or another one if its process has ended since it was last asked."""
+        if self._emulator is not None and not self._emulator.is_alive:
+            self.close()
+        return self.open()
 
     def _record(self, name: str) -> None:
         """Begin a movie under a name that no other process takes."""
