@@ -257,6 +257,50 @@ def test_the_episode_of_an_emulator_that_died_is_truncated_and_flagged_and_the_n
         two.step(NOTHING)
 
 
+def test_a_sticky_pad_stays_as_it_was(make):
+    walked = []
+    for sticky in (0.0, 1.0):
+        env = make(states="versus", sticky=sticky)
+        env.reset(seed=1)
+        before = emulator_of(env).read(FINE_X)
+        for _ in range(5):
+            env.step(COMBOS.index(("RIGHT",)))
+        walked.append(emulator_of(env).read(FINE_X) - before)
+        env.close()
+    assert walked[0] > 0 == walked[1]
+
+
+def test_a_reward_of_ones_own_sees_two_frames_of_one_round(make):
+    seen = []
+
+    def reward(before, after, outcome):
+        seen.append((before.timer, after.timer, outcome))
+        return {"time": before.timer - after.timer, "won": outcome == "win"}
+
+    env = make(reward=reward, episode="match")
+    env.reset(seed=1)
+    env.step(NOTHING)
+    _, paid, _, _, info = end_round(env, 90, 80)
+    assert paid == info["reward_time"] + 1.0
+    env.step(NOTHING)
+    assert [outcome for *_, outcome in seen] == [None, "win", None]
+    assert all(before >= after for before, after, _ in seen)  # no timer was wound up between the two
+
+
+def test_where_episodes_are_lost_more_of_them_start_and_a_saved_state_knows(make):
+    states = ["passive.easy.left", "passive.easy.right"]
+    env = make(states=states, sampling="lost")
+    for number in range(8):
+        env.reset(seed=number, options={"state": states[number % 2]})
+        end_round(env, *((90, 80) if number % 2 else (80, 90)))
+    weights = env.unwrapped._starts.weights()
+    assert weights[0] > 0.9
+    env.reset(seed=1)
+    other = make(states=states, sampling="lost")
+    other.unwrapped.set_state(env.unwrapped.get_state())
+    assert (other.unwrapped._starts.weights() == weights).all()
+
+
 def test_opponents_starts_and_seeds_are_told(make):
     env = make(states=["turtle.hard.left", "zoner.easy.right"], start_frames=30)
     told = {tuple(env.reset(seed=seed)[1][name] for name in ("opponent", "start")) for seed in range(8)}
