@@ -43,6 +43,14 @@ def retro(*words):
     return main(["retro", *map(str, words)])
 
 
+def test_a_rom_that_a_copier_interleaved_is_read():
+    rom = os.urandom(2 * 0x4000)
+    blocks = (rom[:0x4000], rom[0x4000:])
+    written = bytes(512) + b"".join(block[1::2] + block[::2] for block in blocks)
+    assert rom in library._as_read(written)
+    assert list(library._as_read(rom)) == [rom]
+
+
 @pytest.mark.parametrize("packed", [False, True])
 def test_a_rom_or_a_zip_with_one_is_copied_to_where_envs_find_it(rom, packed, tmp_path, capsys):
     file = tmp_path / "any name.bin"

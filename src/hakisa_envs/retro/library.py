@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+
+import numpy as np
 
 from hakisa_envs.errors import import_extra
 from hakisa_envs.retro.errors import RomError
@@ -18,6 +18,7 @@ from hakisa_envs.retro.street_fighter.opponents import FIGHTER, STREET_FIGHTER
 # The games that there are envs of.
 ENVS = {FIGHTER: "Hakisa/Fighter-v0", STREET_FIGHTER: "Hakisa/StreetFighter2-v0"}
 LARGEST_ROM = 32 << 20  # bytes; no console of stable-retro's has larger ones
+_HEADER, _BLOCK = 512, 1 << 14  # of a Super Magic Drive's files
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,8 @@ def import_rom(file: Path) -> list[ImportedRom]:
     known = retro.data.get_known_hashes()  # sha1: (game, suffix, folder)
     found, others = [], []
     for name, content in _contents(file):
-        rom, sha1 = _groomed(retro, name, content)
+        rom = next((rom for rom in _as_read(content) if _sha1(rom) in known), content)
+        sha1 = _sha1(rom)
         game, suffix, _ = known.get(sha1, ("", "", ""))
         if game not in ENVS:
             others.append(f"{name}: sha1 {sha1}, {f'which is {game}' if game else 'which nobody knows'}")
@@ -82,10 +84,13 @@ def _contents(file: Path) -> Iterator[tuple[str, bytes]]:
         raise RomError(f"{file} cannot be read ({error}): give the ROM's file, or a zip with it.") from error
 
 
-def _groomed(retro: Any, name: str, content: bytes) -> tuple[bytes, str]:
-    """A ROM as the core takes it, and its sha1: some copiers interleaved theirs."""
-    try:
-        rom, sha1 = retro.data.groom_rom(name, io.BytesIO(content))
-    except (ValueError, IndexError):  # too large, or not what its suffix says
-        return content, hashlib.sha1(content, usedforsecurity=False).hexdigest()
-    return bytes(rom), str(sha1)
+def _as_read(content: bytes) -> Iterator[bytes]:
+    """A ROM as it is, and as it was before a Super Magic Drive wrote it: a header, then odd bytes before even ones."""
+    yield content
+    if len(content) % _BLOCK == _HEADER:
+        blocks = np.frombuffer(content, np.uint8)[_HEADER:].reshape(-1, 2, _BLOCK // 2)
+        yield blocks[:, ::-1].transpose(0, 2, 1).tobytes()
+
+
+def _sha1(rom: bytes) -> str:
+    return hashlib.sha1(rom, usedforsecurity=False).hexdigest()
