@@ -160,7 +160,7 @@ def test_both_sides_look_the_same_to_the_numbers(make):
         assert one[own] == pytest.approx(two[own])
         for _ in range(3):
             one, two = left.step(COMBOS.index((on_the_left,)))[0], right.step(COMBOS.index((on_the_right,)))[0]
-        assert one[own] == pytest.approx(two[own])
+        assert one[own] == pytest.approx(two[own], abs=1.01 / 256)  # the game rounds sixteenths of a pixel down
 
 
 def test_a_tap_attacks_in_every_decision_and_a_hold_once(make):
