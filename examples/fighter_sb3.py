@@ -6,15 +6,16 @@ pip install "hakisa[retro,sb3]"
 import argparse
 
 import gymnasium as gym
-from stable_baselines3 import PPO
-
-from hakisa_envs.sb3 import SB3VecEnv
 
 ROUNDS = 4
 
 
 def main() -> None:
-    """Under `if __name__`, because the emulators run in processes that import this file."""
+    """Under `if __name__`, because the emulators run in processes that import this file; so torch is imported here."""
+    from stable_baselines3 import PPO
+
+    from hakisa_envs.sb3 import SB3VecEnv
+
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--steps", type=int, default=200_000)
     steps = parser.parse_args().steps
