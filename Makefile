@@ -4,8 +4,8 @@ PYTHON ?= python3
 VENV ?= .venv
 ARGS ?=
 
-DEMO_EXTRAS := algos,atari,video,report
-TEST_EXTRAS := $(DEMO_EXTRAS),screen,retro,sb3,tensorboard,wandb,dev
+DEMO_EXTRAS := algos,atari,retro,video,report
+TEST_EXTRAS := $(DEMO_EXTRAS),screen,sb3,tensorboard,wandb,dev
 
 # A worker has one torch thread (tests/conftest.py), so the suite spreads over the cores instead. A file stays with
 # one worker: those of live games start an X server each.
@@ -22,7 +22,8 @@ TORCH := $(shell sed -n 's/^\(torch==[^ ;]*\).*/\1/p' constraints.txt)
 .PHONY: help demo test check bench
 
 help:
-	@echo "make demo    install, train PPO on Pong for about five minutes, show what it learned"
+	@echo "make demo    install, train PPO on a fighting game for about five minutes, show what it learned"
+	@echo "             (make demo ARGS='--env pong' plays Pong)"
 	@echo "make test    install, run every test              (make test ARGS='-k ppo')"
 	@echo "make check   lint, format and type checks"
 	@echo "make bench   list the benchmarks; make bench NAME=... ARGS='...' runs one"

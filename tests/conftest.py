@@ -20,6 +20,16 @@ def fail_skip_in_ci(report):
     return report
 
 
+def pytest_terminal_summary(terminalreporter):
+    """Said at the end, since what is not collected is not seen to be missing."""
+    reports = (report for kind in ("passed", "failed") for report in terminalreporter.stats.get(kind, ()))
+    if any("tests/retro/" in report.nodeid for report in reports):
+        from tests.helpers.roms import users_rom_is_there
+
+        if not users_rom_is_there():
+            terminalreporter.write_line("No ROM of Street Fighter II here: its tests ran on the Fighter's only.")
+
+
 # Outermost, because pytest's own wrapper marks expected failures.
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_makereport():

@@ -25,19 +25,19 @@ SPECS = (
     EnvSpec(
         id="Hakisa/StreetFighter2-v0",
         entry_point="hakisa_envs.retro.street_fighter.env:StreetFighter2Env",
-        vector_entry_point="hakisa_envs.retro.street_fighter.vector:make_street_fighter_vec",
+        vector_entry_point="hakisa_envs.retro.street_fighter.env:make_street_fighter_vec",
         # No max_episode_steps: the game's own timer ends every round.
     ),
     EnvSpec(
         id="Hakisa/Fighter-v0",
         entry_point="hakisa_envs.retro.street_fighter.env:StreetFighter2Env",
-        vector_entry_point="hakisa_envs.retro.street_fighter.vector:make_street_fighter_vec",
+        vector_entry_point="hakisa_envs.retro.street_fighter.env:make_street_fighter_vec",
         kwargs={"game": "HakisaFighter-Genesis-v0"},
     ),
     EnvSpec(
         id="Hakisa/ScreenGame-v0",
         entry_point="hakisa_envs.screen.env:ScreenGameEnv",
-        vector_entry_point="hakisa_envs.screen.vector:make_screen_vec",
+        vector_entry_point="hakisa_envs.screen.env:make_screen_vec",
         # It runs in real time, and no seed reaches the game.
         nondeterministic=True,
     ),

@@ -147,10 +147,22 @@ def test_a_preset_is_where_the_settings_start_from(capsys):
     assert "preset 'hakiso'" in (said := refused(capsys, *GA, "9", "--preset", "hakiso"))
     assert "Did you mean 'hakisa'?" in said
     assert "preset 'small'" in refused(capsys, "ppo", *TINY, "--preset", "small")
+    assert "preset 'hakisa'" in refused(capsys, "a2c", *TINY, "--preset", "hakisa")
     code, said = ended(capsys, "ga", "--preset", "uber", "--help")
     assert code == 0
     assert "the preset uber" in said
     assert "(default: 1000)" in said
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "told"), [("ppo", {"n_steps": 1000, "target_kl": 0.05}), ("dqn", {"double": False})]
+)
+def test_the_presets_of_hakisas_experiments_run_at_their_size(algorithm, told):
+    assert main(["train", algorithm, "--env", "CartPole-v1", "--preset", "hakisa", "--run", "run"]) == 0
+    config = config_of("run")["config"]
+    assert {name: config[name] for name in told} == told
+    rows = [json.loads(line) for line in Path("run/metrics.jsonl").read_text().splitlines()]
+    assert rows[-1]["step"] == 1000
 
 
 def test_help_shows_the_defaults_of_the_env(capsys):

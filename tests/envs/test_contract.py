@@ -14,8 +14,7 @@ import hakisa_envs
 from hakisa_envs import contract
 from hakisa_envs.atari import PongEnv, make_pong_vec
 from hakisa_envs.press import PressEnv, PressVectorEnv
-from hakisa_envs.screen.env import ScreenGameEnv
-from hakisa_envs.screen.vector import make_screen_vec
+from hakisa_envs.screen.env import ScreenGameEnv, make_screen_vec
 from hakisa_envs.vector import ProcessVectorEnv
 
 ROOT = Path(__file__).parents[2]

@@ -62,7 +62,7 @@ def metadata(wheel: zipfile.ZipFile) -> Message:
     return Parser().parsestr(wheel.read("hakisa-0.1.0.dist-info/METADATA").decode())
 
 
-def required_names(metadata: Message, extra: str | None) -> set[str]:
+def required_names(metadata: Message, extra: str | None, platform: str = "linux", machine: str = "x86_64") -> set[str]:
     """Names of the distributions required by `extra`, or by the base install for None."""
     names = set()
     for text in metadata.get_all("Requires-Dist", []):
@@ -72,7 +72,7 @@ def required_names(metadata: Message, extra: str | None) -> set[str]:
             wanted = in_base
         else:
             wanted = not in_base and parsed.marker.evaluate(
-                {"extra": extra, "sys_platform": "linux", "platform_machine": "x86_64"}
+                {"extra": extra, "sys_platform": platform, "platform_machine": machine}
             )
         if wanted:
             names.add(parsed.name)
@@ -124,6 +124,15 @@ def test_an_extra_needs_exactly(metadata, extra):
 def test_the_extra_all_is_every_extra_of_users(metadata):
     assert set(metadata.get_all("Provides-Extra")) == {*EXTRAS, "all", "dev"}
     assert required_names(metadata, "all") == set.union(*EXTRAS.values())
+
+
+@pytest.mark.parametrize(
+    ("platform", "machine", "emulated"),
+    [("darwin", "arm64", True), ("darwin", "x86_64", True), ("linux", "aarch64", False), ("win32", "AMD64", False)],
+)
+def test_all_asks_for_the_emulator_only_where_there_is_one(metadata, platform, machine, emulated):
+    for extra in ("retro", "all"):
+        assert ("stable-retro" in required_names(metadata, extra, platform, machine)) == emulated
 
 
 def test_licence_python_and_console_script(wheel, metadata):

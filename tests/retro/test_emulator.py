@@ -13,6 +13,8 @@ helpers = pytest.importorskip("tests.retro.helpers")
 from hakisa_envs.retro.emulator import Emulator  # noqa: E402
 from hakisa_envs.retro.errors import RomError, StateError  # noqa: E402
 from hakisa_envs.retro.game_files import homebrew, imported  # noqa: E402
+from hakisa_envs.retro.street_fighter.opponents import STREET_FIGHTER  # noqa: E402
+from tests.helpers.roms import users_rom_is_there  # noqa: E402
 from tests.retro.helpers import GAME, Match  # noqa: E402
 
 RAM_SIZE = 0x10000
@@ -106,20 +108,20 @@ def test_a_state_of_another_rom_is_refused_by_its_sha1(emulator, tmp_path):
     state = tmp_path / "other.state"
     emulator.save(state)
     emulator.load(state)
-    other = dataclasses.replace(emulator._origin, rom_sha1="0" * 40)
-    saved, emulator._origin = emulator._origin, other
+    other = dataclasses.replace(emulator.origin, rom_sha1="0" * 40)
+    saved, emulator.origin = emulator.origin, other
     emulator.save(state)
-    emulator._origin = saved
+    emulator.origin = saved
     with pytest.raises(StateError, match=rf"rom_sha1 '{'0' * 40}', and this game has '{saved.rom_sha1}'"):
         emulator.load(state)
 
 
 @pytest.mark.parametrize(("field", "value"), [("core", "Snes"), ("version", "0.9")])
 def test_a_state_of_another_core_is_refused(emulator, tmp_path, field, value):
-    state, saved = tmp_path / "other.state", emulator._origin
-    emulator._origin = dataclasses.replace(saved, **{field: value})
+    state, saved = tmp_path / "other.state", emulator.origin
+    emulator.origin = dataclasses.replace(saved, **{field: value})
     emulator.save(state)
-    emulator._origin = saved
+    emulator.origin = saved
     with pytest.raises(StateError, match=f"{field} '{value}'"):
         emulator.load(state)
 
@@ -200,8 +202,27 @@ def test_an_unknown_game_is_named():
 
 
 def test_a_game_whose_rom_is_not_there_is_refused_with_how_to_import_it():
-    with pytest.raises(RomError, match=r"(?s)a5aad1d108046d9388e33247610dafb4c6516e0b.*stable_retro\.import"):
-        imported("StreetFighterIISpecialChampionEdition-Genesis-v0")
+    if users_rom_is_there():
+        pytest.skip("the user's ROM is there")
+    with pytest.raises(RomError, match=r"(?s)a5aad1d108046d9388e33247610dafb4c6516e0b.*hakisa retro import"):
+        imported(STREET_FIGHTER)
+
+
+def test_no_custom_path_shadows_the_users_rom(tmp_path, monkeypatch):
+    """Somebody adds one to stable-retro, as our own test of the shipped data does in a process of its own."""
+    import stable_retro
+
+    folder = tmp_path / "Airstriker-Genesis-v0"
+    folder.mkdir()
+    (folder / "rom.md").write_bytes(homebrew(GAME).rom.read_bytes())
+    integrations = stable_retro.data.Integrations
+    integrations.add_custom_path(str(tmp_path))
+    try:
+        found = stable_retro.data.get_romfile_path(folder.name, integrations.CUSTOM)
+        assert found == str(folder / "rom.md")
+        assert not imported(folder.name).rom.is_relative_to(tmp_path)
+    finally:
+        integrations.clear_custom_paths()
 
 
 def test_another_rom_under_the_games_name_is_refused(tmp_path):

@@ -5,7 +5,16 @@ import pytest
 from hakisa_envs.retro.street_fighter.memory import Frame
 from hakisa_envs.retro.street_fighter.observations import ram_observation, ram_space
 from hakisa_envs.retro.street_fighter.rewards import REWARDS
-from hakisa_envs.retro.street_fighter.rules import DRAW, LOSS, WIN, Meaning, Standing, meaning, round_outcome
+from hakisa_envs.retro.street_fighter.rules import (
+    DRAW,
+    LOSS,
+    WIN,
+    Meaning,
+    Standing,
+    implausible,
+    meaning,
+    round_outcome,
+)
 from hakisa_envs.retro.street_fighter.starts import Starts
 
 FIGHT = Frame(176, 176, 0, 0, 0, 82700, 512, 512, 205, 307, 192, 192, 3, 0x9915)
@@ -37,6 +46,23 @@ FIGHT = Frame(176, 176, 0, 0, 0, 82700, 512, 512, 205, 307, 192, 192, 3, 0x9915)
 )
 def test_what_a_frame_means(changes, means):
     assert meaning(FIGHT._replace(**changes)) is means
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({}, None),
+        ({"health": -1, "enemy_health": 0, "timer": 0x9928, "rounds_won": 2}, None),
+        ({"health": 177}, "health is 177"),
+        ({"enemy_health": -2}, "enemy_health is -2"),
+        ({"enemy_rounds_won": 255}, "255"),
+        ({"timer": 0xA015}, "0xa015"),
+        ({"timer": 0x1A15}, "0x1a15"),
+    ],
+)
+def test_memory_of_another_game_is_none_of_this(changes, why):
+    found = implausible(FIGHT._replace(**changes))
+    assert found is None if why is None else why in found
 
 
 @pytest.mark.parametrize(

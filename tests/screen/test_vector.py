@@ -9,7 +9,7 @@ import textwrap
 import numpy as np
 import pytest
 
-from hakisa_envs.screen.vector import make_screen_vec
+from hakisa_envs.screen.env import make_screen_vec
 
 from .helpers import gone, wait_until
 
@@ -48,7 +48,7 @@ def test_everything_is_gone_two_seconds_after_the_trainer_was_killed():
     source = textwrap.dedent(
         """
         import time
-        from hakisa_envs.screen.vector import make_screen_vec
+        from hakisa_envs.screen.env import make_screen_vec
         if __name__ == "__main__":
             envs = make_screen_vec(2, game="flash")
             envs.reset()
@@ -72,12 +72,12 @@ def test_everything_is_gone_two_seconds_after_the_trainer_was_killed():
     [
         'gym.make_vec("Hakisa/ScreenGame-v0", 3, game="flash")',
         '[gym.make_vec("Hakisa/ScreenGame-v0", 2, game="flash") for _ in range(2)]',
-        'hakisa_envs.screen.vector.make_screen_vec(4, game="flash")',
+        'hakisa_envs.screen.env.make_screen_vec(4, game="flash")',
     ],
 )
 def test_script_without_a_guard_gets_one_error_that_says_so(line, tmp_path):
     (tmp_path / "unguarded.py").write_text(
-        f"import gymnasium as gym, hakisa_envs, hakisa_envs.screen.vector\nprint('runs')\n{line}\n"
+        f"import gymnasium as gym, hakisa_envs, hakisa_envs.screen.env\nprint('runs')\n{line}\n"
     )
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     command = [sys.executable, tmp_path / "unguarded.py"]

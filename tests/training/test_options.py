@@ -21,6 +21,7 @@ WRONG = {
     "checkpoint_every": [(-5, "must not be negative"), (None, "whole number")],
     "checkpoint_replay": [("lates", "Did you mean 'latest'"), (True, "unknown")],
     "collapse": [("wran", "Did you mean 'warn'")],
+    "picture_every": [(-1, "must not be negative"), ("often", "finite number")],
     "info_keys": [("score", "must be texts"), ((1,), "must be texts")],
     "tensorboard": [(1, "True or False"), ("yes", "True or False")],
     "wandb": [("ofline", "Did you mean 'offline'"), (False, "unknown")],

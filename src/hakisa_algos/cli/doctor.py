@@ -49,6 +49,7 @@ def run(arguments: Sequence[str]) -> int:
         ("torch", _torch()),
         ("tools", _tools()),
         ("live games", screen()),
+        ("console games", _console_games()),
     ):
         print(bold(title))
         for name, text in lines:
@@ -120,6 +121,17 @@ def _tools() -> Iterator[tuple[str, str]]:
         yield "ffmpeg", f"{red('missing')}, for videos: {bold(str(error))}"
     except RuntimeError as error:
         yield "ffmpeg", red(str(error))
+
+
+def _console_games() -> Iterator[tuple[str, str]]:
+    from hakisa_algos.cli.retro import game_lines
+    from hakisa_envs.retro.library import ENVS
+
+    for game in ENVS:
+        name = ENVS[game].removeprefix("Hakisa/")
+        for what, text in game_lines(game, brief=True):
+            if what != "env":
+                yield f"{name} {what}", text
 
 
 def screen() -> Iterator[tuple[str, str]]:

@@ -34,12 +34,13 @@ VERBS = {
     "compare": ("compare", "compare algorithms over seeds, write a report"),
     "resume": ("resume", "continue a run where it stopped"),
     "doctor": ("doctor", "show what is installed, and what is missing"),
-    "demo": ("demo", "watch PPO learn Pong in about five minutes"),
+    "demo": ("demo", "watch PPO learn a game in about five minutes"),
     "watch": ("watch", "show what an agent would see of a live game"),
     "probe": ("probe", "measure the latencies of a live game"),
+    "retro": ("retro", "console games: list them, import ROMs, record start states"),
     "digits": ("digits", "gather pictures of a live game's digits"),
 }
-WITHOUT_TORCH = ("doctor", "watch", "probe", "digits")
+WITHOUT_TORCH = ("doctor", "watch", "probe", "retro", "digits")
 EXAMPLES = (
     "hakisa train ppo --env CartPole-v1",
     "hakisa train ppo --env Hakisa/Pong-v0 --config.learning-rate 3e-4",
@@ -128,10 +129,12 @@ def _worded(error: Exception, arguments: Sequence[str]) -> tuple[int, str]:
     if isinstance(error, NonFiniteError):
         return 1, str(error)
     from hakisa_envs.errors import MissingExtraError as MissingEnvExtraError
+    from hakisa_envs.retro.errors import RetroError
     from hakisa_envs.screen.errors import ProfileError, ScreenError
     from hakisa_envs.vector import WorkerError
 
     if isinstance(error, WorkerError | PoolError):
         kept = " If the run has saved a checkpoint, hakisa resume goes on from it."
         return 1, f"{error}{kept if arguments[0] in ('train', 'resume') else ''}"
-    return USER_ERROR if isinstance(error, MissingEnvExtraError | ScreenError | ProfileError) else 0, str(error)
+    own = isinstance(error, MissingEnvExtraError | RetroError | ScreenError | ProfileError)
+    return USER_ERROR if own else 0, str(error)

@@ -31,7 +31,7 @@ class TrainArguments:
     env: str = ""
     """Env id: CartPole-v1, Hakisa/Pong-v0, or package:Id to import the package that registers it."""
     preset: str | None = None
-    """Named hyperparameters to start from, where the algorithm has some; ga has small, hakisa and uber."""
+    """Named hyperparameters to start from, where there are some: ppo and dqn have hakisa; ga small, hakisa, uber."""
     env_options: tuple[str, ...] = ()
     """Keyword arguments of the env, as key=value: frame_size=42 sticky=0.25"""
     seed: int = 0

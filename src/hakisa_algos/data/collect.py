@@ -122,6 +122,11 @@ class Collector:
         self._rebuilder = Rebuilder(envs, None if seated else self._whole.mode, self._whole.masks)
 
     @property
+    def observation(self) -> Any:
+        """The newest ones, encoded, each array ``[num_envs, ...]``; None before the first reset."""
+        return None if self._standing is None else self._standing.observation
+
+    @property
     def games_left(self) -> bool:
         """Whether a :class:`Seated` policy is still at games."""
         assert isinstance(self.policy, Seated)

@@ -119,6 +119,22 @@ class DQNLearner(GradientLearner):
         normalize_observation=True,
         learn_beside=True,
     )
+    presets: ClassVar[Mapping[str, DQNConfig]] = {
+        "hakisa": DQNConfig(  # that of Hakisa's own experiments
+            total_steps=1_000,
+            num_envs=1,
+            buffer_size=10_000,
+            learning_starts=32,
+            train_every=1,
+            gradient_steps=1,
+            batch_size=32,
+            n_step=1,
+            double=False,
+            learning_rate=1e-4,
+            learning_rate_schedule="constant",
+            target_every=256,
+        )
+    }
 
     def _make_policy(self, *spaces: Any, **options: Any) -> QNetwork:
         return QNetwork(*spaces, dueling=self.config.dueling, **options)

@@ -225,6 +225,7 @@ class GradientLearner:
 
     config_class: ClassVar[type]
     for_pictures: ClassVar[Any]
+    presets: ClassVar[Mapping[str, Any]] = {}
     policy: Any
     descent: Descent
 
@@ -264,9 +265,11 @@ class GradientLearner:
 
     @classmethod
     def default_config(cls, observation_space: spaces.Space[Any], preset: str | None = None) -> Any:
-        """For pictures ``for_pictures``, for vectors the defaults of ``config_class``."""
+        """For pictures ``for_pictures``, for vectors the defaults of ``config_class``; or one of ``presets``."""
         if preset is not None:
-            raise no_preset(preset)
+            if preset not in cls.presets:
+                raise no_preset(preset, cls.presets)
+            return cls.presets[preset]
         return cls.for_pictures if has_pictures(observation_space) else cls.config_class()
 
     def state(self) -> dict[str, Any]:

@@ -7,7 +7,7 @@ REINFORCE is A2C with lambda 1 and the return in place of the advantage.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal
 
@@ -125,6 +125,19 @@ FOR_PICTURES = PPOConfig(
 )
 """For pictures; measured on Pong (benchmarks/pong.py)."""
 
+HAKISA = PPOConfig(
+    total_steps=1_000,
+    num_envs=1,
+    n_steps=1_000,
+    epochs=10,
+    minibatch_size=250,  # four of each rollout, PPO2's default
+    learning_rate=2e-4,
+    learning_rate_schedule="constant",
+    entropy_coefficient=0.01,
+    target_kl=0.05,
+)
+"""That of Hakisa's own experiments: one rollout of 1000 steps, or as many as ``total_steps`` has."""
+
 
 @dataclass(frozen=True)
 class A2CConfig(PPOConfig):
@@ -176,6 +189,7 @@ class PPOLearner(GradientLearner):
 
     config_class: ClassVar[type] = PPOConfig
     for_pictures: ClassVar[PPOConfig] = FOR_PICTURES
+    presets: ClassVar[Mapping[str, PPOConfig]] = {"hakisa": HAKISA}
 
     def _make_policy(self, *spaces: Any, **options: Any) -> ActorCritic:
         config = self.config
@@ -338,6 +352,7 @@ class A2CLearner(PPOLearner):
 
     config_class: ClassVar[type] = A2CConfig
     for_pictures: ClassVar[PPOConfig] = A2CConfig()
+    presets: ClassVar[Mapping[str, PPOConfig]] = {}
 
 
 class REINFORCELearner(PPOLearner):
@@ -345,6 +360,7 @@ class REINFORCELearner(PPOLearner):
 
     config_class: ClassVar[type] = REINFORCEConfig
     for_pictures: ClassVar[PPOConfig] = REINFORCEConfig()
+    presets: ClassVar[Mapping[str, PPOConfig]] = {}
 
 
 def clipped_policy_loss(ratio: Tensor, advantage: Tensor, clip: float) -> Tensor:

@@ -33,6 +33,8 @@ class RunOptions:
     """Whether the latest checkpoint holds what later updates still read; without it a resumed run is not the same."""
     collapse: Literal["warn", "restore", "off"] = "warn"
     """When the policy collapses: warn, restore the best weights at half the learning rate, or do not look."""
+    picture_every: float = 2.0
+    """Seconds, at least, between pictures of what all envs show: now.png in the run's folder. 0: none."""
     info_keys: tuple[str, ...] = ()
     """Entries of the env's info whose means are logged, each as info/KEY."""
     tensorboard: bool = False
@@ -51,7 +53,7 @@ class RunOptions:
         check_config(
             self,
             positive=("evaluate_episodes", "evaluate_steps", "threads"),
-            not_negative=("evaluate_every", "checkpoint_every"),
+            not_negative=("evaluate_every", "checkpoint_every", "picture_every"),
         )
 
     @classmethod

@@ -24,6 +24,7 @@ from hakisa_algos.learners.learner import Facts, Learner
 from hakisa_algos.training.checkpoint import Checkpoints
 from hakisa_algos.training.collapse import CollapseDetector
 from hakisa_algos.training.metrics import Sink
+from hakisa_algos.training.now import NowPicture
 from hakisa_algos.training.options import RunOptions
 from hakisa_algos.training.signals import StopSignals
 from hakisa_algos.training.statistics import EpisodeStatistics
@@ -113,6 +114,7 @@ class Trainer:
         self._best_evaluation = -math.inf
         self._saving: Checkpoints | None = None
         self._saved: tuple[Path | None, int] | None = None
+        self._now: NowPicture | None = None
         self._told_of_no_kl = self._looked_at_keys = False
         self._doing = "the first step"  # what a signal would wait for
         self.stopped_by: str | None = None
@@ -138,6 +140,7 @@ class Trainer:
             BaseException: what an env, a callback, a sink raised; what was learned until then is saved.
         """
         self.stopped_by = None
+        self._now = self._now_picture()
         self.collector.info_keys, self._looked_at_keys = self.options.info_keys, False
         first = self.step
         failed: BaseException | None = None
@@ -164,6 +167,8 @@ class Trainer:
             finally:
                 with contextlib.suppress(Exception) if failed or signals.name else contextlib.nullcontext():
                     self.collector.close()
+                if self._now is not None:
+                    self._now.close()
             if failed is None or self.step > first:
                 self._save_at_the_end(failed)
         if failed is not None:
@@ -262,6 +267,14 @@ class Trainer:
             sink.write(self.step, metrics)
         if self.view:
             self.view.update(self.step, metrics)
+        if self._now is not None:
+            self._now.update(self.collector.observation)
+
+    def _now_picture(self) -> NowPicture | None:
+        if self.checkpoints is None or self.envs is None or not self.options.picture_every:
+            return None
+        path = self.checkpoints.parent / "now.png"
+        return NowPicture(path, self.options.picture_every, self.envs, self.buffer.stack)
 
     def _count_episodes(self) -> list[float]:
         episodes = list(self.buffer.finished)

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import gc
 import importlib.metadata
+import json
 import weakref
+import zipfile
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -20,6 +23,8 @@ from hakisa_envs.retro.saved_state import Origin, read_state, write_state
 
 # Whether no more frames are to be played after one with these numbers.
 Stop = Callable[[tuple[int, ...]], bool]
+
+MOVIE_ORIGIN = "Hakisa.json"  # in a movie's zip: whose it is
 
 _open: weakref.ref[Emulator] | None = None  # the emulator that this process has
 
@@ -43,6 +48,7 @@ class Emulator:
     Attributes:
         files: The game.
         buttons: Names of a pad's buttons, in the order of a pad's mask.
+        origin: What its states are of.
 
     Raises:
         MissingExtraError: If stable-retro is not installed.
@@ -51,6 +57,7 @@ class Emulator:
     """
 
     files: GameFiles
+    is_alive = True  # one in another process need not be
 
     def __init__(self, files: GameFiles) -> None:
         retro = import_extra("stable_retro", extra="retro", needed_by=files.name)
@@ -74,8 +81,11 @@ class Emulator:
         system = retro.get_romfile_system(str(files.rom))
         self.buttons: tuple[str | None, ...] = tuple(retro.get_system_info(system)["buttons"])
         version = ".".join(importlib.metadata.version("stable-retro").split(".")[:2])
-        self._origin = Origin(files.rom_sha1, system, version)
+        self.origin = Origin(files.rom_sha1, system, version)
         self._data: Any = retro.data.GameData()
+        self._make_movie: Any = retro.Movie
+        self._movie: Any = None
+        self._movie_path = Path()
         self._core.configure_data(self._data)
         self._core.step()  # before it there is no memory to read
         self._size = len(self._core.get_state())
@@ -94,7 +104,7 @@ class Emulator:
         return held
 
     def hold(self, pad: NDArray[np.uint8], player: int = 0) -> None:
-        """Hold what ``pad`` says, uint8 ``[buttons]``, until told otherwise."""
+        """Hold what ``pad`` says, uint8 ``[buttons]``, until told otherwise. Movies have what `play` is given."""
         self._core.set_button_mask(pad, player)
 
     def advance(self) -> None:
@@ -111,6 +121,8 @@ class Emulator:
         seen: list[tuple[int, ...]] = []
         for pad in pads:
             self._core.set_button_mask(pad, 0)
+            if self._movie is not None:
+                self._record(pad)
             step()
             seen.append(tuple(extract(variable.address, variable.type) for variable in watched))
             if stop(seen[-1]):
@@ -144,6 +156,7 @@ class Emulator:
         """
         if len(state) != self._size:
             raise StateError(f"A state of {self.files.name} has {self._size} bytes, and this one has {len(state)}.")
+        self.end_movie()
         before = self._core.get_state()
         if not self._core.set_state(state):
             raise StateError(f"The core does not take this as a state of {self.files.name}: it is broken.")
@@ -160,22 +173,45 @@ class Emulator:
             self.hold(np.zeros(len(self.buttons), np.uint8), player)
 
     def load(self, state: str | Path) -> None:
-        """Set the state in a file: one of the game's by its name, any by its path.
+        """Set the state in a file: one of the game's or the user's by its name, any by its path.
 
         Raises:
             StateError: If it is missing, broken, or of another ROM, core or version.
         """
-        path = state if isinstance(state, Path) else self.files.states / f"{state}.state"
-        self.set_state(read_state(path, self._origin, self.files.vouches_for(path)))
+        path = state if isinstance(state, Path) else self.files.state_file(state)
+        self.set_state(read_state(path, self.origin, self.files.vouches_for(path)))
 
     def save(self, path: Path) -> None:
         """Write the state to a file, from which only this game loads it."""
-        write_state(path, self.get_state(), self._origin)
+        write_state(path, self.get_state(), self.origin)
+
+    def record(self, path: Path) -> None:
+        """From now on write what is played to a bk2 file, until the next state is set, or the emulator is closed."""
+        self.end_movie()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._movie, self._movie_path = self._make_movie(str(path), True, 1), path
+        self._movie.configure(self.files.name, self._core)
+        self._movie.set_state(self._core.get_state())
+
+    def end_movie(self) -> None:
+        """Finish the movie that is recorded, if there is one."""
+        if self._movie is None:
+            return
+        self._movie.close()
+        self._movie = None
+        with zipfile.ZipFile(self._movie_path, "a") as archive:
+            archive.writestr(MOVIE_ORIGIN, json.dumps(asdict(self.origin)))
+
+    def _record(self, pad: NDArray[np.uint8]) -> None:
+        for button, held in enumerate(pad.tolist()):
+            self._movie.set_key(button, held, 0)
+        self._movie.step()
 
     def close(self) -> None:
         """Let the console go; twice is silent."""
         global _open
         if self._core is not None:
+            self.end_movie()
             self._core = self._data = None
             _open = None
 

@@ -13,5 +13,13 @@ class StateError(RetroError):
     """A state must not be loaded into this game."""
 
 
+class MovieError(RetroError):
+    """A file is no movie of this game."""
+
+
+class EmulatorDiedError(RetroError):
+    """The process with the emulator ended."""
+
+
 class EmulatorInUseError(RetroError):
     """This process has an emulator already, and a core allows one for each process."""

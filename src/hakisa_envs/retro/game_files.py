@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from hakisa_envs.errors import import_extra
-from hakisa_envs.retro.errors import RomError
+from hakisa_envs.retro.errors import RomError, StateError
 
 HOMEBREW = Path(__file__).parent / "homebrew"
 
@@ -38,7 +39,8 @@ class GameFiles:
         rom_sha1: Of the ROM that the game's data describe.
         variables: Those of its data.json.
         crop: Left, top, width and height of the picture, in pixels; width 0: all of it.
-        states: The folder of its ``NAME.state`` files.
+        states: The folder of the ``NAME.state`` files that come with it.
+        own_states: The folder of those that the user recorded.
         magic: A variable and the value that it holds in every state of this game; ours have one.
         default_state: The one to start from.
     """
@@ -49,12 +51,49 @@ class GameFiles:
     variables: Mapping[str, Variable]
     crop: tuple[int, int, int, int]
     states: Path
+    own_states: Path
     default_state: str
     magic: tuple[Variable, int] | None = None
+
+    def state_names(self) -> list[str]:
+        """Those that there are."""
+        return sorted({path.stem for folder in (self.states, self.own_states) for path in folder.glob("*.state")})
+
+    def state_file(self, state: str) -> Path:
+        """The file of a state: by its name, or by its path, which ends in ``.state``.
+
+        Raises:
+            StateError: If there is none of that name.
+        """
+        if state.endswith(".state"):
+            return Path(state)
+        for folder in (self.states, self.own_states):
+            if (path := folder / f"{state}.state").is_file():
+                return path
+        raise StateError(
+            f"There is no state {state!r} of {self.name}. It has {', '.join(self.state_names()) or 'none'}. Record one "
+            f"with\n    hakisa retro state {self.name} --name {state} --keyboard"
+        )
 
     def vouches_for(self, state: Path) -> bool:
         """Whether a state need not say whose it is: those that stable-retro ships lie beside the game's data."""
         return self.magic is None and state.parent == self.states
+
+
+def user_folder(name: str) -> Path:
+    """Where a game's ROM and states lie that the user has brought or made."""
+    data = Path(os.environ.get("XDG_DATA_HOME") or "~/.local/share").expanduser()
+    return data / "hakisa" / "retro" / name
+
+
+def find_game(name: str) -> GameFiles:
+    """A game of ours, or one whose ROM the user has brought.
+
+    Raises:
+        MissingExtraError: If it is not ours and stable-retro, which has its data, is not installed.
+        RomError: If nobody knows the game, or its ROM is not there.
+    """
+    return homebrew(name) if any(HOMEBREW.glob(f"*/{name}")) else imported(name)
 
 
 def homebrew(name: str) -> GameFiles:
@@ -72,25 +111,26 @@ def homebrew(name: str) -> GameFiles:
 
 
 def imported(name: str) -> GameFiles:
-    """A game whose ROM the user has imported into stable-retro.
+    """A game whose ROM the user has imported, into Hakisa or into stable-retro.
 
     Raises:
         MissingExtraError: If stable-retro is not installed.
-        RomError: If stable-retro does not know the game, or has no ROM of it.
+        RomError: If stable-retro does not know the game, or there is no ROM of it.
     """
     retro = import_extra("stable_retro", extra="retro", needed_by=name)
+    # Of the shipped games alone: a custom path of somebody's would have another game under this name.
     stable = retro.data.Integrations.STABLE
     data = retro.data.get_file_path(name, "data.json", stable)
     if data is None:
         raise RomError(f"stable-retro knows no game {name!r}: stable_retro.data.list_games() has those that it knows.")
     folder = Path(data).parent
+    own = sorted(user_folder(name).glob("rom.*"))
     try:
-        rom = Path(retro.data.get_romfile_path(name, stable))
+        rom = own[0] if own else Path(retro.data.get_romfile_path(name, stable))
     except FileNotFoundError:
-        sha1 = (folder / "rom.sha").read_text().split()[0]
         raise RomError(
-            f"The ROM of {name} is not there. It is not ours to give: import your own, whose sha1 is {sha1}, with\n"
-            "    python -m stable_retro.import FOLDER_OF_YOUR_ROMS"
+            f"The ROM of {name} is not there. It is not ours to give: import your own, whose sha1 is "
+            f"{_sha1_in(folder)}, with\n    hakisa retro import FILE"
         ) from None
     return _files(name, rom, folder)
 
@@ -105,7 +145,8 @@ def check_rom(files: GameFiles) -> None:
     if found != files.rom_sha1:
         raise RomError(
             f"{files.rom} has the sha1 {found}, and {files.name} needs {files.rom_sha1}: another version of the game, "
-            "or a broken file. Addresses in memory differ from version to version; bring the right one."
+            "or a broken file. Addresses in memory differ from version to version; bring the right one with\n"
+            "    hakisa retro import FILE"
         )
 
 
@@ -114,12 +155,17 @@ def _files(name: str, rom: Path, folder: Path) -> GameFiles:
     return GameFiles(
         name=name,
         rom=rom,
-        rom_sha1=(folder / "rom.sha").read_text().split()[0],
+        rom_sha1=_sha1_in(folder),
         variables={key: Variable(row["address"], row["type"]) for key, row in info.items()},
         crop=tuple(_json(folder / "scenario.json").get("crop", (0, 0, 0, 0))),
         states=folder,
+        own_states=user_folder(name),
         default_state=_json(folder / "metadata.json")["default_state"],
     )
+
+
+def _sha1_in(folder: Path) -> str:
+    return (folder / "rom.sha").read_text().split()[0]
 
 
 def _json(path: Path) -> dict[str, Any]:

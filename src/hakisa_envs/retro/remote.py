@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from hakisa_envs.processes import how_it_ended
 from hakisa_envs.retro.emulator import Emulator, Stop, in_use
-from hakisa_envs.retro.errors import RetroError
+from hakisa_envs.retro.errors import EmulatorDiedError, RetroError
 from hakisa_envs.retro.game_files import GameFiles, Variable
 
 
@@ -57,6 +57,11 @@ class RemoteEmulator:
             self.close()
             raise
 
+    @property
+    def is_alive(self) -> bool:
+        """Whether its process runs."""
+        return self._process.poll() is None
+
     def play(self, pads: NDArray[np.uint8], watched: Sequence[Variable], stop: Stop) -> list[tuple[int, ...]]:
         """See `Emulator.play`; ``stop`` is a function of a module."""
         seen: list[tuple[int, ...]] = self._call("play", pads, watched, stop)
@@ -87,6 +92,14 @@ class RemoteEmulator:
         """See `Emulator.save`."""
         self._call("save", path)
 
+    def record(self, path: Path) -> None:
+        """See `Emulator.record`."""
+        self._call("record", path)
+
+    def end_movie(self) -> None:
+        """See `Emulator.end_movie`."""
+        self._call("end_movie")
+
     def _call(self, name: str, *arguments: Any) -> Any:
         if self._connection.closed:
             raise RetroError(f"The emulator of {self.files.name} is closed.")
@@ -96,7 +109,7 @@ class RemoteEmulator:
         except (EOFError, OSError):
             code = self._process.wait(5.0)
             self.close()
-            raise RetroError(
+            raise EmulatorDiedError(
                 f"The process with the emulator of {self.files.name} ended ({how_it_ended(code)}): reset the env, "
                 "which opens another one."
             ) from None

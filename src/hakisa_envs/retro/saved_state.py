@@ -56,9 +56,7 @@ def read_state(path: Path, expected: Origin, vouched: bool = False) -> bytes:
         StateError: If the file is missing, broken, says nothing of its origin, or is of another ROM, core or version.
     """
     if not path.is_file():
-        others = sorted(other.stem for other in path.parent.glob("*.state")) if path.parent.is_dir() else []
-        has = f"It has {', '.join(others)}." if others else "It has none."
-        raise StateError(f"There is no state {path.stem!r} in {path.parent}. {has}")
+        raise StateError(f"There is no state {path}: name one of the game's, or a file that is there.")
     packed = path.read_bytes()
     try:
         data = gzip.decompress(packed)
@@ -70,7 +68,7 @@ def read_state(path: Path, expected: Origin, vouched: bool = False) -> bytes:
     if said is None:
         raise StateError(
             f"{path} does not say which ROM it is of, and a core takes any bytes of the right size: "
-            "load it in the emulator that wrote it, or record it anew with hakisa."
+            "load it in the emulator that wrote it, or record it anew (hakisa retro state)."
         )
     if said.pop("sha256", None) != hashlib.sha256(data).hexdigest():
         raise StateError(f"{path} was changed after it was written: record it anew.")

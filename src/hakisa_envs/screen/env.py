@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections import deque
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ from hakisa_envs.screen.profile import load_profile
 from hakisa_envs.screen.scoring import Scorer
 from hakisa_envs.screen.script import ScriptRunner
 from hakisa_envs.screen.session import REMADE_S, Session, View
+from hakisa_envs.vector import make_process_vec
 
 OPTIONS = ("game", "display", "armed", "episode", "rate", "timeout", "render_mode", "untested_platform")
 SPARE_S = 0.15
@@ -435,3 +437,7 @@ def _refuse_untested_platform() -> None:
             f"Live games are tested on Linux only, and this is {sys.platform}: what a key press hits here is not "
             "known. armed=False only looks; untested_platform=True presses all the same."
         )
+
+
+# Live games side by side, each in a process and display of its own: `gym.make_vec` with the options of both.
+make_screen_vec = partial(make_process_vec, ScreenGameEnv, step_timeout=15.0)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import gymnasium as gym
@@ -13,19 +15,22 @@ from gymnasium.utils import EzPickle, seeding
 from numpy.typing import NDArray
 
 from hakisa_envs import contract
+from hakisa_envs.column import Failures
 from hakisa_envs.errors import checked_choice, checked_float, checked_int, refuse_unknown
-from hakisa_envs.retro.errors import RetroError
+from hakisa_envs.retro.errors import EmulatorDiedError, RetroError
+from hakisa_envs.retro.game_files import find_game
 from hakisa_envs.retro.street_fighter.actions import Actions, ActionSet, Press
-from hakisa_envs.retro.street_fighter.fight import PAD, Episode, Fight, Turn, files_of
+from hakisa_envs.retro.street_fighter.fight import PAD, Episode, Fight, Turn
 from hakisa_envs.retro.street_fighter.memory import Frame
 from hakisa_envs.retro.street_fighter.observations import PixelStack, ram_observation, ram_space
 from hakisa_envs.retro.street_fighter.opponents import STREET_FIGHTER, opponent_name
 from hakisa_envs.retro.street_fighter.rewards import REWARDS, Reward
 from hakisa_envs.retro.street_fighter.starts import Sampling, Starts
+from hakisa_envs.vector import make_process_vec
 
 OPTIONS = (
-    "actions", "episode", "frame_size", "frame_skip", "frame_stack", "game", "observation", "press", "render_mode",
-    "reward", "sampling", "start_frames", "states", "sticky",
+    "actions", "episode", "frame_size", "frame_skip", "frame_stack", "game", "movies", "observation", "press",
+    "render_mode", "reward", "sampling", "start_frames", "states", "sticky",
 )  # fmt: skip
 
 
@@ -65,9 +70,11 @@ class StreetFighter2Env(gym.Env[Any, Any], EzPickle):
         frame_stack: Frames in an observation of pixels.
         reward: See above.
         episode: See above.
-        states: The start state, or several; None for the game's default. The Fighter's are named STYLE.STRENGTH.SIDE.
+        states: The start state, or several, by name or as paths of ``.state`` files; None for the game's default. The
+            Fighter's are named STYLE.STRENGTH.SIDE.
         sampling: Of several states: ``"uniform"``, or ``"lost"``, rather those where episodes are lost.
         start_frames: Up to so many frames pass before the agent's first action, so that episodes differ.
+        movies: A folder, in which each episode leaves a bk2 file that ``hakisa retro replay`` plays again; None: none.
         render_mode: ``"rgb_array"`` or None.
 
     Raises:
@@ -97,6 +104,7 @@ class StreetFighter2Env(gym.Env[Any, Any], EzPickle):
         states: str | Sequence[str] | None = None,
         sampling: Sampling = "uniform",
         start_frames: int = 30,
+        movies: str | Path | None = None,
         render_mode: str | None = None,
         **unknown: Any,
     ) -> None:
@@ -104,7 +112,8 @@ class StreetFighter2Env(gym.Env[Any, Any], EzPickle):
         refuse_unknown(unknown, OPTIONS, owner=game)
         EzPickle.__init__(self, **options)
         self.game = game
-        self._fight = Fight(game, checked_choice("episode", episode, ("round", "match", "game")))
+        folder = None if movies is None else Path(movies).absolute()
+        self._fight = Fight(game, checked_choice("episode", episode, ("round", "match", "game")), folder)
         self.observation = checked_choice("observation", observation, ("pixels", "ram", "both"))
         self.sticky = checked_float("sticky", sticky, 0.0, 1.0)
         self.start_frames = checked_int("start_frames", start_frames, 0, 600)
@@ -127,6 +136,7 @@ class StreetFighter2Env(gym.Env[Any, Any], EzPickle):
         self._starts = None if self._states is None else Starts(self._states, sampling)
         self._sampling = checked_choice("sampling", sampling, ("uniform", "lost"))
         self._start = ""
+        self._failures = Failures()
         self._pad = np.zeros(len(PAD), np.uint8)  # of the last frame
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
@@ -138,7 +148,7 @@ class StreetFighter2Env(gym.Env[Any, Any], EzPickle):
         """
         super().reset(seed=seed)
         if self._starts is None:
-            self._starts = Starts([files_of(self.game).default_state], self._sampling)
+            self._starts = Starts([find_game(self.game).default_state], self._sampling)
         self._start = (options or {}).get("state") or self._starts.draw(self.np_random)
         self._pad[:] = 0
         with self._lost_emulator():
@@ -152,15 +162,26 @@ class StreetFighter2Env(gym.Env[Any, Any], EzPickle):
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
         """Do an action.
 
+        If the emulator's process died, the episode is truncated, ``info["failure"]`` says why, the row is no transition
+        and does not count, and the next `reset` opens another one.
+
         Raises:
             ValueError: If it is none of the action space.
-            RetroError: If the emulator's process died. The next `reset` opens another one.
+            WorkerError: If emulators die too often.
             gymnasium.error.ResetNeeded: If no episode runs.
         """
         frame = self._fight.frame
         if frame is None:
             raise gym.error.ResetNeeded("The episode is over: call reset() before the next step().")
         pads = self._stuck(self._action_set.pads(action, frame.facing))
+        try:
+            return self._play(pads)
+        except EmulatorDiedError as error:
+            self._failures.count(str(error))
+            lost = {"failure": str(error), contract.TRANSITION: False, contract.COUNTED: False}
+            return self._observe(frame), 0.0, False, True, lost
+
+    def _play(self, pads: NDArray[np.uint8]) -> tuple[Any, float, bool, bool, dict[str, Any]]:
         terminated = False
         with self._lost_emulator():
             turn = self._fight.play(pads)
@@ -214,7 +235,7 @@ class StreetFighter2Env(gym.Env[Any, Any], EzPickle):
             self._pixels.set_state(state["pixels"])
         if state["starts"] is not None:
             if self._starts is None:
-                self._starts = Starts([files_of(self.game).default_state], self._sampling)
+                self._starts = Starts([find_game(self.game).default_state], self._sampling)
             self._starts.set_state(state["starts"])
         self._start = state["started_from"]
         self._pad[:] = state["pad"]
@@ -267,3 +288,7 @@ class StreetFighter2Env(gym.Env[Any, Any], EzPickle):
             "frames": turn.frames,
             **{f"reward_{part}": value for part, value in parts.items()},
         }
+
+
+# Fights side by side, an emulator in each process: `gym.make_vec` with the options of both.
+make_street_fighter_vec = partial(make_process_vec, StreetFighter2Env, step_timeout=30.0)

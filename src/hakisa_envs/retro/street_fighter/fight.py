@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hakisa_envs.retro.emulator import Emulator
-from hakisa_envs.retro.errors import RetroError
-from hakisa_envs.retro.game_files import GameFiles, homebrew, imported
+from hakisa_envs.retro.errors import StateError
+from hakisa_envs.retro.game_files import find_game
 from hakisa_envs.retro.remote import RemoteEmulator, open_emulator
 from hakisa_envs.retro.street_fighter.memory import VARIABLES, Frame
-from hakisa_envs.retro.street_fighter.opponents import FIGHTER
+from hakisa_envs.retro.street_fighter.opponents import opponent_name
 from hakisa_envs.retro.street_fighter.rules import (
     DRAW,
     LOSS,
     WIN,
     Meaning,
     Standing,
+    implausible,
     is_over,
     meaning,
     round_outcome,
@@ -29,11 +33,6 @@ from hakisa_envs.retro.street_fighter.rules import (
 Episode = Literal["round", "match", "game"]
 PAD = ("B", "A", "MODE", "START", "UP", "DOWN", "LEFT", "RIGHT", "C", "Y", "X", "Z")
 LONGEST_TRANSITION = 3600  # frames without a fight, after which the game is taken to be over
-
-
-def files_of(game: str) -> GameFiles:
-    """A game of ours, or one that the user imported."""
-    return homebrew(game) if game == FIGHTER else imported(game)
 
 
 def _is_over(numbers: tuple[int, ...]) -> bool:
@@ -67,14 +66,16 @@ class Fight:
     Args:
         game: As stable-retro names it.
         episode: When it is over: see `StreetFighter2Env`.
+        movies: The folder for a movie of each episode; None makes none.
 
     Attributes:
         frame: The frame that the next decision is made from; None where no episode runs.
         standing: Of the match.
     """
 
-    def __init__(self, game: str, episode: Episode) -> None:
+    def __init__(self, game: str, episode: Episode, movies: Path | None = None) -> None:
         self.game = game
+        self._movies = movies
         self.episode = episode
         self.frame: Frame | None = None
         self.standing = Standing()
@@ -85,26 +86,34 @@ class Fight:
         """Whether there is an emulator."""
         return self._emulator is not None
 
-    def begin(self, state: str, wait: int) -> None:
+    def begin(self, state: str, wait: int) -> int:
         """Start from a state, and let ``wait`` frames of the fight pass.
+
+        Returns:
+            Frames until there was a fight.
 
         Raises:
             RomError: If the game's ROM is missing or another one.
             StateError: If the state is missing, broken or of another game.
         """
         self.frame = None
-        emulator = self.open()
+        emulator = self._alive()
         emulator.load(state)
-        frame = self._to_fight()
-        if frame is None:
-            raise RetroError(f"From the state {state!r} no fight begins within {LONGEST_TRANSITION} frames.")
-        if wait:
+        self._record(Path(state).name.removesuffix(".state"))
+        seen = self._to_fight()
+        why, frame = implausible(seen[0]), seen[-1]
+        if why is None and meaning(frame) is not Meaning.FIGHTING:
+            why = f"no fight begins within {LONGEST_TRANSITION} frames"
+        if why is None and wait:
             frame = Frame(*emulator.play(np.zeros((wait, len(PAD)), np.uint8), VARIABLES, _is_over)[-1])
-        if is_over(frame):
-            raise RetroError(
-                f"In the state {state!r} a round is over after {wait} frames: use one that begins a round."
+            why = f"a round is over {wait} frames after it" if is_over(frame) else None
+        if why is not None:
+            raise StateError(
+                f"{state!r} is no start state of {self.game}: {why}. Record the beginning of a round with\n"
+                f"    hakisa retro state {self.game} --name NAME --keyboard"
             )
         self.frame, self.standing = frame, Standing.at_start_of_round(frame)
+        return len(seen)
 
     def play(self, pads: NDArray[np.uint8]) -> Turn:
         """Play a pad a frame, uint8 ``[frames, 12]``, to the end of the round at most."""
@@ -121,9 +130,11 @@ class Fight:
         """After a round: skip to the next fight of the episode. False if there is none, and the episode is over."""
         decided = self.standing.is_decided
         if self.episode == "round" or (decided and (self.episode == "match" or self.standing.outcome != WIN)):
+            self.open().end_movie()
             return False
-        frame = self._to_fight()
-        if frame is None:
+        frame = self._to_fight()[-1]
+        if meaning(frame) is not Meaning.FIGHTING:
+            self.open().end_movie()
             return False
         rounds = 0 if decided else self.standing.won + self.standing.lost + self.standing.drawn
         self.frame, self.standing = frame, Standing.at_start_of_round(frame, rounds)
@@ -136,6 +147,12 @@ class Fight:
             return turn.round_outcome or (WIN if lead > 0 else LOSS if lead < 0 else DRAW)
         return self.standing.outcome
 
+    @property
+    def opponent(self) -> str:
+        """Whom the episode is fought against."""
+        assert self.frame is not None
+        return opponent_name(self.game, self.frame.enemy_character)
+
     def picture(self) -> NDArray[np.uint8]:
         """What the last frame showed: uint8 RGB ``[height, width, 3]``."""
         return self.open().picture()
@@ -143,7 +160,7 @@ class Fight:
     def open(self) -> Emulator | RemoteEmulator:
         """The emulator, opened if it is not yet."""
         if self._emulator is None:
-            self._emulator = open_emulator(files_of(self.game))
+            self._emulator = open_emulator(find_game(self.game))
         return self._emulator
 
     def close(self) -> None:
@@ -155,20 +172,45 @@ class Fight:
     def get_state(self) -> dict[str, Any]:
         """All that later turns depend on."""
         return {
+            "game": self.game,
             "emulator": None if self._emulator is None else np.frombuffer(self._emulator.get_state(), np.uint8),
             "frame": None if self.frame is None else list(self.frame),
             "standing": asdict(self.standing),
         }
 
     def set_state(self, state: Mapping[str, Any]) -> None:
-        """Go on from `get_state`."""
+        """Go on from `get_state`.
+
+        Raises:
+            StateError: If it is of another game.
+        """
+        if state["game"] != self.game:
+            raise StateError(f"This is a state of {state['game']}, and this env plays {self.game}.")
         if state["emulator"] is not None:
-            self.open().set_state(np.asarray(state["emulator"], np.uint8).tobytes())
+            self._alive().set_state(np.asarray(state["emulator"], np.uint8).tobytes())
+            self._record("resumed")
         self.frame = None if state["frame"] is None else Frame(*map(int, state["frame"]))
         self.standing = Standing(**state["standing"])
 
-    def _to_fight(self) -> Frame | None:
-        """The first frame of the next fight, nothing held until then; None on the continue screen or if none comes."""
+    def _alive(self) -> Emulator | RemoteEmulator:
+        """The emulator, or another one if its process has ended since it was last asked."""
+        if self._emulator is not None and not self._emulator.is_alive:
+            self.close()
+        return self.open()
+
+    def _record(self, name: str) -> None:
+        """Begin a movie under a name that no other process takes."""
+        if self._movies is None:
+            return
+        self._movies.mkdir(parents=True, exist_ok=True)
+        for number in itertools.count(1):
+            path = self._movies / f"{name}-{number:06d}.bk2"
+            with contextlib.suppress(FileExistsError):
+                path.touch(exist_ok=False)
+                self.open().record(path)
+                return
+
+    def _to_fight(self) -> list[Frame]:
+        """Frames, nothing held, to the first of the next fight or of the continue screen, or as many as are waited."""
         nothing = np.zeros((LONGEST_TRANSITION, len(PAD)), np.uint8)
-        frame = Frame(*self.open().play(nothing, VARIABLES, _is_settled)[-1])
-        return frame if meaning(frame) is Meaning.FIGHTING else None
+        return [Frame(*numbers) for numbers in self.open().play(nothing, VARIABLES, _is_settled)]

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from enum import Enum
 
 from hakisa_envs.contract import OUTCOMES
-from hakisa_envs.retro.street_fighter.memory import CONTINUE_SCREEN, ROUND_NOT_STARTED, Frame
+from hakisa_envs.retro.street_fighter.memory import CONTINUE_SCREEN, FULL_HEALTH, ROUND_NOT_STARTED, Frame
 
 WIN, LOSS, DRAW = OUTCOMES
 ROUNDS_TO_WIN = 2
@@ -42,6 +42,18 @@ def meaning(frame: Frame) -> Meaning:
         if status in NO_FIGHT or status >= 1024:
             return Meaning.BETWEEN
     return Meaning.FIGHTING
+
+
+def implausible(frame: Frame) -> str | None:
+    """Why this cannot be the game's memory, or None: a core takes the state of any other game, too."""
+    for name in ("health", "enemy_health"):
+        if not -1 <= getattr(frame, name) <= FULL_HEALTH:
+            return f"{name} is {getattr(frame, name)}, not from -1 to {FULL_HEALTH}"
+    if max(frame.rounds_won, frame.enemy_rounds_won) > MOST_ROUNDS:
+        return f"rounds won are {frame.rounds_won} and {frame.enemy_rounds_won}, not {MOST_ROUNDS} at most"
+    if max(frame.timer >> 12, frame.timer >> 8 & 15) > 9:
+        return f"the timer is {frame.timer:#06x}, whose seconds are not decimal"
+    return None
 
 
 def is_over(frame: Frame) -> bool:
