@@ -173,14 +173,12 @@ class Judged(Batch):
         log_prob: of the policy that acted.
         value: of the critic then.
         advantage: of the action.
-        alone: the same, scaled by the rollout, for a row that is alone in its minibatch: one has no deviation.
         returns: targets of the critic.
     """
 
     log_prob: Tensor
     value: Tensor
     advantage: Tensor
-    alone: Tensor
     returns: Tensor
 
 
@@ -238,6 +236,8 @@ class PPOLearner(GradientLearner):
         with self.descent.update(config, progress):
             for index, part, chunks in self._minibatches(batch, chunked):
                 observation = to_device(rollout.observation(index), self.device)
+                if len(part) == 1 and config.normalize_advantage:  # which has no deviation of its own
+                    part = replace(part, advantage=normalized(part.advantage, batch.advantage))
                 with learning(self.policy):
                     # The minibatch that ends the update counts too: its KL is what the last step did.
                     terms.append(self._differentiate(observation, part, *numbers, chunks))
@@ -281,9 +281,8 @@ class PPOLearner(GradientLearner):
     ) -> tuple[Tensor, dict[str, Tensor]]:
         config = self.config
         distribution, value = self.policy(observation, chunks)
-        advantage = part.advantage
-        if config.normalize_advantage:
-            advantage = normalized(advantage) if len(part) > 1 else part.alone
+        alone = len(part) == 1  # and scaled already
+        advantage = normalized(part.advantage) if config.normalize_advantage and not alone else part.advantage
         log_ratio = distribution.log_prob(part.action) - part.log_prob
         ratio = log_ratio.exp()
         policy_loss = clipped_policy_loss(ratio, advantage, clip)
@@ -321,17 +320,14 @@ class PPOLearner(GradientLearner):
             )
         returns = advantage + o.value
         index = learned_from(rollout)
-        weight = torch.from_numpy(advantage if config.baseline else returns)
         columns = (
             rollout.column("action"),
             rollout.column("log_prob"),
             torch.from_numpy(o.value),
-            weight,
-            weight,
+            torch.from_numpy(advantage if config.baseline else returns),
             torch.from_numpy(returns),
         )
-        judged = Judged(index, *(c.flatten(0, 1)[index].to(self.device) for c in columns))
-        return replace(judged, alone=normalized(judged.advantage)) if len(index) else judged
+        return Judged(index, *(c.flatten(0, 1)[index].to(self.device) for c in columns))
 
     def _crash_data(self, batch: Batch, rollout: Rollout) -> dict[str, Tensor]:
         arrays = {name: getattr(batch, name) for name in batch.__dataclass_fields__}
@@ -376,11 +372,13 @@ def squared_value_loss(value: Tensor, old: Tensor, returns: Tensor, clip: float 
     return 0.5 * error.mean()
 
 
-def normalized(advantage: Tensor) -> Tensor:
-    """Mean 0 and deviation 1; one sample, or samples without spread, only lose their mean."""
+def normalized(advantage: Tensor, among: Tensor | None = None) -> Tensor:
+    """Mean 0 and deviation 1, its own or that ``among`` others; without spread it only loses the mean."""
     # A float32 mean of equal values may miss them by a bit, and dividing by that "spread" makes it +-1.
-    centred = advantage - advantage.mean(dtype=torch.float64)
-    return centred / (centred.square().mean().sqrt() + 1e-8)
+    mean = (advantage if among is None else among).mean(dtype=torch.float64)
+    centred = advantage - mean
+    spread = centred if among is None else among - mean
+    return centred / (spread.square().mean().sqrt() + 1e-8)
 
 
 def explained_variance(value: Tensor, returns: Tensor) -> float:

@@ -74,7 +74,7 @@ class Batch:
     action: Tensor
 
     def __len__(self) -> int:
-        return len(self.index)
+        return self.index.shape[0]
 
     def __getitem__(self, rows: Tensor | slice) -> Self:
         return type(self)(*(getattr(self, name)[rows] for name in self.__dataclass_fields__))

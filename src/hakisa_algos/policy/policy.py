@@ -291,7 +291,7 @@ class ActorCritic(NetworkPolicy):
         """See :class:`Policy`; stores ``log_prob`` and ``value``, unless it acts in NumPy."""
         if explore:
             first = next(iter(observation.values())) if isinstance(observation, dict) else observation
-            noise = self.heads.noise(len(first), generator, self.observation.mask_size > 0)
+            noise = self.heads.noise(first.shape[0], generator, self.observation.mask_size > 0)
             if self._small is not None and noise.device.type == "cpu":
                 return self._act_in_numpy(self._small, observation, noise, state)
         with torch.no_grad():  # in inference mode autocast would cast the weights in every step of a collection
