@@ -92,12 +92,12 @@ def rewards(given: Any, n: int) -> np.ndarray:
     raise ConfigError(f"reward is {given!r}; it must be {n} numbers, one for each column")
 
 
-def check_finite(encoded: Any, columns: np.ndarray, where: Callable[[int], tuple[str, str]]) -> None:
+def check_finite(encoded: Any, idle: np.ndarray, where: Callable[[int], tuple[str, str]]) -> None:
     """Looks for NaN and infinity in encoded observations, whose bytes and whole numbers cannot have any.
 
     Args:
         encoded: ``[n, ...]``, or a dict of such.
-        columns: bool ``[n]``: those that matter.
+        idle: bool ``[n]``: columns that do not matter.
         where: of a column, says in words which one and which moment of it this is.
 
     Raises:
@@ -107,7 +107,7 @@ def check_finite(encoded: Any, columns: np.ndarray, where: Callable[[int], tuple
         if entries.dtype.kind != "f" or np.isfinite(entries).all():
             continue
         wrong = ~np.isfinite(entries)
-        wrong[~columns] = False
+        wrong[idle] = False
         if wrong.any():
             column, *entry = (int(index) for index in np.argwhere(wrong)[0])
             name = f"observation {key!r}" if key else "the observation"

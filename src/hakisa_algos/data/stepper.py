@@ -169,7 +169,7 @@ class Stepper:
         mask = None
         if self.masks is not None:
             mask = self._allowed(self.masks.read(infos, self._all), episode, zeros, ~resetting)
-        seen = self._seen(raw, mask, episode, zeros, ~resetting)
+        seen = self._seen(raw, mask, episode, zeros, resetting)
         standing = standing._replace(observation=seen, resetting=resetting)
         return Part({}, self._none, {}, {}, {}, self._all, standing, self._numbered(seeds), 0, spent)
 
@@ -257,9 +257,10 @@ class Stepper:
                 # and again when it is ready, which is when the policy hears of it.
                 state = self._begun(start & ~resetting, state)
         waiting = done if self.mode is ResetMode.NEXT_STEP else self._none
+        idle = waiting if resetting is self._none else waiting | resetting
         if mask is not None:
-            mask = self._allowed(mask, episode, length, ~(waiting | resetting))
-        encoded = self._seen(raw, mask, episode, length, ~(waiting | resetting))
+            mask = self._allowed(mask, episode, length, ~idle)
+        encoded = self._seen(raw, mask, episode, length, idle)
         after = Standing(encoded, state, episode, length, waiting, resetting)
         return Part(values, counted, final, final_state, told, start, after, seeds, act, spent)
 
@@ -300,15 +301,15 @@ class Stepper:
         mask: np.ndarray | None,
         episode: np.ndarray,
         length: np.ndarray,
-        acting: np.ndarray,
+        idle: np.ndarray,
         first: int = 0,
     ) -> Any:
-        """Encoded observations ``[n, ...]`` of columns from ``first`` on, all finite where somebody acts next."""
+        """Encoded observations ``[n, ...]`` of columns from ``first`` on, all finite but where nobody acts next."""
         try:
             encoded = self.policy.observation.encode(raw, mask)
         except ConfigError as error:
             raise ConfigError(f"{env_name(self.envs)} does not keep to what it says: {error}") from error
-        check_finite(encoded, acting, lambda column: self._moment(column, episode, length, first))
+        check_finite(encoded, idle, lambda column: self._moment(column, episode, length, first))
         return encoded
 
     def _moment(self, column: int, episode: np.ndarray, length: np.ndarray, first: int = 0) -> tuple[str, str]:
@@ -368,7 +369,7 @@ class Stepper:
         if mask is not None:
             mask = _opened(mask)
         told_apart = truncated & ~cut if self.mode is ResetMode.SAME_STEP else self._none
-        encoded = self._seen(raw, mask, at.episode, at.length, truncated & ~told_apart)
+        encoded = self._seen(raw, mask, at.episode, at.length, told_apart | ~truncated)
         if self.masks is not None:  # only SAME_STEP tells of final observations apart
             mask = _opened(self.masks.read_final(infos, truncated))
         found = {}
@@ -384,7 +385,7 @@ class Stepper:
                 one = map_observation(lambda x: np.asarray(x)[None], shown)
                 own = slice(column, column + 1)
                 its_mask = None if mask is None else mask[own]
-                seen = self._seen(one, its_mask, at.episode[own], at.length[own], self._all[own], column)
+                seen = self._seen(one, its_mask, at.episode[own], at.length[own], self._none[own], column)
                 found[self.first + column] = pick(seen, 0)
             else:
                 found[self.first + column] = map_observation(np.array, pick(encoded, column))
