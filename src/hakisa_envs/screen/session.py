@@ -103,7 +103,11 @@ class Session:
             self.display = open_display(display, profile.screen_size, self._keeper, log=self.folder / "display.log")
             self.dry = not (self.display.owned if armed is None else armed)
             self.input = InputClient(
-                None if self.dry else self.display.name, names, timeout=timeout, mends=self.display.owned
+                None if self.dry else self.display.name,
+                names,
+                timeout=timeout,
+                keeper=self._keeper,
+                mends=self.display.owned,
             )
             self.input.start()  # it is ready by the time that the window is there
             self._thread = XThread(self.display.name, mends=self.display.owned)
