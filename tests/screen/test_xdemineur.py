@@ -18,12 +18,12 @@ OPEN, FLAG = 0, 1
 SAFE = 12 * 12 - 20
 
 
-def opened(mines, rate=20.0):
-    """The shipped profile with so many mines, played fast."""
+def opened(mines):
+    """The shipped profile with so many mines."""
     profile = load_profile("xdemineur")
     command = (*profile.launch.command[:-1], str(mines))
     profile = replace(profile, launch=replace(profile.launch, command=command))
-    return ScreenGameEnv(profile, render_mode="rgb_array", timeout=10.0, rate=rate)
+    return ScreenGameEnv(profile, render_mode="rgb_array", timeout=10.0)
 
 
 @pytest.fixture(scope="module")
