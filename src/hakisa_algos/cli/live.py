@@ -20,7 +20,8 @@ Choose = Callable[[], NDArray[np.int64]]
 def parser(verb: str, about: str) -> argparse.ArgumentParser:
     """A parser with the options that both verbs have."""
     parser = argparse.ArgumentParser(f"hakisa {verb}", description=about, allow_abbrev=False)
-    parser.add_argument("game", metavar="GAME", help=f"a game that ships ({', '.join(builtin_games())}) or the path of a TOML file")
+    games = ", ".join(builtin_games())
+    parser.add_argument("game", metavar="GAME", help=f"a game that ships ({games}) or the path of a TOML file")
     parser.add_argument(
         "--display",
         default="xvfb",

@@ -177,7 +177,8 @@ class End:
         when: The condition.
         steps: For how many steps in a row it must hold.
         episode: Only in episodes of this sort; in all if not given.
-        outcome: How an episode that ends so has gone, for rates of wins (`hakisa_envs.contract`); not said if not given.
+        outcome: How an episode that ends so has gone, for rates of wins (`hakisa_envs.contract`); if not given, it is
+            not said.
     """
 
     when: Condition

@@ -66,9 +66,8 @@ class ScriptRunner:
             now = time.monotonic()
             if now > deadline:
                 dry = " (a dry run: nothing was pressed)" if self._session.dry else ""
-                raise self._failed(
-                    where, f"{step.until.text!r} did not come true{dry}; read was {readings}{self._unread(step.until, readings)}"
-                )
+                why = self._unread(step.until, readings)
+                raise self._failed(where, f"{step.until.text!r} did not come true{dry}; read was {readings}{why}")
             if step.again and now > again:
                 self._deed(step, where, deadline)
                 again = now + step.again
