@@ -32,6 +32,9 @@ PING_S = 2.0  # a game that does not answer for so long hangs
 PAUSE_S, PAUSE_AGAIN_S = 1.0, 0.25  # until a pause is given up, and between presses of a key that was not heard
 PAUSE_TAP_S = TAP_NS / 1e9 + 0.5  # in which the pause key is pressed, for its minimum hold
 REDRAWN_S = 0.25  # after which a window that was hidden has drawn itself anew, if that cannot be seen
+ELSEWHERE = (  # variables by which games open their window on the user's Wayland desktop, or nowhere
+    "WAYLAND_DISPLAY", "SDL_VIDEODRIVER", "SDL_VIDEO_DRIVER", "GDK_BACKEND", "QT_QPA_PLATFORM", "CLUTTER_BACKEND"
+)  # fmt: skip
 REMADE_S = 0.5  # within which a game that closes its window in the middle of an episode has made another
 
 
@@ -325,9 +328,9 @@ class Session:
         profile = self.profile.folder
         words = [fill(word, profile) for word in launch.command]
         self.program = program = self._program(launch.command[0], [fill(place, profile) for place in launch.search])
-        # Without WAYLAND_DISPLAY, or the game would open its window on the user's desktop; and X looks in HOME.
+        # X looks in HOME.
         inherited = {"XAUTHORITY": str(Path.home() / ".Xauthority"), **os.environ}
-        inherited.pop("WAYLAND_DISPLAY", None)
+        inherited = {name: value for name, value in inherited.items() if name not in ELSEWHERE}
         given = {name: fill(value, profile) for name, value in launch.environment.items()}
         environment = {**inherited, "HOME": str(home), **given, "DISPLAY": display.name}
         self._game = self._keeper.launch(
