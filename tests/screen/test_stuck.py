@@ -37,30 +37,32 @@ def kill_all(stage):
     wait_until(lambda: gone(guardian) and gone(stage.trainer.server))
 
 
-def stop_and_kill_the_trainer(stage, awake=""):
-    """The same, but whoever could let go, or see to it, is only stopped; but for one."""
+def stop_and_kill_the_trainer(stage, *stopped):
+    """The same, but of those who could let go, or see to it, some are only stopped."""
     trainer, worker = stage.trainer.process.pid, stage.trainer.server
     guardian = os.getpgid(worker)
     (keeper,) = {pid for pid, (parent, _, _) in processes().items() if parent == trainer} - {guardian}
     pids = {"guardian": guardian, "worker": worker, "keeper": keeper}
-    for pid in (trainer, *(pid for name, pid in pids.items() if name != awake)):
+    for pid in (trainer, *(pids[name] for name in stopped)):
         os.kill(pid, signal.SIGSTOP)
     stage.trainer.process.kill()
     stage.trainer.process.wait()
     return pids.values()
 
 
-@pytest.mark.parametrize("awake", ["guardian", "worker", "keeper"])
-def test_one_process_that_is_awake_is_enough_to_let_go_and_to_end_the_others(stage, awake):
+@pytest.mark.parametrize(
+    "stopped", [("keeper",), ("guardian",), ("guardian", "keeper"), ("guardian", "worker")], ids="+".join
+)
+def test_guards_that_are_stopped_are_continued_by_the_others_let_go_and_end(stage, stopped):
     stage.ready()
-    pids = stop_and_kill_the_trainer(stage, awake)
+    pids = stop_and_kill_the_trainer(stage, *stopped)
     wait_until(lambda: not stage.held())
     wait_until(lambda: all(map(gone, pids)))
 
 
 def test_keys_whose_guards_are_all_stopped_are_let_go_of(stage, capsys):
     stage.ready()
-    pids = stop_and_kill_the_trainer(stage)
+    pids = stop_and_kill_the_trainer(stage, "guardian", "worker", "keeper")
     assert stage.held() == stage.held_all
     assert main(["doctor", "--release", stage.display]) == 0
     assert "let go of Left, Right, button1" in capsys.readouterr().out
