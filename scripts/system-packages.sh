@@ -6,7 +6,7 @@ PATH="$PATH:/usr/games:/usr/local/games" # where Debian puts games
 
 missing=""
 for pair in Xvfb=xvfb Xephyr=xserver-xephyr openbox=openbox lbreakout2=lbreakout2 chromium=chromium xterm=xterm \
-    kobodl=kobodeluxe setxkbmap=x11-xkb-utils m68k-linux-gnu-gcc=gcc-m68k-linux-gnu; do
+    circuslinux=circuslinux xdemineur=xdemineur kobodl=kobodeluxe setxkbmap=x11-xkb-utils m68k-linux-gnu-gcc=gcc-m68k-linux-gnu; do
     command -v "${pair%%=*}" >/dev/null || missing="$missing ${pair#*=}"
 done
 [ -n "$missing" ] || exit 0

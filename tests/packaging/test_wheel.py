@@ -21,7 +21,9 @@ FIGHTER_ROM = "hakisa_envs/retro/homebrew/fighter/HakisaFighter-Genesis-v0/rom.m
 DATA = frozenset(
     {
         "hakisa_algos/comparison/report.html",
-        *(f"hakisa_envs/screen/games/{name}" for name in ("flash.toml", "lbreakout2.toml", "lbreakout2/digits.txt")),
+        "hakisa_envs/screen/games/flash.toml",
+        *(f"hakisa_envs/screen/games/{game}.toml" for game in ("circuslinux", "lbreakout2", "xdemineur")),
+        *(f"hakisa_envs/screen/games/{game}/digits.txt" for game in ("circuslinux", "lbreakout2", "xdemineur")),
         *(
             path.relative_to(ROOT / "src").as_posix()
             for path in (ROOT / "src/hakisa_envs/retro/homebrew/fighter").rglob("*")

@@ -35,6 +35,14 @@ unlit_low = [0, 0, 0]
 unlit_high = [0, 0, 0]
 """
 
+DIGITS = """kind = "digits"
+region = [0, 0, 9, 9]
+cell = 3
+low = [0, 0, 0]
+high = [9, 9, 9]
+digits = "absent.txt"
+"""
+
 
 def profile(tmp_path, more="", base=BASE):
     return parse_profile(tomllib.loads(base + more), tmp_path / "game.toml")
@@ -114,9 +122,14 @@ def test_window_alone_is_a_profile_whose_agent_looks_on(tmp_path, monkeypatch):
         (f"[reading.x]\n{LAMPS}places = [[0, 0, 9, 9], [1915, 0, 9, 9]]\n", r"reading\.x\.places\[1\].*inside the win"),
         ("[screen]\nsize = [1280, 720]\n", r"screen\.size = \[1280, 720\] must be as large as the window, 1920 x 1080"),
         ('[reading.x]\nknd = "black"\n', "needs a kind"),
+        ('[reading.x]\nkind = "blck"\n', r"did you mean 'black'\? There are"),
+        ('[[rewards]]\nreading = "score"\n', r"did you mean 'reward'\? Its fields"),
         ('[[reward]]\nreading = "scoer"\n', "did you mean 'score'"),
         ('[[reward]]\nreading = "score"\non = "risee"\n', "did you mean 'rise'"),
         ('[[reward]]\nweight = 1.0\n', r"reward\[0\]\.reading is missing"),
+        ('[[reward]]\nreading = "score"\nwhen = "livs > 1"\n', "did you mean 'lives'"),
+        ('[[end]]\nwhen = "lives < 1"\noutcome = "lose"\n', "'lose' is not allowed, did you mean 'loss'"),
+        (f"[reading.x]\n{DIGITS}", r"hakisa digits .*game\.toml x"),
         ('[[end]]\nwhen = "livs < 1"\n', "did you mean 'lives'"),
         ('[[end]]\nwhen = "lives is gone"\n', "no condition"),
         ('[[end]]\nwhen = "lives < 1 or scre > lives"\n', r"'scre' is no reading.*'score'"),
@@ -283,6 +296,8 @@ def test_coarse_grid_covers_the_observed_region(tmp_path):
         ("a is unread or b falls", {"a": 0.0, "b": 1.0}, {"b": 2.0}, True),
         ("a < 1 or b > 1 and c is read", {"a": 0.0, "b": 0.0, "c": None}, {}, True),
         ("a < 1 and b > 1 or c is read", {"a": 0.0, "b": 0.0, "c": None}, {}, False),
+        ("my-score > 1 and do-or-die falls", {"my-score": 2.0, "do-or-die": 0.0}, {"do-or-die": 1.0}, True),
+        ("low<-1 or low-end==-1", {"low": 0.0, "low-end": -1.0}, {}, True),
         ("order > 1 and land  is   read", {"order": 2.0, "land": 0.0}, {}, True),
     ],
 )
@@ -313,6 +328,7 @@ episode = "life"
 [[end]]
 when = "lives < 1"
 steps = 2
+outcome = "loss"
 """
 
 
@@ -339,10 +355,20 @@ def test_episode_ends_by_its_sort_and_after_enough_steps(tmp_path):
     life, game = scorer(tmp_path, "life"), scorer(tmp_path, "game")
     for judge in (life, game):
         judge.start({"score": 0.0, "lives": 2.0})
-    parts, ended = life.step({"score": 0.0, "lives": 1.0})
-    assert ended
+    parts, end = life.step({"score": 0.0, "lives": 1.0})
+    assert end.episode == "life"
     assert parts == {"score": 0.0, "lives": -2.0}
-    assert [game.step({"score": 0.0, "lives": v})[1] for v in (1.0, 0.0, None, 0.0, 0.0)] == [False] * 4 + [True]
+    assert [game.step({"score": 0.0, "lives": v})[1] for v in (1.0, 0.0, None, 0.0)] == [None] * 4
+    assert game.step({"score": 0.0, "lives": 0.0})[1].outcome == "loss"
+
+
+def test_reward_pays_only_while_its_condition_holds(tmp_path):
+    more = '[[reward]]\nreading = "score"\nweight = 2.0\nwhen = "lives > 0"\n'
+    judge = Scorer(profile(tmp_path, more), "")
+    judge.start({"score": 0.0, "lives": 1.0})
+    seen = [(1.0, 1.0), (4.0, 0.0), (4.0, None), (5.0, None), (9.0, 2.0)]
+    paid = [judge.step({"score": score, "lives": lives})[0]["score"] for score, lives in seen]
+    assert paid == [2.0, 0.0, 0.0, 0.0, 8.0]
 
 
 def test_mask_of_a_policy_sees_which_arguments_matter(tmp_path):

@@ -189,6 +189,16 @@ def test_shot_shows_the_beginning_with_readings_and_their_figures(counter, tmp_p
     assert "bar: 0; the brightest red, green or blue is 255 (black is at most 8)" in said
 
 
+def test_script_that_waits_for_a_number_that_cannot_be_read_says_why(counter, capsys):
+    game = counter()
+    Path("digits.txt").write_text("")
+    game.write_text(game.read_text() + '[[reset]]\ndo = "look"\nuntil = "score is read"\ntimeout = 0.2\n')
+    assert main(["watch", str(game), "--shot", "x.png"]) != 0
+    said = capsys.readouterr().err
+    assert "'score is read' did not come true" in said
+    assert "; score: cell 1 from the right fits none: there are no digits yet" in said
+
+
 def test_watch_says_in_each_line_why_a_reading_is_none(counter, capsys):
     game = counter()
     Path("digits.txt").write_text("1\n#.#.\n.#.#\n....\n####\n#..#\n")

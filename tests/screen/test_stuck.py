@@ -37,28 +37,39 @@ def kill_all(stage):
     wait_until(lambda: gone(guardian) and gone(stage.trainer.server))
 
 
-def stop_servers_and_kill_the_trainer(stage):
-    """The same, but what could let go is only stopped."""
-    group = os.getpgid(stage.trainer.server)
-    for pid in (stage.trainer.process.pid, group, stage.trainer.server):
+def stop_and_kill_the_trainer(stage, *stopped):
+    """The same, but of those who could let go, or see to it, some are only stopped."""
+    trainer, worker = stage.trainer.process.pid, stage.trainer.server
+    guardian = os.getpgid(worker)
+    (keeper,) = {pid for pid, (parent, _, _) in processes().items() if parent == trainer} - {guardian}
+    pids = {"guardian": guardian, "worker": worker, "keeper": keeper}
+    for pid in (trainer, *(pids[name] for name in stopped)):
         os.kill(pid, signal.SIGSTOP)
     stage.trainer.process.kill()
     stage.trainer.process.wait()
-    wait_until(lambda: processes()[stage.trainer.server][2] == "T")
-    yield
-    os.killpg(group, signal.SIGCONT)
-    wait_until(lambda: gone(stage.trainer.server))
+    return pids.values()
 
 
-def test_keys_whose_input_server_is_stopped_are_let_go_of(stage, capsys):
+@pytest.mark.parametrize(
+    "stopped", [("keeper",), ("guardian",), ("guardian", "keeper"), ("guardian", "worker")], ids="+".join
+)
+def test_guards_that_are_stopped_are_continued_by_the_others_let_go_and_end(stage, stopped):
     stage.ready()
-    fault = stop_servers_and_kill_the_trainer(stage)
-    next(fault)
+    pids = stop_and_kill_the_trainer(stage, *stopped)
+    wait_until(lambda: not stage.held())
+    wait_until(lambda: all(map(gone, pids)))
+
+
+def test_keys_whose_guards_are_all_stopped_are_let_go_of(stage, capsys):
+    stage.ready()
+    pids = stop_and_kill_the_trainer(stage, "guardian", "worker", "keeper")
     assert stage.held() == stage.held_all
     assert main(["doctor", "--release", stage.display]) == 0
     assert "let go of Left, Right, button1" in capsys.readouterr().out
     assert not stage.held()
-    assert next(fault, None) is None  # and when they go on, they end
+    for pid in pids:
+        os.kill(pid, signal.SIGCONT)
+    wait_until(lambda: all(map(gone, pids)))  # when they go on, they end
 
 
 def test_keys_of_a_run_that_was_killed_with_all_its_processes_are_found_and_let_go_of(stage, monkeypatch, capsys):

@@ -8,7 +8,9 @@ from Xlib import X
 from hakisa_envs.screen.env import ScreenGameEnv
 from hakisa_envs.screen.errors import WindowError
 from hakisa_envs.screen.game import Launch, Window
+from hakisa_envs.screen.image import Region
 from hakisa_envs.screen.profile import load_profile
+from hakisa_envs.screen.window import WindowFinder
 
 from .helpers import game_window, wait_until
 
@@ -59,6 +61,36 @@ def test_several_windows_that_fit_are_named_where_nothing_is_launched(xserver, s
     env.reset()
     assert env.session.look().window.window == decoy.id
     env.close()
+
+
+def test_game_opens_its_window_on_its_display_whatever_the_environment_says(monkeypatch):
+    for name, value in (("SDL_VIDEODRIVER", "dummy"), ("QT_QPA_PLATFORM", "offscreen"), ("WAYLAND_DISPLAY", "w-0")):
+        monkeypatch.setenv(name, value)
+    profile = load_profile("flash")
+    shell = ("sh", "-c", 'env > "$HOME/seen"; exec "$0" "$1"', *profile.launch.command)
+    launch = Launch(command=shell, environment={"GDK_BACKEND": "x11"})
+    env = ScreenGameEnv(replace(profile, launch=launch), timeout=10.0)
+    env.reset()
+    seen = (env.session.folder / "home" / "seen").read_text()
+    env.close()
+    assert "GDK_BACKEND=x11" in seen  # what the profile sets stays
+    assert not [name for name in ("SDL_VIDEODRIVER", "QT_QPA_PLATFORM", "WAYLAND_DISPLAY") if name in seen]
+
+
+@pytest.mark.parametrize("border", [1, 7])
+def test_border_of_a_window_as_large_as_its_display_lies_off_the_screen(xserver, screen, border):
+    window = screen.root.create_window(0, 0, 640, 480, border, screen.display.screen().root_depth)
+    window.set_wm_name("bordered")
+    window.map()
+    screen.display.sync()
+    finder = WindowFinder(xserver, "^bordered$", None, (640, 480))
+    assert finder.find() == window.id
+    assert finder.state().region == Region(border, border, 640, 480)
+    finder.restore(640, 480)
+    wait_until(lambda: finder.state().region == Region(0, 0, 640, 480))
+    finder.close()
+    window.destroy()
+    screen.display.sync()
 
 
 def test_frame_and_child_with_the_same_title_are_one_window(xserver, screen):

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from hakisa_algos.errors import ConfigError
 from hakisa_envs.screen.env import ScreenGameEnv
 from hakisa_envs.screen.game import GameProfile
-from hakisa_envs.screen.profile import load_profile
+from hakisa_envs.screen.profile import builtin_games, load_profile
 
 Choose = Callable[[], NDArray[np.int64]]
 
@@ -20,7 +20,8 @@ Choose = Callable[[], NDArray[np.int64]]
 def parser(verb: str, about: str) -> argparse.ArgumentParser:
     """A parser with the options that both verbs have."""
     parser = argparse.ArgumentParser(f"hakisa {verb}", description=about, allow_abbrev=False)
-    parser.add_argument("game", metavar="GAME", help="a game that ships (flash, lbreakout2) or the path of a TOML file")
+    games = ", ".join(builtin_games())
+    parser.add_argument("game", metavar="GAME", help=f"a game that ships ({games}) or the path of a TOML file")
     parser.add_argument(
         "--display",
         default="xvfb",

@@ -20,8 +20,10 @@ COMPARE = {
 }
 WORDS = ("is read", "is unread", "falls", "rises")
 NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
-STATE = re.compile(r"(?P<name>\w+)\s+(?P<word>is\s+read|is\s+unread|falls|rises)")
-COMPARISON = re.compile(rf"(?P<left>{NUMBER}|\w+)\s*(?P<op><=|>=|==|!=|<|>)\s*(?P<right>{NUMBER}|\w+)")
+JOINED = r"(?<![\w-]){}(?![\w-])"  # a word by itself, not a part of a name
+NAME = r"\w+(?:-\w+)*"  # what TOML allows without quotes
+STATE = re.compile(rf"(?P<name>{NAME})\s+(?P<word>is\s+read|is\s+unread|falls|rises)")
+COMPARISON = re.compile(rf"(?P<left>{NUMBER}|{NAME})\s*(?P<op><=|>=|==|!=|<|>)\s*(?P<right>{NUMBER}|{NAME})")
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,7 @@ class Condition:
         Raises:
             ValueError: If a term is none of these.
         """
-        groups = (re.split(r"\band\b", group) for group in re.split(r"\bor\b", text))
+        groups = (re.split(JOINED.format("and"), group) for group in re.split(JOINED.format("or"), text))
         return cls(text, tuple(tuple(_term(part.strip()) for part in group) for group in groups))
 
     @property

@@ -163,7 +163,11 @@ def load_digits(path: Path) -> dict[int, Mask]:
     """
     drawn: dict[int, list[str]] = {}
     rows: list[str] | None = None
-    for number, line in enumerate(path.read_text(encoding="utf-8-sig").splitlines(), 1):
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"digits: {path} is no text file of digits: {error}") from error
+    for number, line in enumerate(text.splitlines(), 1):
         word = line.strip()
         if len(word) == 1 and word in "0123456789":
             if int(word) in drawn:

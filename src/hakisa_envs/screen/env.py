@@ -67,11 +67,12 @@ class ScreenGameEnv(gym.Env[NDArray[np.uint8], NDArray[np.int64]], EzPickle):
     that the key does nothing), ``counted`` (False only where the game was lost:
     any other row was played, and its reward belongs to the result), ``duplicate``,
     ``unchanged_s``, ``black``, ``clipped``, ``obscured``, ``resized``, ``focused``, ``held``, ``refused``, ``dropped``,
-    ``released``, ``input_restarts``, ``readings``, ``reward_parts``, ``failure``.
+    ``released``, ``input_restarts``, ``readings``, ``reward_parts``, ``failure``; at an end whose profile says how the
+    game has gone, ``outcome``.
 
     Args:
-        game: The name of a profile that ships (``"flash"``, ``"lbreakout2"``), the path of a TOML file, or a
-            `GameProfile`.
+        game: The name of a profile that ships (``"flash"``, ``"lbreakout2"``, ``"circuslinux"``, ``"xdemineur"``), the
+            path of a TOML file, or a `GameProfile`.
         display: ``"xvfb"`` (hidden), ``"nested"`` (in a window of your desktop), ``"current"`` (your desktop) or an
             X display such as ``":1"``.
         armed: Really press. None: yes on a display that the env started, no on any other (a dry run).
@@ -226,12 +227,14 @@ class ScreenGameEnv(gym.Env[NDArray[np.uint8], NDArray[np.int64]], EzPickle):
             self._let_go(session)  # whatever happened, nothing stays down
             raise
         duplicate, self._readings = self._show(view), readings
-        parts, terminated = self._scorer.step(readings)
-        self._playing = not terminated
+        parts, end = self._scorer.step(readings)
+        self._playing = end is None
         info = self._info(view, report, tick)
         info |= {"duplicate": duplicate, "readings": readings, "reward_parts": parts, "failure": ""}
+        if end is not None and end.outcome:
+            info[contract.OUTCOME] = end.outcome
         info["frame_age_ms"] = (time.monotonic_ns() - view.frame.t_grab_ns) / 1e6
-        return self._stack.copy(), float(sum(parts.values())), terminated, False, info
+        return self._stack.copy(), float(sum(parts.values())), end is not None, False, info
 
     def pause(self) -> None:
         """Let go of everything and pause the game, as the profile says; for the time of an update.

@@ -159,12 +159,14 @@ class Reward:
         on: Pay each step's ``"value"``, its ``"change"``, only its ``"rise"`` or only its ``"fall"`` (as a
             positive number). Changes are against the last step that had a reading.
         most: A larger change in one step is taken for a misreading.
+        when: Pay only in steps in which this holds; in all if not given.
     """
 
     reading: str
     weight: float = 1.0
     on: Literal["value", "change", "rise", "fall"] = "change"
     most: float = float("inf")
+    when: Condition | None = None
 
 
 @dataclass(frozen=True)
@@ -175,11 +177,14 @@ class End:
         when: The condition.
         steps: For how many steps in a row it must hold.
         episode: Only in episodes of this sort; in all if not given.
+        outcome: How an episode that ends so has gone, for rates of wins (`hakisa_envs.contract`); if not given, it is
+            not said.
     """
 
     when: Condition
     steps: int = 1
     episode: str = ""
+    outcome: Literal["win", "loss", "draw", ""] = ""
 
 
 @dataclass(frozen=True)

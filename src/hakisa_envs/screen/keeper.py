@@ -73,6 +73,7 @@ class Keeper:
         self.connection = connection
         self.children: dict[int, subprocess.Popen[bytes]] = {}
         self.folders: list[str] = []
+        self.peer: int | None = None  # a pidfd
         self.stopping = False
 
     def serve(self) -> None:
@@ -84,6 +85,7 @@ class Keeper:
             "signal": self.signal,
             "stop": self.stop,
             "own": self.own,
+            "wake": self.wake,
         }
         with selectors.DefaultSelector() as selector:
             selector.register(self.connection, selectors.EVENT_READ)
@@ -161,6 +163,13 @@ class Keeper:
         clear_abandoned(os.path.dirname(folder))
         return {}
 
+    def wake(self, request: Request, fds: list[int]) -> Request:
+        """Remember a process that is continued in the end: stopped, it would not notice the trainer's death."""
+        if self.peer is not None:
+            os.close(self.peer)
+        self.peer = os.dup(fds[0])
+        return {}
+
     def end(self, members: Callable[[], set[int]]) -> None:
         """Ask politely, wait, then kill; a program that was stopped is continued so that it can hear."""
         victims = members() - {os.getpid()}
@@ -226,6 +235,9 @@ def main() -> None:
     try:
         keeper.serve()
     finally:
+        if keeper.peer is not None:
+            with contextlib.suppress(OSError):  # it has ended
+                signal.pidfd_send_signal(keeper.peer, signal.SIGCONT)
         keeper.end(lambda: descendants({os.getpid()} | set(keeper.children)))
         for folder in keeper.folders:
             shutil.rmtree(folder, ignore_errors=True)

@@ -122,6 +122,14 @@ class Keeper:
         self._folders.append(folder)
         self.request({"op": "own", "folder": str(folder)})
 
+    def wake_in_the_end(self, pid: int) -> None:
+        """Let the keeper continue a process when this one has died, should it be stopped then; the last one named."""
+        fd = os.pidfd_open(pid)
+        try:
+            self.request({"op": "wake"}, [fd])
+        finally:
+            os.close(fd)
+
     def request(self, request: dict[str, Any], fds: Sequence[int] = ()) -> dict[str, Any]:
         """Ask the keeper process something and wait for its answer.
 

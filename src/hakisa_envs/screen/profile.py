@@ -55,9 +55,10 @@ def load_profile(game: str | Path | GameProfile) -> GameProfile:
     elif text in builtin_games():
         path = Path(str(resources.files("hakisa_envs.screen") / "games" / f"{text}.toml"))
     else:
+        unknown = f"game={text!r} is unknown" + (nearest(text, builtin_games()) or ".")
         raise ProfileError(
-            f"game={text!r} is unknown{nearest(text, builtin_games())}. Those that ship are "
-            f"{', '.join(builtin_games())}; your own is the path of a file that ends in .toml."
+            f"{unknown} Those that ship are {', '.join(builtin_games())}; your own is the path of a file that ends in "
+            ".toml."
         )
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8-sig"))  # editors on Windows begin files with a mark
@@ -121,7 +122,7 @@ def _check(profile: GameProfile, builder: TableBuilder) -> None:
 
     def known(name: str, where: str, choices: Iterable[str], what: str) -> None:
         if name and name not in choices:
-            raise ProfileError(f"{builder.path}: {where} = {name!r} is no {what}{nearest(name, choices)}.")
+            raise builder.error(where, name, f"is no {what}{nearest(name, choices)}", "")
 
     for i, reward in enumerate(profile.rewards):
         known(reward.reading, f"reward[{i}].reading", names, "reading")
@@ -129,6 +130,7 @@ def _check(profile: GameProfile, builder: TableBuilder) -> None:
         known(profile.probe.reading, "probe.reading", names, "reading")
     scripts = [(f"{key}[{i}]", s) for key in ("start", "reset") for i, s in enumerate(getattr(profile, key))]
     conditions = [("pause", profile.pause.until)]
+    conditions += [(f"reward[{i}]", reward.when) for i, reward in enumerate(profile.rewards)]
     for where, entry in [*scripts, *((f"end[{i}]", end) for i, end in enumerate(profile.ends))]:
         known(entry.episode, f"{where}.episode", profile.episodes, "sort of episode")
         conditions += [(where, entry.when)] + ([] if isinstance(entry, parts.End) else [(where, entry.until)])

@@ -28,17 +28,20 @@ class Scorer:
         self._last = {name: value for name, value in readings.items() if value is not None}
         self._counts = [0] * len(self._ends)
 
-    def step(self, readings: Readings) -> tuple[dict[str, float], bool]:
+    def step(self, readings: Readings) -> tuple[dict[str, float], End | None]:
         """Judge the next frame.
 
         Returns:
-            The parts of the reward by reading (their sum is the reward), and whether the episode has ended.
+            The parts of the reward by reading (their sum is the reward), and what has ended the episode: the first of
+            the profile that did.
         """
         parts: dict[str, float] = {}
         for reward in self._rewards:
             value, last = readings.get(reward.reading), self._last.get(reward.reading)
             amount = 0.0
-            if value is not None and reward.on == "value":
+            if reward.when is not None and not reward.when.holds(readings, self._last):
+                pass
+            elif value is not None and reward.on == "value":
                 amount = value
             elif value is not None and last is not None and abs(value - last) <= reward.most:
                 change = value - last
@@ -46,7 +49,7 @@ class Scorer:
             parts[reward.reading] = parts.get(reward.reading, 0.0) + reward.weight * amount
         ended = [self._holds(index, end, readings) for index, end in enumerate(self._ends)]
         self._last.update({name: value for name, value in readings.items() if value is not None})
-        return parts, any(ended)
+        return parts, next((end for end, holds in zip(self._ends, ended, strict=True) if holds), None)
 
     def _holds(self, index: int, end: End, readings: Readings) -> bool:
         self._counts[index] = self._counts[index] + 1 if end.when.holds(readings, self._last) else 0

@@ -5,13 +5,14 @@ from __future__ import annotations
 import time
 
 from hakisa_envs.screen.actions import BUTTON
+from hakisa_envs.screen.conditions import Condition, Readings
 from hakisa_envs.screen.errors import Killed, ResetError
 from hakisa_envs.screen.game import Step
-from hakisa_envs.screen.image import Pixels, save_screenshot
+from hakisa_envs.screen.image import save_screenshot
 from hakisa_envs.screen.input.client import Command, Report
 from hakisa_envs.screen.input.keys import TYPED
 from hakisa_envs.screen.input.presses import GAP_NS
-from hakisa_envs.screen.session import Session
+from hakisa_envs.screen.session import Session, View
 
 LOOK_S = 0.02  # how often a condition is looked at
 LEASE_S = 0.2  # a key goes up if the script has not asked for it for so long, because it hangs or was stopped
@@ -29,7 +30,7 @@ class ScriptRunner:
         self._session = session
         self._episode = episode
         self._last: dict[str, float] = {}
-        self._pixels: Pixels | None = None
+        self._view: View | None = None
         self._up_at = time.monotonic()  # when a key last came up; at the latest when the script began
 
     def run(self, steps: tuple[Step, ...], name: str) -> None:
@@ -65,7 +66,8 @@ class ScriptRunner:
             now = time.monotonic()
             if now > deadline:
                 dry = " (a dry run: nothing was pressed)" if self._session.dry else ""
-                raise self._failed(where, f"{step.until.text!r} did not come true{dry}; read was {readings}")
+                why = self._unread(step.until, readings)
+                raise self._failed(where, f"{step.until.text!r} did not come true{dry}; read was {readings}{why}")
             if step.again and now > again:
                 self._deed(step, where, deadline)
                 again = now + step.again
@@ -126,16 +128,23 @@ class ScriptRunner:
 
     def _read(self) -> dict[str, float | None]:
         view = self._session.look()
-        self._pixels = view.frame.pixels
+        self._view = view
         readings = self._session.read(view)
         self._last.update({name: value for name, value in readings.items() if value is not None})
         return readings
 
+    def _unread(self, condition: Condition, readings: Readings) -> str:
+        """Why there is no reading of what a condition is about, as far as its reader says."""
+        assert self._view is not None
+        why = self._session.explain(self._view)
+        unread = [name for name in dict.fromkeys(condition.names) if readings[name] is None and why[name]]
+        return "".join(f"; {name}: {why[name]}" for name in unread)
+
     def _failed(self, where: str, what: str) -> ResetError:
-        if self._pixels is None:
+        if self._view is None:
             self._read()
-        assert self._pixels is not None
+        assert self._view is not None
         return ResetError(
             f"The script of the profile {self._session.profile.name!r} stopped at {where}: {what}. What was to be seen "
-            f"then is saved in {save_screenshot(self._pixels)}"
+            f"then is saved in {save_screenshot(self._view.frame.pixels)}"
         )

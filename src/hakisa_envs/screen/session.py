@@ -32,6 +32,9 @@ PING_S = 2.0  # a game that does not answer for so long hangs
 PAUSE_S, PAUSE_AGAIN_S = 1.0, 0.25  # until a pause is given up, and between presses of a key that was not heard
 PAUSE_TAP_S = TAP_NS / 1e9 + 0.5  # in which the pause key is pressed, for its minimum hold
 REDRAWN_S = 0.25  # after which a window that was hidden has drawn itself anew, if that cannot be seen
+ELSEWHERE = (  # variables by which games open their window on the user's Wayland desktop, or nowhere
+    "WAYLAND_DISPLAY", "SDL_VIDEODRIVER", "SDL_VIDEO_DRIVER", "GDK_BACKEND", "QT_QPA_PLATFORM", "CLUTTER_BACKEND"
+)  # fmt: skip
 REMADE_S = 0.5  # within which a game that closes its window in the middle of an episode has made another
 
 
@@ -103,7 +106,11 @@ class Session:
             self.display = open_display(display, profile.screen_size, self._keeper, log=self.folder / "display.log")
             self.dry = not (self.display.owned if armed is None else armed)
             self.input = InputClient(
-                None if self.dry else self.display.name, names, timeout=timeout, mends=self.display.owned
+                None if self.dry else self.display.name,
+                names,
+                timeout=timeout,
+                keeper=self._keeper,
+                mends=self.display.owned,
             )
             self.input.start()  # it is ready by the time that the window is there
             self._thread = XThread(self.display.name, mends=self.display.owned)
@@ -321,9 +328,9 @@ class Session:
         profile = self.profile.folder
         words = [fill(word, profile) for word in launch.command]
         self.program = program = self._program(launch.command[0], [fill(place, profile) for place in launch.search])
-        # Without WAYLAND_DISPLAY, or the game would open its window on the user's desktop; and X looks in HOME.
+        # X looks in HOME.
         inherited = {"XAUTHORITY": str(Path.home() / ".Xauthority"), **os.environ}
-        inherited.pop("WAYLAND_DISPLAY", None)
+        inherited = {name: value for name, value in inherited.items() if name not in ELSEWHERE}
         given = {name: fill(value, profile) for name, value in launch.environment.items()}
         environment = {**inherited, "HOME": str(home), **given, "DISPLAY": display.name}
         self._game = self._keeper.launch(

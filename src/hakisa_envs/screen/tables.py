@@ -23,6 +23,11 @@ def nearest(name: str, known: Iterable[Any]) -> str:
     return f", did you mean {near[0]!r}?" if near else ""
 
 
+def _ended(sentence: str) -> str:
+    """With a full stop, unless it ends already: it may quote another one."""
+    return sentence if sentence.endswith((".", "?")) else f"{sentence}."
+
+
 class TableBuilder:
     """Builds dataclasses from one TOML file.
 
@@ -36,17 +41,15 @@ class TableBuilder:
     def error(self, where: str, value: Any, rule: str, fix: str) -> ProfileError:
         """A mistake at ``where``."""
         shown = "" if value is None else f" = {value!r}"
-        return ProfileError(f"{self.path}: {where}{shown} {rule}.{f' {fix}' if fix else ''}")
+        return ProfileError(f"{self.path}: {where}{shown} {_ended(rule)}{f' {fix}' if fix else ''}")
 
     def check_names(self, given: Iterable[str], known: Iterable[str], where: str) -> None:
         """Refuse a field that is not known."""
         known = sorted(known)
         for name in given:
             if name not in known:
-                raise ProfileError(
-                    f"{self.path}: {where} has no field {name!r}{nearest(name, known)}. Its fields are "
-                    f"{', '.join(known)}."
-                )
+                no_field = _ended(f"{where} has no field {name!r}{nearest(name, known)}")
+                raise ProfileError(f"{self.path}: {no_field} Its fields are {', '.join(known)}.")
 
     def table(self, given: Any, cls: type[T], where: str) -> T:
         """A TOML table as a ``cls``; fields without a default must be there."""
@@ -71,7 +74,7 @@ class TableBuilder:
         if origin is Literal:
             if given not in arguments:
                 raise self.error(where, given, f"is not allowed{nearest(str(given), arguments)}",
-                                 f"It must be one of {', '.join(arguments)}.")  # fmt: skip
+                                 f"It must be one of {', '.join(filter(None, arguments))}.")  # fmt: skip
             return given
         if origin is tuple:
             every = len(arguments) == 2 and arguments[1] is Ellipsis
@@ -92,7 +95,9 @@ class TableBuilder:
         if hint is Path:
             file = self.path.parent / self.value(given, str, where)
             if not file.is_file():
-                raise self.error(where, given, f"does not exist: there is no file {file}", "")
+                reading = where.removeprefix("reading.").removesuffix(".digits")
+                fix = f"Gather it from play: hakisa digits {self.path} {reading}" if where.endswith(".digits") else ""
+                raise self.error(where, given, f"does not exist: there is no file {file}", fix)
             return file
         if origin is not None and issubclass(origin, Mapping):
             if not isinstance(given, dict) or not all(isinstance(value, str) for value in given.values()):

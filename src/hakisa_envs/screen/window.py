@@ -220,7 +220,8 @@ class WindowFinder:
             fits = width <= root.width and height <= root.height
             inside = 0 <= region.left <= root.width - width and 0 <= region.top <= root.height - height
             if fits and not inside:
-                self._window.configure(x=0, y=0)
+                border = self._window.get_geometry().border_width  # which may stick out: it is no part of the picture
+                self._window.configure(x=-border, y=-border)
         self._connection.sync()
 
     def focus(self) -> None:

@@ -17,7 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hakisa_envs.screen.errors import InputError
+from hakisa_envs.screen.errors import InputError, ProcessError
+from hakisa_envs.screen.processes import Keeper
 
 # `python -m hakisa_envs.screen.input.server`, but without running hakisa_envs/__init__.py: importing Gymnasium would
 # make up three quarters of the 0.4 s that a server takes to start, and keys may be down when one is replaced.
@@ -69,6 +70,8 @@ class InputClient:
         names: Keys and buttons that may be pressed.
         timeout: Seconds to wait for an answer.
         mends: The display was started by the env, so that its next `reset` starts another where this one is gone.
+        keeper: A process beside the server's two. When the trainer has died, each of the three continues the others:
+            stopped, they would not notice.
         guard: False leaves keys down after a death. For the test which shows that the guard is needed.
 
     Attributes:
@@ -83,6 +86,7 @@ class InputClient:
         names: Iterable[str],
         *,
         timeout: float = 1.0,
+        keeper: Keeper | None = None,
         guard: bool = True,
         mends: bool = False,
     ) -> None:
@@ -93,6 +97,7 @@ class InputClient:
         self.killed = False
         self.pid = 0
         self.chords: dict[str, tuple[str, ...]] = {}
+        self._keeper = keeper
         self._guard = guard
         self._fix = (
             "The next reset() starts another."
@@ -113,13 +118,14 @@ class InputClient:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         ours.settimeout(self.timeout)
         trainer = os.pidfd_open(os.getpid())
+        keeper = None if self._keeper is None else os.pidfd_open(self._keeper.pid)
         words = {"display": self.display, "names": self.names, "guard": self._guard, "chord": self._chord}
-        config = json.dumps(words)
+        config = json.dumps({**words, "keeper": keeper})
         try:
             self._process = subprocess.Popen(
                 # -P, and no empty path: not from the folder that the trainer happens to run in.
                 [sys.executable, "-P", "-c", BOOT, str(PACKAGE), str(trainer), str(theirs.fileno()), config],
-                pass_fds=(trainer, theirs.fileno(), self._chord),
+                pass_fds=[fd for fd in (trainer, theirs.fileno(), self._chord, keeper) if fd is not None],
                 stdin=subprocess.DEVNULL,
                 env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
                 start_new_session=True,
@@ -127,7 +133,12 @@ class InputClient:
         finally:
             os.close(trainer)
             theirs.close()
+            if keeper is not None:
+                os.close(keeper)
         self._socket = ours
+        if self._keeper is not None:
+            with contextlib.suppress(ProcessError):  # it was killed: two guard each other then
+                self._keeper.wake_in_the_end(self._process.pid)
 
     def wait_ready(self, timeout: float = 10.0) -> None:
         """Wait until the server can press.

@@ -5,7 +5,8 @@ the lease that only `step` renews runs out (a hung or stopped trainer), when a p
 when the game loses the focus, when the keyboard gets another layout, and when told to.
 
 Two processes: one works, the other, its guardian, waits for its end and, if it was killed, releases everything in its
-stead. One that is stopped, or does not end with the trainer, is killed: it lets go of nothing any more.
+stead. One that is stopped, or does not end with the trainer, is killed: it lets go of nothing any more. The keeper of
+launched programs waits for the trainer's death, too: whoever sees it continues the others, should they be stopped.
 
 Usage: python -m hakisa_envs.screen.input.server TRAINER_PIDFD SOCKET_FD CONFIG_JSON
 """
@@ -43,7 +44,7 @@ class InputServer:
         trainer: A pidfd of the trainer.
         connection: Where requests come from.
         config: ``display`` (None: dry run), ``names`` of keys and buttons that may be pressed, ``guard``, and
-            ``chord``, an eventfd that is set once the kill chord was heard.
+            ``chord``, an eventfd that is set once the kill chord was heard; and ``keeper``, a pidfd or None.
     """
 
     def __init__(self, trainer: int, connection: socket.socket, config: dict[str, Any]) -> None:
@@ -66,6 +67,7 @@ class InputServer:
         self.lease = 0
         self.next_look = 0
         self.heard: int = config["chord"]
+        self.keeper: int | None = config["keeper"]
         self.killed = bool(select.select([self.heard], [], [], 0)[0])  # a server before this one heard the chord
         self.running = True
         # A signal that arrives just before select() must wake it all the same.
@@ -113,6 +115,8 @@ class InputServer:
         sources = [self.connection.fileno(), self.trainer, self.wakeup, self.device.fileno()]
         sources.append(self.chord.fileno() if self.chord is not None else None)
         ready = select.select([fd for fd in sources if fd is not None], [], [], timeout)[0]
+        if self.trainer in ready:
+            wake(self.keeper)
         if self.trainer in ready or self.wakeup in ready:
             self.running = False
         elif self.connection.fileno() in ready:
@@ -227,6 +231,13 @@ def tell(worker: int, number: int) -> None:
         os.kill(worker, number)
 
 
+def wake(keeper: int | None) -> None:
+    """Continue the keeper: stopped, it would not notice that the trainer has died."""
+    if keeper is not None:
+        with contextlib.suppress(OSError):  # it has ended
+            signal.pidfd_send_signal(keeper, signal.SIGCONT)
+
+
 def watch_over(
     worker: int, trainer: int, spare: XTestDevice | None, chord: KillChord | None, config: dict[str, Any]
 ) -> int:
@@ -246,6 +257,7 @@ def watch_over(
             with contextlib.suppress(BlockingIOError):
                 os.read(bell, 4096)
         if trainer in ready:
+            wake(config["keeper"])
             sources, orphaned = [bell], True
         listen(chord, config)  # or the X server would have to keep what it tells
         with contextlib.suppress(Exception):
