@@ -32,9 +32,9 @@ def test_a_missing_extra_comes_with_its_line(monkeypatch, capsys):
 
 
 def test_works_without_torch_and_emulator(monkeypatch, capsys):
-    version = doctor._version
+    version = doctor.version_of
     absent = ("torch", "ale-py", "imageio-ffmpeg", "tyro", "rich")
-    monkeypatch.setattr(doctor, "_version", lambda name: None if name in absent else version(name))
+    monkeypatch.setattr(doctor, "version_of", lambda name: None if name in absent else version(name))
     for module in ("torch", "tyro", "rich"):
         monkeypatch.setitem(sys.modules, module, None)
     assert main(["doctor"]) == 0

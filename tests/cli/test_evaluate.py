@@ -219,7 +219,7 @@ def test_a_signal_ends_it_at_once_with_what_it_has_said(name, status, tmp_path):
     """The first evaluation is over at once, the second never."""
     run, mark = tmp_path / "r", tmp_path / "mark"
     env = "tests.comparison.endless:Endless-v0"
-    train = ("--total-steps", "1", "--config.n-steps", "1", "--config.num-envs", "1", "--run", str(run))
+    train = ("--total-steps", "2", "--config.n-steps", "2", "--config.num-envs", "1", "--run", str(run))
     assert main(["train", "ppo", "--env", env, *train]) == 0
     command = [sys.executable, "-m", "hakisa_algos", "eval", str(run), "--env", env, "--episodes", "1"]
     environment = os.environ | {"HAKISA_TEST_ENDLESS": f"15 {mark}"}

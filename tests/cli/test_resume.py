@@ -123,6 +123,7 @@ def test_the_options_of_the_beginning_are_used_again(tmp_path, monkeypatch):
 
 def test_a_file_cannot_make_it_log_elsewhere(finished, monkeypatch, capsys):
     logged = []
+    monkeypatch.setenv("WANDB_API_KEY", "0" * 40)
     monkeypatch.setattr(
         run_folder, "WandbSink", lambda folder, **options: logged.append(options) or JsonlSink(Path("w"))
     )

@@ -35,7 +35,6 @@ OUTCOME = "outcome"
 OPPONENT = "opponent"
 START = "start"
 ACTION_MASK = "action_mask"
-FINAL_OBS = "final_obs"  # Gymnasium's
 
 OUTCOMES = ("win", "loss", "draw")
 

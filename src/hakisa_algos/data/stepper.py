@@ -17,7 +17,6 @@ import torch
 from gymnasium.vector import VectorEnv
 
 from hakisa_algos.data.contract import (
-    FINAL_OBS,
     OPPONENT,
     OUTCOME,
     OUTCOMES,
@@ -37,6 +36,7 @@ from hakisa_algos.policy.observations import RawObservation, map_observation, pi
 from hakisa_algos.policy.policy import Decision, Policy, Seated, State
 
 _WORDS = (OUTCOME, OPPONENT, START)
+_FINAL = "final_obs"  # what Gymnasium calls it
 
 
 class Standing(NamedTuple):
@@ -375,11 +375,11 @@ class Stepper:
         found = {}
         for column in columns:
             if told_apart[column]:
-                shown = entry(infos, FINAL_OBS, column)
+                shown = entry(infos, _FINAL, column)
                 if shown is None:
                     raise ConfigError(
                         f"{env_name(self.envs)} begins the next episode in the step of the end (SAME_STEP), but "
-                        f'infos["{FINAL_OBS}"] says nothing of column {self.first + column}, which was truncated: say '
+                        f'infos["{_FINAL}"] says nothing of column {self.first + column}, which was truncated: say '
                         "there what was seen at last, or use AutoresetMode.NEXT_STEP"
                     )
                 one = map_observation(lambda x: np.asarray(x)[None], shown)
