@@ -99,7 +99,7 @@ class Wide:
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"whole": np.float64(1)}, "whole=np.float64(1.0) must be a whole number, as 100 or 10_000"),
+        ({"whole": np.float64(1)}, "whole=1.0 must be a whole number, as 100 or 10_000"),
         ({"number": float("nan")}, "number=nan must be a finite number"),
         ({"number": 2}, "number=2 must lie in 0..1"),
         ({"number": -1}, "number=-1 must not be negative"),
