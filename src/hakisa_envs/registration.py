@@ -41,6 +41,11 @@ SPECS = (
         # It runs in real time, and no seed reaches the game.
         nondeterministic=True,
     ),
+    EnvSpec(
+        id="Hakisa/Replay-v0",
+        # Recordings are read by what reads all stored rows; this package alone has no need of it.
+        entry_point="hakisa_algos.stages.replay:ReplayEnv",
+    ),
 )
 
 

@@ -38,9 +38,9 @@ CASES = [
 ]
 
 # Live games need an X server and are never the same twice: tests/screen/test_registration.py is about them. Street
-# Fighter II needs a ROM that is not ours.
-OF_ANOTHERS_ROM = {"Hakisa/StreetFighter2-v0"}
-KNOWN = [spec.id for spec in SPECS if not spec.nondeterministic and spec.id not in OF_ANOTHERS_ROM]
+# Fighter II needs a ROM that is not ours, and a replay needs a recording (tests/recording).
+NEEDS_A_FILE = {"Hakisa/StreetFighter2-v0", "Hakisa/Replay-v0"}
+KNOWN = [spec.id for spec in SPECS if not spec.nondeterministic and spec.id not in NEEDS_A_FILE]
 IDS = [pytest.param(known, marks=needs_retro if known == "Hakisa/Fighter-v0" else ()) for known in KNOWN]
 
 

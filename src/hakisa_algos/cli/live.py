@@ -1,4 +1,4 @@
-"""What ``hakisa watch`` and ``hakisa probe`` share: their options, the game, and who plays it. Needs no torch."""
+"""What ``hakisa watch``, ``probe`` and ``record`` share: their options, the game, and who plays it. Needs no torch."""
 
 from __future__ import annotations
 
@@ -17,17 +17,21 @@ from hakisa_envs.screen.profile import builtin_games, load_profile
 Choose = Callable[[], NDArray[np.int64]]
 
 
-def parser(verb: str, about: str) -> argparse.ArgumentParser:
-    """A parser with the options that both verbs have."""
+def parser(verb: str, about: str, played: bool = False) -> argparse.ArgumentParser:
+    """A parser with the options that all these verbs have; ``played``: by the person who calls it."""
     parser = argparse.ArgumentParser(f"hakisa {verb}", description=about, allow_abbrev=False)
     games = ", ".join(builtin_games())
-    parser.add_argument("game", metavar="GAME", help=f"a game that ships ({games}) or the path of a TOML file")
+    env = ", or the id of an env (Hakisa/Pong-v0)" if played else ""
+    parser.add_argument("game", metavar="GAME", help=f"a game that ships ({games}) or the path of a TOML file{env}")
     parser.add_argument(
         "--display",
-        default="xvfb",
-        help="xvfb (hidden, the default), nested (in a window), current (your desktop) or an X display such as :1",
+        default="nested" if played else "xvfb",
+        help="xvfb (hidden), nested (in a window), current (your desktop) or an X display such as :1; "
+        "default: %(default)s",
     )
     parser.add_argument("--arm", action="store_true", help="really press, also on a display that was there before")
+    if played:
+        return parser
     parser.add_argument(
         "--policy",
         choices=("random", "none"),

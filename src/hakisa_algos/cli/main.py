@@ -33,6 +33,9 @@ VERBS = {
     "eval": ("evaluate", "measure a trained agent, film it"),
     "compare": ("compare", "compare algorithms over seeds, write a report"),
     "resume": ("resume", "continue a run where it stopped"),
+    "record": ("record", "record how you play a game"),
+    "review": ("review", "look at a recording, leave parts of it out"),
+    "study": ("study", "make an agent that plays as was recorded"),
     "doctor": ("doctor", "show what is installed, and what is missing"),
     "demo": ("demo", "watch PPO learn a game in about five minutes"),
     "watch": ("watch", "show what an agent would see of a live game"),
@@ -46,6 +49,7 @@ EXAMPLES = (
     "hakisa train ppo --env Hakisa/Pong-v0 --config.learning-rate 3e-4",
     "hakisa eval runs/ppo-CartPole-v1-0",
     "hakisa resume runs/ppo-CartPole-v1-0",
+    "hakisa record lbreakout2",
     "hakisa watch flash --seconds 5",
     "hakisa compare --preset quick",
 )

@@ -13,6 +13,7 @@ from __future__ import annotations
 import itertools
 import threading
 from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -34,10 +35,11 @@ class Snapshot:
     since. The oldest and the newest of the others are copied at once, so that the buffer hardly ever has to wait: it
     does so before it overwrites a row that is neither copied nor written.
 
-    ``rows`` is how many must be readable again, of a buffer that has some; the folder that they are written to exists.
+    ``rows`` is how many must be readable again, of a buffer that has some; the folder that they are written to exists;
+    ``packed`` makes them small (see :mod:`.packing`).
     """
 
-    def __init__(self, buffer: RolloutBuffer, rows: int, folder: Path) -> None:
+    def __init__(self, buffer: RolloutBuffer, rows: int, folder: Path, packed: bool = False) -> None:
         guard = buffer.guard
         if guard is not None:
             guard(buffer.rows)  # another snapshot is being written
@@ -45,7 +47,7 @@ class Snapshot:
         self._layout = buffer.layout
         self._final = dict(buffer._final)
         first = max(0, max(buffer.oldest, buffer.rows - rows) - buffer.history)
-        self._folder = folder
+        self._folder, self._packed = folder, packed
         others = (segments for other, segments in buffer.segments.items() if other != folder)
         known = [_useful(segments, first, self._layout) for segments in (buffer.segments.get(folder, ()), *others)]
         self._stored: list[Segment] = next(filter(None, known), [])
@@ -67,7 +69,7 @@ class Snapshot:
             for number, chunk in enumerate(self._chunks):
                 tensors = self._copies.pop(chunk, None) or self._buffer.copy(*chunk, self._final)
                 self._advance(number + 1)
-                segments.append(write_segment(folder, chunk[0], tensors, self._layout))
+                segments.append(write_segment(folder, chunk[0], tensors, self._layout, self._packed))
         finally:
             self.release()
         return Series(tuple(segments))
@@ -121,7 +123,7 @@ def write_rows(folder: Path | str, buffer: RolloutBuffer, rows: int | None = Non
     folder = Path(folder)
     if buffer.rows == buffer.oldest:
         return
-    listed = _listed(folder) if (folder / _INDEX).exists() else []
+    listed = list_series(folder) if (folder / _INDEX).exists() else []
     if listed:
         check_layout(folder, buffer.layout, listed[0].layout)
     folder.mkdir(parents=True, exist_ok=True)
@@ -144,13 +146,69 @@ def write_rows(folder: Path | str, buffer: RolloutBuffer, rows: int | None = Non
     snapshot.found_in(series)
 
 
+class RowAppender:
+    """Writes a buffer's rows into a folder of its own, beside whoever fills the buffer, little by little.
+
+    What was written is there whatever happens afterwards: each time a segment is added, and then the index replaced.
+
+    Args:
+        folder: of a new dataset; made if need be.
+        buffer: where the rows are.
+    """
+
+    def __init__(self, folder: Path, buffer: RolloutBuffer) -> None:
+        self._folder, self._buffer = folder, buffer
+        self._thread = ThreadPoolExecutor(1, "rows")
+        self._writing: Future[None] | None = None
+        self._rows = 0
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def make_room(self) -> None:
+        """Before a row is added: waits if it would take the place of one that is not being written yet."""
+        if self._buffer.rows - self._rows >= self._buffer.capacity - 1:
+            self.flush(wait=True)
+
+    def flush(self, wait: bool = False) -> None:
+        """Begins to write what is new, unless it is still at it; with ``wait`` all is on the disk afterwards.
+
+        Raises:
+            OSError: the disk failed, now or the time before.
+        """
+        if self._writing is not None and (wait or self._writing.done()):
+            writing, self._writing = self._writing, None
+            writing.result()
+        if self._writing is None and self._buffer.rows > self._rows:
+            self._rows = self._buffer.rows
+            # Of all rows, so that the index lists all segments; those on the disk are not written again.
+            snapshot = Snapshot(self._buffer, self._buffer.rows, self._folder, packed=True)
+            self._writing = self._thread.submit(self._write, snapshot)
+            if wait:
+                self._writing.result()
+                self._writing = None
+
+    def close(self) -> None:
+        """Writes the rest; see :meth:`flush`."""
+        try:
+            self.flush(wait=True)
+        finally:
+            self._thread.shutdown()
+
+    def _write(self, snapshot: Snapshot) -> None:
+        series = snapshot.write()
+        flush(self._folder)
+        before = self._buffer.segments.get(self._folder, ())
+        segments = (*(s for s in before if s.first < series.first), *series.segments)
+        write_document(self._folder / _INDEX, _FORMAT, _VERSION, {"series": to_json([Series(segments)], self._folder)})
+        snapshot.found_in(Series(segments))
+
+
 def open_rows(*folders: Path | str) -> StoredRows:
     """The rows of folders as one view; see :class:`hakisa_algos.data.stored.StoredRows`.
 
     Raises:
         CheckpointError: a folder is no dataset, or damaged, or they are of different spaces.
     """
-    series = [one for folder in folders for one in _listed(Path(folder))]
+    series = [one for folder in folders for one in list_series(Path(folder))]
     if not series:
         raise CheckpointError(
             f"no rows are in {', '.join(map(str, folders)) or 'no folder'}; pass folders that have some"
@@ -158,7 +216,12 @@ def open_rows(*folders: Path | str) -> StoredRows:
     return StoredRows(series)
 
 
-def _listed(folder: Path) -> list[Series]:
+def list_series(folder: Path) -> list[Series]:
+    """The series of a folder, as its index says; no other file is looked at.
+
+    Raises:
+        CheckpointError: it is no dataset, or damaged.
+    """
     fix = "pass a folder that write_rows wrote, or restore it from a backup"
     document: Any = read_document(folder / _INDEX, _FORMAT, _VERSION, fix)
     try:

@@ -246,7 +246,8 @@ class RolloutBuffer:
             entries = [keyed(final[k]) for k in places]
             tensors |= {tensor_name("final", key): np.stack([entry[key] for entry in entries]) for key in entries[0]}
             tensors["final_position"] = np.array(places, np.int64)
-        return {name: torch.from_numpy(array) for name, array in tensors.items()}
+        # Pictures that the env has channels last are views of it, and not contiguous.
+        return {name: torch.from_numpy(np.ascontiguousarray(array)) for name, array in tensors.items()}
 
     def state(self) -> dict[str, Any]:
         """What a resumed run needs besides the rows: counters, the head, and the frames that stacks still need."""

@@ -8,6 +8,8 @@ A segment is a safetensors file with the rows ``[first, first + rows)`` of all c
     final_position, final, final.KEY    [n], [n, ...]               row * num_envs + env of truncated rows; and what was
                                                                     seen there at last
 
+Large tensors of bytes may be packed (see :mod:`.packing`): they are then called ``packed.NAME``.
+
 Where there is one row more than ``rows``, it is the one after the last, which has an observation but no action yet.
 
 Its header says in JSON (key ``hakisa``) what it is; no code runs when it is read. Consecutive segments make a series;
@@ -27,16 +29,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from gymnasium import spaces
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from hakisa_algos.data.columns import FrameStack
 from hakisa_algos.data.files import TEMPORARY, check_version, flush, verify, verify_size, write_tensors
+from hakisa_algos.data.packing import is_packable, pack, unpack
 from hakisa_algos.errors import CheckpointError
 from hakisa_algos.policy.observations import unkeyed
 
 FORMAT, VERSION = "hakisa-rows", 1
+_PACKED = "packed."
 _FIX = "restore it from a backup, load another checkpoint, or leave its folder out"
 
 # What all rows of a series have in common, as JSON: observation, action, stack, num_envs, columns.
@@ -142,8 +147,13 @@ class Segment:
                 check_version(self.path, said.get("format"), said.get("version"), FORMAT, VERSION)
                 verify(self.path, self.size, self.sha256, _FIX)
                 # PyTorch's, which are mapped; NumPy's would be read.
-                return {name: file.get_tensor(name).numpy() for name in file.keys()}  # noqa: SIM118 (no mapping)
-        except (SafetensorError, ValueError, KeyError, AttributeError, OSError) as error:
+                arrays = {name: file.get_tensor(name).numpy() for name in file.keys()}  # noqa: SIM118 (no mapping)
+                shapes = said.get("packed", {})
+                return {
+                    name.removeprefix(_PACKED): unpack(array, shapes[name]) if name.startswith(_PACKED) else array
+                    for name, array in arrays.items()
+                }
+        except (SafetensorError, ValueError, KeyError, AttributeError, TypeError, OSError) as error:
             raise CheckpointError(
                 f"{self.path} is not a segment of rows ({type(error).__name__}: {error}); it was changed, damaged or "
                 f"written by something else; {_FIX}"
@@ -195,11 +205,22 @@ class Series:
         return self.segments[-1].end
 
 
-def write_segment(folder: Path, first: int, tensors: Mapping[str, Tensor], layout: Layout) -> Segment:
-    """Writes a new segment, ``tensors`` as the head of this file says, under a name that no other one ever has."""
+def write_segment(
+    folder: Path, first: int, tensors: Mapping[str, Tensor], layout: Layout, packed: bool = False
+) -> Segment:
+    """Writes a new segment, ``tensors`` as the head of this file says, under a name that no other one ever has.
+
+    ``packed`` makes it small (see :mod:`.packing`).
+    """
     rows = len(tensors["column.age"]) - 1
+    large = [name for name, tensor in tensors.items() if packed and is_packable(tensor.numpy())]
+    shapes = {_PACKED + name: list(tensors[name].shape) for name in large}
+    tensors = {
+        **{name: tensor for name, tensor in tensors.items() if name not in large},
+        **{_PACKED + name: torch.from_numpy(pack(tensors[name].numpy())) for name in large},
+    }
     path = folder / f"rows_{first:012d}_{uuid.uuid4().hex[:12]}.safetensors"
-    said = {"format": FORMAT, "version": VERSION, "first": first, "rows": rows, **layout}
+    said = {"format": FORMAT, "version": VERSION, "first": first, "rows": rows, "packed": shapes, **layout}
     facts = write_tensors(path, tensors, {"hakisa": json.dumps(said, allow_nan=False)})
     return Segment(path, facts["size"], facts["sha256"], first, rows, layout)
 
@@ -237,6 +258,9 @@ def from_json(listed: Sequence[Mapping[str, Any]], folder: Path) -> list[Series]
     found = []
     for one in listed:
         layout = {name: value for name, value in one.items() if name != "segments"}
+        for name in (each["file"] for each in one["segments"]):
+            if Path(name).is_absolute() or ".." in Path(name).parts:
+                raise CheckpointError(f"{folder} lists the segment {name!r}, which lies outside of it; it is not ours")
         facts = [{name: each[name] for name in _LISTED} | {"path": folder / each["file"]} for each in one["segments"]]
         found.append(Series(tuple(Segment(layout=layout, **fact) for fact in facts)))
     return found

@@ -44,6 +44,8 @@ class GradientConfig:
     """tanh or relu, of an MLP."""
     normalize_observation: bool = False
     """Scale observations by their running mean and variance, pictures pixel by pixel."""
+    freeze_normalizer: bool = False
+    """Leave those means and variances as they are, once there are some: a clone's policy would move with them."""
     precision: Precision = "auto"
     """fp32, bf16, or auto: bf16 for pictures where the hardware computes in it."""
     memory: Literal["lstm", "gru"] | None = None

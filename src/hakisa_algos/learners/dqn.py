@@ -154,6 +154,11 @@ class DQNLearner(GradientLearner):
         self._discounts = config.gamma ** torch.arange(config.n_step, device=self.device)
         self._copied_at = self._normalized_at = 0
 
+    def begin_from(self, weights: Mapping[str, Tensor]) -> None:
+        """See :class:`hakisa_algos.learners.gradient.GradientLearner`."""
+        super().begin_from(weights)
+        self.target.load_state_dict(weights)
+
     def facts(self) -> Facts:
         """The steps between two updates; any row that is remembered may be drawn again."""
         config = self.config
@@ -263,7 +268,7 @@ class DQNLearner(GradientLearner):
 
     def _statistics_due(self, buffer: RolloutBuffer) -> Observation | None:
         """Drawn observations that the statistics are to take in after this update, now and then."""
-        if self.policy.normalizer is None or buffer.steps - self._normalized_at < self.config.target_every:
+        if not self.normalizes or buffer.steps - self._normalized_at < self.config.target_every:
             return None
         return self._sources.own.sample(buffer, NORMALIZER_ROWS, self.rng).to(self.device).observation
 

@@ -263,6 +263,15 @@ class GradientLearner:
         """Makes ``descent`` and whatever else it takes to learn."""
         raise NotImplementedError
 
+    @property
+    def normalizes(self) -> bool:
+        """Whether updates move the statistics that the policy scales observations by."""
+        return self.policy.normalizer is not None and not self.config.freeze_normalizer
+
+    def begin_from(self, weights: Mapping[str, Tensor]) -> None:
+        """Takes over a policy's ``state_dict``, before the first update."""
+        self.policy.load_state_dict(weights)
+
     @classmethod
     def default_config(cls, observation_space: spaces.Space[Any], preset: str | None = None) -> Any:
         """For pictures ``for_pictures``, for vectors the defaults of ``config_class``; or one of ``presets``."""

@@ -64,6 +64,9 @@ class PPOConfig(GradientConfig):
     optimizer: Literal["adam", "rmsprop"] = "adam"
     """adam (eps 1e-5), or rmsprop (A2C's)."""
     activation: str = "tanh"
+    own_critic: bool = False
+    """Give the critic a network of its own, as a clone's has, for pictures and with memory too; slower. For vectors
+    without memory it always has one."""
     memory_size: int = 128
     """What the memory is wide."""
     memory_chunk: int | None = None
@@ -192,6 +195,7 @@ class PPOLearner(GradientLearner):
     def _make_policy(self, *spaces: Any, **options: Any) -> ActorCritic:
         config = self.config
         options |= {"memory": config.memory, "memory_size": config.memory_size, "memory_span": config.chunk}
+        options["own_critic"] = config.own_critic
         return ActorCritic(*spaces, compile=config.compile, **options)
 
     def _begin(self, seed: int) -> None:
@@ -246,8 +250,7 @@ class PPOLearner(GradientLearner):
                     break
                 self.descent.step()
                 steps += 1
-            normalizes = self.policy.normalizer is not None
-            seen = drawn_observations(rollout, batch, self.generator, self.device) if normalizes else None
+            seen = drawn_observations(rollout, batch, self.generator, self.device) if self.normalizes else None
             metrics = self.descent.settle(terms, seen, lambda: self._crash_data(batch, rollout))
         log_choices = metrics.pop("train/log_choices", self.policy.heads.layout.log_choices)
         return metrics | {

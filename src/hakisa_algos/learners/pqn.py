@@ -109,8 +109,7 @@ class PQNLearner(GradientLearner):
                         observation = to_device(rollout.observation(part.index), self.device)
                         terms.append(self.descent.differentiate(*self._loss(observation, part)))
                         self.descent.step()
-            normalizes = self.policy.normalizer is not None
-            seen = drawn_observations(rollout, batch, self.generator, self.device) if normalizes else None
+            seen = drawn_observations(rollout, batch, self.generator, self.device) if self.normalizes else None
             crash = {"action": batch.action, "target": batch.target, "reward": rollout.column("reward")}
             metrics = self.descent.settle(terms, seen, lambda: crash)
         epsilon = config.epsilon(buffer.steps / config.total_steps)

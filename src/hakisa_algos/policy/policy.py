@@ -28,6 +28,8 @@ logger = logging.getLogger(__name__)
 # What a policy carries from step to step, each tensor ``[num_envs, ...]``; empty for a feed-forward policy.
 # A recurrent net keeps its hidden state here, a population the individual seated in each column.
 State = dict[str, Tensor]
+# Before the names of what a critic carries that has a memory of its own.
+CRITIC = "value_"
 
 
 def state_on(device: torch.device, state: State) -> State:
@@ -154,6 +156,7 @@ class NetworkPolicy(FeedForward, nn.Module):
         normalize_observation: scale observations by their running mean and variance, pictures pixel by pixel.
         bf16: run the network (never heads, losses or softmax) in bfloat16.
         critic: give the value of vectors a network of its own; pictures, and networks of the user's own, share theirs.
+        own_critic: give the value a network of its own in any case.
         mask_size: entries of the action masks that observations carry; 0 if they carry none.
     """
 
@@ -167,6 +170,7 @@ class NetworkPolicy(FeedForward, nn.Module):
         normalize_observation: bool = False,
         bf16: bool = False,
         critic: bool = False,
+        own_critic: bool = False,
         mask_size: int = 0,
     ) -> None:
         super().__init__()
@@ -177,10 +181,10 @@ class NetworkPolicy(FeedForward, nn.Module):
         if network == "auto":
             _say_of_no_pictures(self.observation.raw_space)
         self.trunk = build_network(space, network, hidden_sizes, activation)
-        self.own_networks = [self.trunk] if callable(network) else []
         # Vectors learn better with a trunk each (PPO's detail 13).
-        apart = critic and not callable(network) and not has_pictures(space)
+        apart = own_critic or (critic and not callable(network) and not has_pictures(space))
         self.value_trunk = build_network(space, network, hidden_sizes, activation) if apart else None
+        self.own_networks = [t for t in (self.trunk, self.value_trunk) if callable(network) and t is not None]
         self.normalizer = ObservationNormalizer(space) if normalize_observation else None
 
 
@@ -206,7 +210,7 @@ class ActorCritic(NetworkPolicy):
         observation_space: Box or Dict of Box.
         action_space: Discrete, MultiDiscrete, MultiBinary, or a space with a ``sizes`` table.
         compile: compile what acts while exploring, where it is not in NumPy anyway.
-        memory: what it remembers by, after the network; actor and critic then share both.
+        memory: what it remembers by, after the network; actor and critic then share both, unless ``own_critic``.
         memory_size: width of that.
         memory_span: rows that it is to remember.
         options: see :class:`NetworkPolicy`.
@@ -221,25 +225,32 @@ class ActorCritic(NetworkPolicy):
         memory: Kind | None = None,
         memory_size: int = 128,
         memory_span: int = 32,
+        own_critic: bool = False,
         **options: Any,
     ) -> None:
-        super().__init__(observation_space, critic=memory is None, **options)
+        super().__init__(observation_space, critic=memory is None, own_critic=own_critic, **options)
         features = width(self.trunk)
         if isinstance(self.trunk, MLP) and isinstance(self.value_trunk, MLP):
             self.trunk, self.value_trunk = MLPPair(self.trunk, self.value_trunk), None
         self.memory = None if memory is None else Memory(memory, features, memory_size, memory_span)
+        self.value_memory = None
+        if memory is not None and own_critic:
+            self.value_memory = Memory(memory, features, memory_size, memory_span)
         features = features if self.memory is None else self.memory.features
         self.heads = ActionHeads(ActionLayout.of(action_space), features)
         self.value_head = orthogonal(nn.Linear(features, 1), gain=1.0)
         self._explore: Callable[..., tuple[Any, ...]] = Compiled(self._draw) if compile else self._draw
         trunk, self._small = self.trunk, None
-        if not self.bf16 and isinstance(trunk, MLP if self.memory else MLPPair):
+        if not self.bf16 and isinstance(trunk, MLP if self.memory else MLPPair) and self.value_memory is None:
             self._small = SmallActor(trunk, self.memory, self.heads)
         self.eval()
 
     def initial_state(self, n: int) -> State:
         """Nothing remembered."""
-        return {} if self.memory is None else self.memory.initial_state(n)
+        state = {} if self.memory is None else self.memory.initial_state(n)
+        if self.value_memory is not None:
+            state |= {CRITIC + name: entries for name, entries in self.value_memory.initial_state(n).items()}
+        return state
 
     def begin(self, mask: Tensor, state: State) -> State:
         """Nothing remembered where an episode begins."""
@@ -256,11 +267,14 @@ class ActorCritic(NetworkPolicy):
         features, value_features = self._features(observation)
         if self.memory is not None:
             assert chunks is not None
-            rows = features.view(*chunks.start.shape, -1)
-            features = self.memory(rows, chunks.state, chunks.start).flatten(0, 1)
+            state, critics = _apart(chunks.state)
+            rows, value_rows = (x.view(*chunks.start.shape, -1) for x in (features, value_features))
+            features = value_features = self.memory(rows, state, chunks.start).flatten(0, 1)
+            if self.value_memory is not None:
+                value_features = self.value_memory(value_rows, critics, chunks.start).flatten(0, 1)
             if chunks.wanted is not None:
-                features, mask = features[chunks.wanted], None if mask is None else mask[chunks.wanted]
-            value_features = features
+                features, value_features = features[chunks.wanted], value_features[chunks.wanted]
+                mask = None if mask is None else mask[chunks.wanted]
         return self.heads(features, mask), self._value(value_features)
 
     def _next(self, observation: Observation, state: State) -> tuple[ActionDistribution, Tensor, State]:
@@ -268,8 +282,15 @@ class ActorCritic(NetworkPolicy):
         observation, mask = split_mask(observation)
         features, value_features = self._features(observation)
         if self.memory is not None:
-            remembered, state = self.memory.run(features[None], state)
-            features = value_features = remembered[0]
+            own, critics = _apart(state)
+            remembered, state = self.memory.run(features[None], own)
+            features, value_rows = remembered[0], value_features[None]
+            if self.value_memory is None:
+                value_features = features
+            else:
+                remembered, critics = self.value_memory.run(value_rows, critics)
+                value_features = remembered[0]
+                state = state | {CRITIC + name: entries for name, entries in critics.items()}
         return self.heads(features, mask), self._value(value_features), state
 
     def _features(self, observation: Observation) -> tuple[Tensor, Tensor]:
@@ -279,10 +300,12 @@ class ActorCritic(NetworkPolicy):
                 observation = self.normalizer(observation)
             features = self.trunk(observation)
             if isinstance(features, tuple):
-                return features
+                features, value_features = features
+            else:
+                value_features = features if self.value_trunk is None else self.value_trunk(observation)
             if self.memory is not None:
-                features = features.float()
-            return features, features if self.value_trunk is None else self.value_trunk(observation)
+                features, value_features = features.float(), value_features.float()
+            return features, value_features
 
     def _value(self, features: Tensor) -> Tensor:
         return nn.functional.linear(features.float(), self.value_head.weight, self.value_head.bias).squeeze(-1)
@@ -329,5 +352,17 @@ class ActorCritic(NetworkPolicy):
     def remember(self, observation: Observation, chunks: Chunks) -> State:
         """The state after the last rows."""
         assert self.memory is not None
-        rows = self._features(split_mask(observation)[0])[0].view(*chunks.start.shape, -1)
-        return self.memory.after(rows, chunks.state, chunks.start)
+        both = self._features(split_mask(observation)[0])
+        rows, value_rows = (features.view(*chunks.start.shape, -1) for features in both)
+        own, critics = _apart(chunks.state)
+        state = self.memory.after(rows, own, chunks.start)
+        if self.value_memory is not None:
+            critics = self.value_memory.after(value_rows, critics, chunks.start)
+            state |= {CRITIC + name: entries for name, entries in critics.items()}
+        return state
+
+
+def _apart(state: State) -> tuple[State, State]:
+    """What the actor carries, and what a critic with a memory of its own does."""
+    critics = {name.removeprefix(CRITIC): entries for name, entries in state.items() if name.startswith(CRITIC)}
+    return {name: entries for name, entries in state.items() if not name.startswith(CRITIC)}, critics

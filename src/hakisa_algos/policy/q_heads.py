@@ -118,6 +118,19 @@ class QValues:
         raised = self.table + margin * (differs * self._active(choice).unsqueeze(-1))
         return QValues(self.heads, raised, self.allowed).max() - self.of(action)
 
+    def log_probs(self, temperature: float) -> Tensor:
+        """Of the policy that prefers better actions, ``[batch, segments, widest]``; the most likely is the greedy one.
+
+        A command is worth its best joint action. The lower the ``temperature``, the more decided the policy.
+        """
+        table = self.table if self.allowed is None else self.table.masked_fill(~self.allowed, NEVER)
+        if self.heads.layout.conditional:
+            active = self.heads.active
+            commands = table[:, 0, : len(active)] + table[:, 1:].amax(-1) @ active[:, 1:].T
+            first = nn.functional.pad(commands, (0, table.shape[-1] - len(active)), value=NEVER)
+            table = torch.cat([first.unsqueeze(1), table[:, 1:]], 1)
+        return torch.log_softmax(table / temperature, -1)
+
     @cached_property
     def _best(self) -> tuple[Tensor, Tensor]:
         """The best value ``[batch]``, and the choice in each segment ``[batch, segments]`` that reaches it."""

@@ -31,6 +31,7 @@ _FIXED = {
     "config.dueling": _WEIGHTS,
     "config.normalize_observation": "the weights of the run were learned with what the network saw so far",
     "config.memory": _WEIGHTS,
+    "config.own_critic": _WEIGHTS,
     "config.memory_size": _WEIGHTS,
     "config.action_masks": "the weights of the run were learned, and its rows stored, as it was",
     "config.optimizer": "the run has the state of the other optimizer",
@@ -82,8 +83,10 @@ class StoredRun:
         missing = [name for name in _NEEDED if name not in before]
         if missing:
             raise CheckpointError(f"{path} names no {missing[0]}; pass a folder that a run or an agent's save() wrote")
-        if hasattr(find_algorithm(before["algorithm"]).config_class, "action_masks"):  # else of before there were any
-            before = {**before, "config": {"action_masks": False} | before["config"]}
+        # As it was before there were any.
+        later = {"action_masks": False, "own_critic": False, "freeze_normalizer": False}
+        known = {n: v for n, v in later.items() if hasattr(find_algorithm(before["algorithm"]).config_class, n)}
+        before = {**before, "config": known | before["config"]}
         return cls(path, folder, checkpoint, before, _asked(folder, before) if folder else before)
 
     def config(self, changes: Any = None, num_envs: int | None = None) -> Any:

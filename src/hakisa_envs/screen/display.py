@@ -118,7 +118,14 @@ def _nested(size: tuple[int, int]) -> list[str]:
         return [_program("Xwayland", "xwayland"), "-geometry", f"{size[0]}x{size[1]}", "-noreset", "-decorate"]
     if not os.environ.get("DISPLAY"):
         raise DisplayError("display='nested' needs a desktop to show its window on. Use display='xvfb'.")
-    return [_program("Xephyr", "xserver-xephyr"), "-screen", f"{size[0]}x{size[1]}x24", "-noreset"]
+    # Else Ctrl+Shift, part of the kill chord, takes the keyboard away from the desktop, and gives it back.
+    argv = [_program("Xephyr", "xserver-xephyr"), "-screen", f"{size[0]}x{size[1]}x24", "-noreset"]
+    return [*argv, "-no-host-grab", "-name", window_name()]
+
+
+def window_name() -> str:
+    """The resource name of the windows that this process shows nested displays in: their titles tell another number."""
+    return f"hakisa-{os.getpid()}"
 
 
 def _program(name: str, package: str) -> str:

@@ -208,12 +208,19 @@ class ScreenGameEnv(gym.Env[NDArray[np.uint8], NDArray[np.int64]], EzPickle):
             ReaderError: If a reader of the profile raised.
             gymnasium.error.ResetNeeded: Before the first `reset` and after the end of an episode.
         """
+        return self._advance(action)
+
+    def watch(self) -> tuple[NDArray[np.uint8], float, bool, bool, dict[str, Any]]:
+        """A step in which the env presses nothing, because a person plays; see `step`."""
+        return self._advance(None)
+
+    def _advance(self, action: ArrayLike | None) -> tuple[NDArray[np.uint8], float, bool, bool, dict[str, Any]]:
         self._refuse_killed()
         if not self._playing or self._session is None:
             raise gym.error.ResetNeeded("There is no episode: call reset() before step().")
         session = self._session
         try:
-            commands = self.action_map.commands(action, self._seen(session.area))
+            commands = [] if action is None else self.action_map.commands(action, self._seen(session.area))
             report = session.act(commands, lease(self.rate))
             if report.killed:
                 self._killed, self._playing = True, False
@@ -272,6 +279,11 @@ class ScreenGameEnv(gym.Env[NDArray[np.uint8], NDArray[np.int64]], EzPickle):
         if self.render_mode is None or self._view is None:
             return None
         return to_rgb(self._view.frame.pixels)
+
+    @property
+    def view(self) -> View | None:
+        """What was last seen of the whole client area; None before the first `reset`."""
+        return self._view
 
     def close(self) -> None:
         """Let go of everything and end everything that was started; may be called twice."""

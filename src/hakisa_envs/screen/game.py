@@ -125,6 +125,8 @@ class Actions:
         steps: Distances in pixels for move_by, in each direction.
         rate: Steps per second.
         tap_ms: How long a tap lasts.
+        raw_motion: In a recording of a person's play, move_by is how far the mouse was moved, as games that read raw
+            motion see it; not how far the pointer was, which the desktop accelerates.
     """
 
     commands: tuple[Command, ...] = ("noop",)
@@ -134,6 +136,7 @@ class Actions:
     steps: tuple[int, ...] = (-64, -16, -4, 0, 4, 16, 64)
     rate: float = 30.0
     tap_ms: float = 50.0
+    raw_motion: bool = False
 
 
 @dataclass(frozen=True)

@@ -174,6 +174,10 @@ class InputClient:
         """Let go of everything, now."""
         return self._request({"op": "release"})
 
+    def set_repeat(self, on: bool) -> Report:
+        """Whether held keys repeat, whoever holds them; at the server's end, however it comes, they do again."""
+        return self._request({"op": "repeat", "on": on})
+
     def report(self) -> Report:
         """Ask how things stand; renews no lease."""
         return self._request({"op": "report"})

@@ -68,6 +68,10 @@ class DryRunDevice:
         self.record.append(("wheel", notches))
         return True
 
+    def set_repeat(self, on: bool) -> None:
+        """Record it."""
+        self.record.append(("repeat", on))
+
     def sync(self) -> None:
         """Nothing is on its way."""
 
@@ -109,6 +113,7 @@ class XTestDevice:
         self._names = names
         self._layout_events: list[Any] = []  # not looked at yet
         self._moved = False
+        self._repeats = True
         self.contacts = resolve(self._display, names)
         self._earlier: set[Contact] = set()  # of the layouts before this one
         # Two windows are of one client if the bits that it may choose itself are all that differs.
@@ -182,9 +187,20 @@ class XTestDevice:
         """Let go by remembered keycode."""
         x = self._x
         self._display.xtest_fake_input(x.KeyRelease if contact.kind == "key" else x.ButtonRelease, contact.code)
-        if contact.kind == "key":
+        if contact.kind == "key" and self._repeats:
             self._display.change_keyboard_control(key=contact.code, auto_repeat_mode=x.AutoRepeatModeDefault)
         self._display.flush()
+
+    def set_repeat(self, on: bool) -> None:
+        """Whether keys repeat while they are held, by whomever."""
+        if on == self._repeats:
+            return
+        self._repeats = on
+        mode = self._x.AutoRepeatModeDefault if on else self._x.AutoRepeatModeOff
+        for contact in {*self.contacts.values(), *self._earlier}:
+            if contact.kind == "key":
+                self._display.change_keyboard_control(key=contact.code, auto_repeat_mode=mode)
+        self._display.sync()
 
     def move(self, x: int, y: int) -> bool:
         """Put the pointer on a pixel of the window's client area, or the nearest that is on the screen."""

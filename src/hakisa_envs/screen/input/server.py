@@ -87,6 +87,7 @@ class InputServer:
         finally:
             if self.guard:
                 self.presses.release_all(time.monotonic_ns())
+                self.device.set_repeat(True)
                 self.device.close()
 
     def wait(self) -> None:
@@ -154,6 +155,8 @@ class InputServer:
         elif operation == "release":
             self.release_all("told to", now)
             self.lease = 0
+        elif operation == "repeat":
+            self.device.set_repeat(request["on"])
         elif operation == "target":
             self.release_all("new window", now)
             self.device.set_target(request["window"])

@@ -1,0 +1,141 @@
+"""What of somebody's play there is to learn from: which rows, what each counts, and which are kept to examine by."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from hakisa_algos.errors import ConfigError
+
+Array = np.ndarray
+# Columns that a dataset may have besides; bools. Rows marked so are examined by, or not used at all.
+HELD_OUT, DROPPED = "held_out", "dropped"
+
+
+@dataclass(frozen=True, eq=False)
+class Lessons:
+    """Rows in the order in which they were played, episode after episode, those included that nothing is learned from.
+
+    Attributes:
+        position: of each row's observation in the source, ``[n]``.
+        action: that was taken ``delay`` rows later, ``[n, *action shape]``.
+        start: an episode begins with the row, bool ``[n]``.
+        weight: how much the row counts, 0 where it is not learned from, ``[n]``.
+        held_out: the row is examined by, and never learned from, bool ``[n]``.
+        thinned: rows left out because they only go on doing nothing.
+    """
+
+    position: Array
+    action: Array
+    start: Array
+    weight: Array
+    held_out: Array
+    thinned: int
+
+    def __len__(self) -> int:
+        return len(self.position)
+
+    @classmethod
+    def of(
+        cls,
+        source: Any,
+        *,
+        conditional: bool,
+        delay: int = 0,
+        held_out: float = 0.1,
+        balance: float = 0.5,
+        idle: Array | None = None,
+        idle_run: int = 0,
+        seed: int = 0,
+    ) -> Lessons:
+        """From a buffer, stored rows, or anything that is read like them.
+
+        Args:
+            source: the rows.
+            conditional: an action's first entry is its command; else actions count as wholes.
+            delay: rows from what was seen to what was done about it, in the same episode.
+            held_out: share of the episodes that are examined by, drawn; at least one. Of a single episode it is the
+                last part. Rows that are marked in a column ``held_out`` go before that.
+            balance: 0 counts every row the same; 1 every command, however rare.
+            idle: the action that does nothing; of a conditional space its first entry.
+            idle_run: of each run of it, rows after so many in a row are left out; 0: none.
+            seed: draws the held-out episodes.
+
+        Raises:
+            ConfigError: nothing is left to learn from, or to examine by.
+        """
+        columns, names = source.num_envs, ("age", "action", "learned", "transition")
+        grid = np.arange(source.oldest * columns, source.steps).reshape(-1, columns)
+        position = grid.T.reshape(-1)  # column after column, so that episodes lie in one piece
+        age, action, learned, transition = (source.take(name, position) for name in names)
+        start = np.ones(len(position), bool)
+        start[1:] = (age[1:] == 0) | (age[1:] != age[:-1] + 1)
+        episode = np.cumsum(start) - 1
+        good = learned & transition & ~_marked(source, DROPPED, position)
+        after = np.arange(len(position)) + delay
+        there = after < len(position)
+        after[~there] = 0
+        action, good = action[after], good & there & good[after] & (episode[after] == episode)
+        chosen = _marked(source, HELD_OUT, position)
+        if not (chosen & good).any():
+            chosen = _drawn(episode, good, held_out, seed)
+        idles = np.zeros(len(position), bool) if idle is None else _same(action, idle, conditional)
+        thinned = good & ~chosen & _beyond(idles & good, start, idle_run) if idle_run else np.zeros_like(good)
+        weight = np.zeros(len(position), np.float32)
+        for part in (good & ~chosen & ~thinned, good & chosen):
+            if not part.any():
+                raise ConfigError(
+                    f"{int(good.sum())} rows of {int(start.sum())} episodes are not enough to learn from some and "
+                    "examine by others; record more, or mark fewer as held out"
+                )
+            weight[part] = _weights(action[part], conditional, balance)
+        return cls(position, action, start, weight, chosen & good, int(thinned.sum()))
+
+
+def _marked(source: Any, name: str, position: Array) -> Array:
+    try:
+        marks: Array = source.take(name, position).astype(bool)
+    except KeyError:  # no such column
+        return np.zeros(len(position), bool)
+    return marks
+
+
+def _drawn(episode: Array, good: Array, share: float, seed: int) -> Array:
+    """Rows of some whole episodes, or the last of them if there is but one."""
+    whole = np.unique(episode[good])
+    if len(whole) < 2:
+        rows = np.flatnonzero(good)
+        chosen = np.zeros(len(good), bool)
+        chosen[rows[len(rows) - max(1, round(share * len(rows))) :]] = len(rows) > 1
+        return chosen
+    count = min(max(1, round(share * len(whole))), len(whole) - 1)
+    rng = np.random.Generator(np.random.Philox(seed))
+    return np.isin(episode, rng.choice(whole, count, replace=False))
+
+
+def _same(action: Array, idle: Array, conditional: bool) -> Array:
+    flat, idle = action.reshape(len(action), -1), np.atleast_1d(idle)
+    same: Array = flat[:, 0] == idle[0] if conditional else (flat == idle.reshape(-1)).all(1)
+    return same
+
+
+def _beyond(idles: Array, start: Array, length: int) -> Array:
+    """Rows that have at least ``length`` idle ones before them without a break."""
+    breaks = ~idles | start
+    index = np.arange(len(idles))
+    last = np.maximum.accumulate(np.where(breaks, index, 0))
+    # A row with which an episode begins is itself the first of its run.
+    beyond: Array = idles & (index - last + (idles & start)[last] > length)
+    return beyond
+
+
+def _weights(action: Array, conditional: bool, balance: float) -> Array:
+    """Of each row, 1 on average."""
+    flat = action.reshape(len(action), -1)
+    _, kind, count = np.unique(flat[:, 0] if conditional else flat, axis=0, return_inverse=True, return_counts=True)
+    weight = (count / len(flat)) ** -balance
+    weights: Array = weight[kind.reshape(-1)]
+    weights /= weights.mean()
+    return weights

@@ -1,0 +1,393 @@
+"""Records a person's play of a live game: what the agent would see, and what the person did about it."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hakisa_algos.errors import ConfigError
+from hakisa_algos.stages.recording import VIDEO, privately
+from hakisa_algos.stages.recording_writer import RecordingWriter
+from hakisa_algos.training.video import VideoWriter
+from hakisa_envs.contract import FRAME_STACK, TRANSITION
+from hakisa_envs.recording.events import BAD, BEGIN, END, GAP, ON, PAUSE, PRESS, RESUME, Event
+from hakisa_envs.recording.inverse import Inverse, Rules
+from hakisa_envs.screen.display import window_name
+from hakisa_envs.screen.env import ScreenGameEnv
+from hakisa_envs.screen.errors import Killed
+from hakisa_envs.screen.image import Region, to_rgb
+from hakisa_envs.screen.input.host import HOST, HostWindow
+from hakisa_envs.screen.input.listener import PersonListener
+
+# Events take a moment to come.
+ARRIVAL_NS = 20_000_000
+_COLUMNS = {
+    "t_ns": "when the row's observation was seen, on the clock of events.jsonl",
+    "reading.NAME": "what was read off the row's frame; NaN: no reading",
+    "keep.NAME": "a part of the row's frame in full resolution, RGB",
+    "gap": "what the player did in this row is not known, or went elsewhere: it is not learned from",
+    "late": "deadlines that had passed before the frame after the row",
+}
+
+
+@dataclass
+class Summary:
+    """What was recorded.
+
+    Attributes:
+        rows: Transitions.
+        episodes: Begun.
+        events: Of the person.
+        missed: Deadlines.
+        gaps: Rows of which it is not known what the player did.
+        unsaid: What one command could not say, by kind (see `hakisa_envs.recording.inverse`).
+        why: Why it ended.
+    """
+
+    rows: int = 0
+    episodes: int = 0
+    events: int = 0
+    missed: int = 0
+    gaps: int = 0
+    unsaid: Counter[str] = field(default_factory=Counter)
+    why: str = ""
+
+
+@dataclass(eq=False)
+class _Row:
+    """A row that is not in the buffer yet, as its action may still depend on what comes."""
+
+    observation: Any
+    start: bool
+    columns: dict[str, Any]
+    t_ns: int
+    end_ns: int = 0
+    values: dict[str, Any] = field(default_factory=dict)
+
+
+def record(
+    env: ScreenGameEnv,
+    folder: Path,
+    *,
+    env_options: dict[str, Any],
+    keep: Sequence[str] = (),
+    video: bool = False,
+    seconds: float | None = None,
+    episodes: int | None = None,
+    say: Callable[[str], None] = print,
+    stop: Callable[[], bool] = lambda: False,
+) -> Summary:
+    """Records until it is told to stop: by Ctrl+C, the kill chord, ``stop``, or when enough is recorded.
+
+    Args:
+        env: the game, armed, so that its scripts can press; closed by whoever made it.
+        folder: for the recording; new, and readable by nobody else.
+        env_options: with which the env can be made again.
+        keep: more parts of the frame to keep in full resolution: ``"left,top,width,height"``.
+        video: film the whole window as well.
+        seconds: after which it ends.
+        episodes: after which it ends.
+        say: tells the player how it stands.
+        stop: asked at every step.
+
+    Raises:
+        ConfigError: the folder exists, or a region that cannot be.
+        InputError: nobody listens to the keyboard any more; what was recorded until then is kept.
+    """
+    if not env.armed and env.display not in ("xvfb", "nested"):
+        raise ConfigError("the game's own scripts must press keys to begin an episode: allow it with --arm")
+    with privately(), closing(_Recorder(env, folder, env_options, keep, video, say)) as recorder:
+        recorder.run(seconds, episodes, stop)
+        return recorder.summary
+
+
+class _Recorder:
+    def __init__(
+        self,
+        env: ScreenGameEnv,
+        folder: Path,
+        env_options: dict[str, Any],
+        keep: Sequence[str],
+        video: bool,
+        say: Callable[[str], None],
+    ) -> None:
+        self.env, self.say, self.summary = env, say, Summary()
+        self._options = env_options
+        self._kept = _regions(env, keep)
+        self._rows: deque[_Row] = deque()
+        self._events: deque[Event] = deque()
+        self._listener: PersonListener | None = None
+        self._listens_to = 0
+        self._host: HostWindow | None = None
+        self._gaps = {""}  # why nothing is known of the person now; at first nobody has looked
+        self._script = True
+        self._paused = False
+        self._writer = RecordingWriter(folder, env.observation_space, env.action_space, env.metadata[FRAME_STACK])
+        self._video = VideoWriter(folder / VIDEO, env.rate) if video else None
+        self._inverse: Inverse | None = None
+        self._newest: _Row | None = None  # the last frame, whose row is not over
+
+    def run(self, seconds: float | None, episodes: int | None, stop: Callable[[], bool]) -> None:
+        until = None if seconds is None else time.monotonic() + seconds
+        try:
+            while self.summary.episodes != episodes and not self._is_over(until, stop):
+                self._begin()
+                while not self._is_over(until, stop):
+                    if self._step():
+                        break
+                else:
+                    self._end(cut=True)
+        except KeyboardInterrupt:
+            self.summary.why = "Ctrl+C"
+        except Killed:
+            self.summary.why = "the kill chord"
+        finally:
+            with contextlib.suppress(Exception):
+                self._take()
+            self._end(cut=True)
+
+    def _is_over(self, until: float | None, stop: Callable[[], bool]) -> bool:
+        if stop():
+            self.summary.why = "it was told to"
+        elif until is not None and time.monotonic() >= until:
+            self.summary.why = "the time is over"
+        return bool(self.summary.why)
+
+    def _begin(self) -> None:
+        """A new episode; what its scripts press is theirs."""
+        self._script = True
+        observation, info = self.env.reset()
+        session = self.env.session
+        assert session is not None
+        self._listen()
+        if self._inverse is None:
+            self._write_facts()
+        session.input.set_repeat(False)
+        self._take()
+        self._script = False
+        self._add_event(Event(time.monotonic_ns(), BEGIN))
+        self._hold_again()
+        self.summary.episodes += 1
+        self._newest = self._row(observation, info, True)
+        self.say(f"episode {self.summary.episodes}: {self.summary.rows:,} rows so far")
+
+    def _step(self) -> bool:
+        """One step; whether the episode ended with it."""
+        row = self._newest
+        assert row is not None
+        observation, reward, terminated, truncated, info = self.env.watch()
+        lost = "t_obs_ns" not in info
+        row.end_ns = time.monotonic_ns() if lost else info["t_obs_ns"]
+        row.values = {
+            "reward": reward,
+            "terminated": terminated,
+            "truncated": truncated,
+            "transition": bool(info[TRANSITION]),
+            "late": info.get("missed", 0),
+        }
+        self.summary.missed += info.get("missed", 0)
+        self._rows.append(row)
+        self._newest = self._row(observation, {"t_obs_ns": row.end_ns} if lost else info, False)
+        self._take()
+        if terminated or truncated:
+            self._end()
+            return True
+        self._commit(time.monotonic_ns())
+        if self._paused:
+            self._pause()
+        return False
+
+    def _end(self, cut: bool = False) -> None:
+        """Ends the episode, if one is running, and puts all of it into the buffer."""
+        newest = self._newest
+        if newest is None:
+            return
+        self._add_event(Event(time.monotonic_ns(), END))
+        if self._rows:
+            last = self._rows[-1]
+            if cut:
+                last.values["truncated"] = True
+        self._commit(None)
+        self._newest = None
+        if not newest.start:  # else the episode has no row
+            self._writer.end(newest.observation, newest.columns | {"t_ns": newest.t_ns, "gap": True, "late": 0})
+
+    def close(self) -> None:
+        """Everything that was recorded is on the disk afterwards."""
+        with contextlib.ExitStack() as stack:
+            stack.callback(self._writer.close)
+            if self._video is not None:
+                stack.callback(self._video.close)
+            for listener in (self._listener, self._host):
+                if listener is not None:
+                    stack.callback(listener.close)
+
+    def _listen(self) -> None:
+        """To the window that the game has now."""
+        session, view = self.env.session, self.env.view
+        assert session is not None
+        assert view is not None
+        window = view.window.window
+        if self._listener is not None and window == self._listens_to and self._listener.is_alive:
+            return
+        if self._listener is not None:
+            self._listener.close()
+        actions = self.env.profile.actions
+        buttons = {"left": "button1", "middle": "button2", "right": "button3"}
+        clicks = {"left_click": "left", "right_click": "right"}
+        used: set[str] = {*actions.buttons} if any(c.startswith("button_") for c in actions.commands) else set()
+        used |= {button for command, button in clicks.items() if command in actions.commands}
+        self._listener = PersonListener(session.display.name, [*actions.keys, *(buttons[b] for b in used)], window)
+        self._listens_to = window
+        if self.env.display == "nested" and not os.environ.get("WAYLAND_DISPLAY"):
+            if self._host is not None:
+                self._host.close()
+            title = f"● recording {self.env.profile.name}"
+            self._host = HostWindow(window_name(), os.environ["DISPLAY"], title)
+
+    def _take(self) -> None:
+        """Takes what the person did since the last time."""
+        assert self._listener is not None
+        for event in self._heard():
+            self._paused |= event.kind == PAUSE and not self._script
+            self._add_event(dataclasses.replace(event, script=self._script and event.kind not in (GAP, ON)))
+
+    def _heard(self) -> list[Event]:
+        assert self._listener is not None
+        events = self._listener.take()
+        if self._host is None:
+            return events
+        return sorted([*events, *self._host.take()], key=lambda event: event.t_ns)
+
+    def _hold_again(self) -> None:
+        """What the person holds now goes on being held, though the game or the recording has begun anew."""
+        assert self._listener is not None
+        for name in self._listener.held:
+            self._add_event(Event(time.monotonic_ns(), PRESS, name))
+
+    def _add_event(self, event: Event) -> None:
+        self._writer.log([event])
+        self._events.append(event)
+        self.summary.events += not event.script
+        if event.kind == BAD:
+            self.say("this episode is marked as bad")
+
+    def _row(self, observation: Any, info: dict[str, Any], start: bool) -> _Row:
+        view = self.env.view
+        columns: dict[str, Any] = {}
+        readings = info.get("readings", {})
+        for reading in self.env.profile.readings:
+            value = readings.get(reading.name)
+            columns[f"reading.{reading.name}"] = np.float32(np.nan if value is None else value)
+        if view is not None:
+            for name, region in self._kept.items():
+                columns[f"keep.{name}"] = to_rgb(region.of(view.frame.pixels))
+            if self._video is not None:
+                self._video.add(to_rgb(view.frame.pixels))
+        return _Row(observation, start, columns, int(info["t_obs_ns"]))
+
+    def _commit(self, now: int | None) -> None:
+        """Puts rows into the buffer whose actions are certain by now; None: all."""
+        assert self._inverse is not None
+        wait = self._inverse.rules.short_ns + ARRIVAL_NS
+        while self._rows and (now is None or self._rows[0].end_ns + wait <= now):
+            row = self._rows.popleft()
+            own = []
+            while self._events and self._events[0].t_ns < row.end_ns:
+                event = self._events.popleft()
+                own.append(event)  # those before the row, such as the beginning of the episode, too
+            action = self._inverse.step(own, list(self._events), row.t_ns, row.end_ns)
+            before = [event for event in own if event.t_ns < row.t_ns]
+            self._know(before)
+            gap = bool(self._gaps) or any(event.kind in (GAP, PAUSE) for event in own[len(before) :])
+            self._know(own[len(before) :])
+            self.summary.gaps += gap
+            self.summary.rows += row.values["transition"]
+            self.summary.unsaid = self._inverse.counts
+            learned = row.values["transition"] and not gap and self._inverse.said
+            following = self._rows[0] if self._rows else self._newest
+            assert following is not None
+            self._writer.add(
+                row.observation,
+                action,
+                {**row.columns, **row.values, "t_ns": row.t_ns, "learned": learned, "gap": gap},
+                start=row.start,
+                following=following.observation,
+                final=row.values["truncated"],
+            )
+
+    def _know(self, events: Sequence[Event]) -> None:
+        """Keeps account of whether it is known what the person does."""
+        for event in events:
+            source = event.name if event.name == HOST else ""
+            if event.kind == GAP:
+                self._gaps.add(source)
+            elif event.kind == ON:
+                self._gaps.discard(source)
+
+    def _pause(self) -> None:
+        """Waits for the chord that goes on; what is done meanwhile is not kept."""
+        assert self._listener is not None
+        self.say("paused; Ctrl+Shift+F9 goes on")
+        self.env.pause()
+        while self._paused:
+            time.sleep(0.02)
+            for event in self._heard():
+                self._paused ^= event.kind == PAUSE
+                if event.kind in (GAP, ON, BAD):
+                    self._add_event(event)
+        self.env.resume()
+        self._add_event(Event(time.monotonic_ns(), RESUME))
+        self._hold_again()
+        self.say("it goes on")
+
+    def _write_facts(self) -> None:
+        env, session = self.env, self.env.session
+        assert session is not None
+        seen = env.profile.observation.region or session.area
+        area = seen.left, seen.top, seen.width, seen.height
+        rules = Rules.of(env.profile, env.rate, area)
+        self._inverse = Inverse(rules)
+        idle = None if rules.idle is None else rules.commands.index(rules.idle)
+        facts = {
+            "name": env.profile.name,
+            "env": "Hakisa/ScreenGame-v0",
+            "env_options": self._options,
+            "rate": env.rate,
+            "columns": _COLUMNS,
+            "rules": dataclasses.asdict(rules),
+            "idle": idle,
+            "commands": list(rules.commands),
+            "keep": {name: [r.left, r.top, r.width, r.height] for name, r in self._kept.items()},
+        }
+        self._writer.describe(facts)
+
+
+def _regions(env: ScreenGameEnv, keep: Sequence[str]) -> dict[str, Region]:
+    """The parts of the frame that are kept: those of all readings, and those that were asked for."""
+    found = {}
+    for reading in env.profile.readings:
+        region = getattr(reading.reader, "region", None)
+        if region is not None:
+            found[reading.name] = region
+        for i, place in enumerate(getattr(reading.reader, "places", ())):
+            found[f"{reading.name}.{i}"] = place
+    for i, words in enumerate(keep):
+        try:
+            left, top, width, height = (int(word) for word in words.split(","))
+        except ValueError:
+            raise ConfigError(f"--keep {words} must be left,top,width,height in pixels of the window") from None
+        if left < 0 or top < 0 or width < 1 or height < 1:
+            raise ConfigError(f"--keep {words} must lie inside the window")
+        found[f"region{i}"] = Region(left, top, width, height)
+    return found

@@ -1,0 +1,294 @@
+"""Records a person's play of any env that can be drawn, in a window of our own: emulated games, Pong, Gymnasium's."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from gymnasium import spaces
+
+from hakisa_algos.errors import ConfigError, require
+from hakisa_algos.stages.recording import privately
+from hakisa_algos.stages.recording_writer import RecordingWriter
+from hakisa_envs.contract import FRAME_STACK, LEARNED, TRANSITION
+from hakisa_envs.recording.events import BAD, BEGIN, END, PAUSE, PRESS, RELEASE, RESUME, Event
+
+NONE = "none"
+HEIGHT = 480  # that pictures are enlarged to, about
+# Which key stands for a word in the name of an action: "UP", "LEFTFIRE", "DOWN RIGHT X".
+WORDS = {
+    "UP": "up", "DOWN": "down", "LEFT": "left", "RIGHT": "right", "FIRE": "space", "START": "return",
+    "X": "a", "Y": "s", "Z": "d", "A": "z", "B": "x", "C": "c",
+}  # fmt: skip
+_NOTHING = ("NOOP", "NOTHING", "")
+
+
+@dataclass(frozen=True)
+class KeyMap:
+    """Which action the keys that are down stand for.
+
+    Attributes:
+        actions: Of sets of keys.
+        idle: The action while none of them is down.
+        parts: Each key is an entry of a MultiBinary action, which is 1 while the key is down.
+    """
+
+    actions: Mapping[frozenset[str], Any]
+    idle: Any
+    parts: bool = False
+
+    @property
+    def keys(self) -> set[str]:
+        """All that are looked at."""
+        return {key for keys in self.actions for key in keys}
+
+    def action(self, down: Sequence[str]) -> Any:
+        """For keys that are down, in the order in which they were pressed: of the largest set that fits the newest."""
+        held = set(down)
+        if self.parts:
+            return np.maximum.reduce([self.idle, *(self.actions[frozenset((k,))] for k in down if k in self.keys)])
+        fitting = [keys for keys in self.actions if keys and keys <= held]
+        newest = {key: i for i, key in enumerate(down)}
+        best = max(fitting, key=lambda keys: (len(keys), max(newest[key] for key in keys)), default=None)
+        return self.idle if best is None else self.actions[best]
+
+    @classmethod
+    def parse(cls, pairs: Mapping[str, Any], space: spaces.Space[Any]) -> KeyMap:
+        """From ``{"left": 0, "left+space": 3, "none": 1}``.
+
+        Raises:
+            ConfigError: an action that the env does not have, or no action for ``none``.
+        """
+        parts = isinstance(space, spaces.MultiBinary)
+        found = {}
+        for words, said in pairs.items():
+            action = np.array(said)
+            if parts and words != NONE:
+                action = np.zeros(space.shape or (), np.int8)
+                if not isinstance(said, int) or not 0 <= said < len(action):
+                    raise ConfigError(f"--keys {words}={said} must be the number of a button, 0 to {len(action) - 1}")
+                action[said] = 1
+            keys = frozenset() if words == NONE else frozenset(words.lower().split("+"))
+            fits = np.issubdtype(action.dtype, np.integer)
+            found[keys] = action.astype(space.dtype)[()] if fits else said
+            if not fits or not space.contains(found[keys]):
+                raise ConfigError(f"--keys {words}={said} is no action of this env, whose actions are {space}")
+        idle = found.pop(frozenset(), np.zeros(space.shape or (), np.int8) if parts else None)
+        if idle is None or not found:
+            raise ConfigError(f"--keys must say what each key does, and none: --keys {NONE}=0 left=1 left+space=2")
+        return cls(found, idle, parts)
+
+    @classmethod
+    def of(cls, env: gym.Env[Any, Any]) -> KeyMap:
+        """What the names of the env's actions say.
+
+        Raises:
+            ConfigError: they say nothing.
+        """
+        inner: Any = env.unwrapped
+        ask = getattr(inner, "get_action_meanings", None)
+        names = ask() if callable(ask) else getattr(inner, "action_meanings", None)
+        if names is None or not isinstance(env.action_space, spaces.Discrete):
+            raise ConfigError(
+                f"what each key does must be said for this env, whose actions are {env.action_space}: "
+                f"--keys {NONE}=0 left=1 right=2 left+space=3"
+            )
+        pairs: dict[str, Any] = {}
+        for action, name in enumerate(names):
+            keys = _keys(str(name).upper())
+            if keys is not None:
+                pairs.setdefault("+".join(keys) or NONE, action)
+        return cls.parse(pairs, env.action_space)
+
+
+def _keys(name: str) -> list[str] | None:
+    """The keys of an action's name; None if a part of it has none."""
+    if name in _NOTHING:
+        return []
+    found = []
+    for word in name.split():
+        while word:
+            known = next((w for w in sorted(WORDS, key=len, reverse=True) if word.startswith(w)), None)
+            if known is None:
+                return None
+            found.append(WORDS[known])
+            word = word.removeprefix(known)
+    return found
+
+
+def record_env(
+    env: gym.Env[Any, Any],
+    folder: Path,
+    *,
+    facts: Mapping[str, Any],
+    keys: KeyMap,
+    rate: float,
+    seed: int | None = None,
+    seconds: float | None = None,
+    episodes: int | None = None,
+    say: Callable[[str], None] = print,
+    stop: Callable[[], bool] = lambda: False,
+) -> int:
+    """Records until the window is closed, or enough is recorded; F9 pauses, F10 marks the episode as bad.
+
+    The env waits for the person and not the person for the env: a step begins when its time has come, and its action
+    is what is down then, or went down since the step before.
+
+    Args:
+        env: drawn with ``render_mode="rgb_array"``; closed by whoever made it.
+        folder: for the recording; new.
+        facts: ``name``, ``env`` and ``env_options`` of recording.json.
+        keys: what they do.
+        rate: steps per second.
+        seed: of the first episode.
+        seconds: after which it ends.
+        episodes: after which it ends.
+        say: tells the player how it stands.
+        stop: asked at every step.
+
+    Returns:
+        How many rows were recorded.
+    """
+    stack = env.metadata.get(FRAME_STACK)
+    with privately(), closing(RecordingWriter(folder, env.observation_space, env.action_space, stack)) as writer:
+        idle = np.asarray(keys.idle).tolist()
+        writer.describe({**facts, "rate": rate, "idle": idle, "commands": []})
+        with closing(_Window(f"● {facts['name']}", keys.keys, writer)) as window:
+            return _play(env, writer, window, keys, rate, seed, seconds, episodes, say, stop)
+
+
+def _play(
+    env: gym.Env[Any, Any],
+    writer: RecordingWriter,
+    window: _Window,
+    keys: KeyMap,
+    rate: float,
+    seed: int | None,
+    seconds: float | None,
+    episodes: int | None,
+    say: Callable[[str], None],
+    stop: Callable[[], bool],
+) -> int:
+    begin, rows, played = time.monotonic(), 0, 0
+
+    def over() -> bool:
+        late = seconds is not None and time.monotonic() - begin >= seconds
+        return window.closed or late or stop()
+
+    while played != episodes and not over():
+        played += 1
+        seen, _ = env.reset(seed=seed)
+        seed = None
+        writer.log([Event(time.monotonic_ns(), BEGIN)])
+        say(f"episode {played}: {rows:,} rows so far")
+        ended, start, due = False, True, time.monotonic()
+        while not ended:
+            shown_ns = time.monotonic_ns()
+            window.show(env.render())
+            due = max(due + 1 / rate, time.monotonic() - 1 / rate)  # a late step is not made up for by a burst
+            down = window.wait(due)
+            while window.paused and not window.closed:
+                window.wait(time.monotonic() + 0.05)
+                due = time.monotonic()
+            action = keys.action(down)
+            after, reward, terminated, truncated, info = env.step(action)
+            cut = over() and not (terminated or truncated)
+            ended = terminated or truncated or cut
+            cut_off = bool((truncated or cut) and not terminated)
+            values = {
+                "reward": np.float32(reward),
+                "terminated": bool(terminated),
+                "truncated": cut_off,
+                "transition": bool(info.get(TRANSITION, True)),
+                "learned": bool(info.get(TRANSITION, True) and info.get(LEARNED, True)),
+                "t_ns": shown_ns,
+            }
+            writer.add(seen, action, values, start=start, following=after, final=cut_off)
+            seen, start, rows = after, False, rows + 1
+        writer.log([Event(time.monotonic_ns(), END)])
+        writer.end(seen, {"t_ns": time.monotonic_ns()})
+    return rows
+
+
+class _Window:
+    """Shows pictures and hears keys, through pygame."""
+
+    def __init__(self, title: str, keys: set[str], writer: RecordingWriter) -> None:
+        self._pygame: Any = require("pygame", "record")
+        self._title, self._keys, self._writer = title, keys, writer
+        self._screen: Any = None
+        self._down: list[str] = []
+        self.closed = self.paused = False
+        self._pygame.display.init()
+        unknown = [key for key in keys if self._code(key) is None]
+        if unknown:
+            raise ConfigError(f"--keys: there is no key {unknown[0]!r}; names are 'left', 'space', 'return', 'a'")
+
+    def _code(self, key: str) -> int | None:
+        try:
+            code: int = self._pygame.key.key_code(key)
+        except ValueError:
+            return None
+        return code
+
+    def show(self, picture: Any) -> None:
+        """A frame, uint8 ``[height, width, 3]``."""
+        if not isinstance(picture, np.ndarray) or picture.ndim != 3:
+            raise ConfigError("the env gives no picture; it must be made with render_mode='rgb_array'")
+        height, width = picture.shape[:2]
+        zoom = max(1, round(HEIGHT / height))
+        if self._screen is None:
+            self._screen = self._pygame.display.set_mode((zoom * width, zoom * height))
+            self._pygame.display.set_caption(self._title)
+        large = picture.repeat(zoom, 0).repeat(zoom, 1)
+        self._pygame.surfarray.blit_array(self._screen, large.swapaxes(0, 1))
+        self._pygame.display.flip()
+
+    def wait(self, until: float) -> list[str]:
+        """Until then keys are heard; those that are down in the end or went down since, as they were pressed."""
+        pressed: list[str] = []
+        while True:
+            for event in self._pygame.event.get():
+                self._hear(event, pressed)
+            left = until - time.monotonic()
+            if left <= 0 or self.closed:
+                return [*self._down, *(key for key in pressed if key not in self._down)]
+            time.sleep(min(left, 0.004))
+
+    def _hear(self, event: Any, pressed: list[str]) -> None:
+        pygame = self._pygame
+        if event.type == pygame.QUIT:
+            self.closed = True
+        elif event.type == getattr(pygame, "WINDOWFOCUSLOST", None):
+            for key in list(self._down):
+                self._let_go(key)
+        elif event.type in (pygame.KEYDOWN, pygame.KEYUP):
+            name = pygame.key.name(event.key)
+            if event.type == pygame.KEYDOWN and name == "f9":
+                self.paused = not self.paused
+                self._log(PAUSE if self.paused else RESUME, "")
+            elif event.type == pygame.KEYDOWN and name == "f10":
+                self._log(BAD, "")
+            elif name in self._keys and event.type == pygame.KEYDOWN and name not in self._down:
+                self._down.append(name)
+                pressed.append(name)
+                self._log(PRESS, name)
+            elif name in self._down and event.type == pygame.KEYUP:
+                self._let_go(name)
+
+    def _let_go(self, name: str) -> None:
+        self._down.remove(name)
+        self._log(RELEASE, name)
+
+    def _log(self, kind: str, name: str) -> None:
+        self._writer.log([Event(time.monotonic_ns(), kind, name)])
+
+    def close(self) -> None:
+        """The window is gone."""
+        self._pygame.display.quit()

@@ -1,0 +1,214 @@
+"""Makes an agent that plays as was recorded, by behaviour cloning; the run that it writes is one of PPO or DQN."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hakisa_algos.data.files import read_document, write_document
+from hakisa_algos.errors import CheckpointError, ConfigError
+from hakisa_algos.learners.cloning import CloningConfig, CloningLearner, student_config
+from hakisa_algos.learners.validation import config_from
+from hakisa_algos.policy.precision import make_repeatable, resolve_device, resolve_threads, torch_threads
+from hakisa_algos.stages.recording import RecordedRows, Recording
+from hakisa_algos.training.checkpoint import Checkpoints, is_empty, load_checkpoint
+from hakisa_algos.training.metrics import JsonlSink
+from hakisa_algos.training.options import RunOptions
+from hakisa_algos.training.run_folder import RunFolder
+from hakisa_algos.training.stored_run import describe
+from hakisa_algos.training.trainer import Trainer, View
+
+STUDY, FORMAT, VERSION = "study.json", "hakisa-study", 1
+REPORT, METRICS = "agreement.json", "cloning.jsonl"
+# Delays that are tried, in milliseconds, and for how many gradient steps each.
+DELAYS_MS = (0.0, 50.0, 100.0, 150.0, 200.0, 250.0, 300.0)
+DELAY_STEPS = 400
+_FIX = "study the recordings again, in another folder"
+
+
+@dataclass(frozen=True)
+class Study:
+    """What is studied, and how; all of it stands in the run's study.json.
+
+    Attributes:
+        recordings: their folders.
+        algorithm: what the clone is for, ``"ppo"`` or ``"dqn"``.
+        config: of the cloning.
+        student: hyperparameters of that algorithm that are otherwise.
+        seed: of everything random.
+        env: the env that it is to play in; default: the recorded one.
+        env_options: likewise.
+    """
+
+    recordings: tuple[str, ...]
+    algorithm: str = "ppo"
+    config: CloningConfig = dataclasses.field(default_factory=CloningConfig)
+    student: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    seed: int = 0
+    env: str | None = None
+    env_options: Mapping[str, Any] | None = None
+
+
+class Studies:
+    """One study, on its way.
+
+    Args:
+        study: what and how.
+        device: where the network lives.
+        threads: of torch.
+
+    Attributes:
+        learner: the clone.
+        rows: what it learns from.
+
+    Raises:
+        CheckpointError: a recording is damaged.
+        ConfigError: they are of different games, or there is too little of them.
+    """
+
+    def __init__(self, study: Study, device: str = "auto", threads: int | None = None) -> None:
+        self.study = study
+        self.recordings = [Recording.open(path) for path in study.recordings]
+        self.rows = RecordedRows(self.recordings)
+        first = self.recordings[0]
+        for other in self.recordings[1:]:
+            if (other.facts["rate"], other.facts.get("commands")) != (first.facts["rate"], first.facts.get("commands")):
+                raise ConfigError(f"{other.path} was recorded with another profile or rate than {first.path}")
+        self._spaces = first.observation_space, first.action_space
+        self.student = student_config(study.algorithm, self._spaces[0], study.student)
+        self.device = resolve_device(device, self._spaces[0])
+        make_repeatable(self.device)
+        self.threads = resolve_threads(threads, self._spaces[0])
+        self.learner = self._make(study.config)
+        self.options = RunOptions(device=device, threads=threads)
+
+    @property
+    def period_ms(self) -> float:
+        """Of a row."""
+        return 1000.0 / float(self.recordings[0].facts["rate"])
+
+    def _make(self, config: CloningConfig) -> CloningLearner:
+        study: Any = self.study
+        return CloningLearner(
+            *self._spaces,
+            config,
+            seed=study.seed,
+            device=self.device,
+            algorithm=study.algorithm,
+            student=self.student,
+        )
+
+    def find_delay(self, steps: int = DELAY_STEPS, say: Callable[[str], None] = lambda text: None) -> int:
+        """The reaction time in rows: the one at which what was done is most likely, by what was seen so long before.
+
+        Each is tried with a new network for some gradient steps, and judged by the held-out episodes. The player's
+        actions are the same in all; only what they are paired with is not.
+        """
+        idle = self.recordings[0].facts.get("idle")
+        tried: dict[int, float] = {}
+        for delay in sorted({round(ms / self.period_ms) for ms in DELAYS_MS}):
+            config = dataclasses.replace(
+                self.study.config, delay=delay, total_steps=steps, update_steps=max(1, steps // 4), patience=100
+            )
+            learner = self._make(config)
+            learner.study(self.rows, idle)
+            trainer = Trainer(learner, None, seed=self.study.seed, device=self.device)
+            with torch_threads(self.threads):
+                trainer.train()
+            tried[delay] = learner.best_loss
+            say(f"a reaction of {delay * self.period_ms:.0f} ms: held-out loss {tried[delay]:.4f}")
+            if trainer.stopped_by:
+                raise KeyboardInterrupt(trainer.stopped_by)
+        return min(tried, key=lambda d: tried[d])
+
+    def run(self, folder: Path, view: View | None = None, resume: bool = False) -> Trainer:
+        """Learns until the held-out episodes say that it is enough, and writes the run.
+
+        Args:
+            folder: of the run: new, or the study's own with ``resume``.
+            view: shows it.
+            resume: go on from what lies there.
+        """
+        learner, own = self.learner, folder / "cloning"
+        if resume:
+            run = RunFolder.open(folder)
+        else:
+            run = RunFolder.create(folder, self._identity(), threads=self.threads)
+            said = dataclasses.asdict(self.study) | {"rows": self._fingerprint()}
+            write_document(folder / STUDY, FORMAT, VERSION, json.loads(json.dumps(said)))
+        trainer = Trainer(learner, None, self.options, seed=self.study.seed, device=self.device)
+        with run.lock, torch_threads(self.threads):
+            if resume and not is_empty(own):
+                trainer.load_state(load_checkpoint(own).state)
+            learner.study(self.rows, self.recordings[0].facts.get("idle"))
+            trainer.checkpoints, trainer.view = own, view
+            trainer.callbacks = [lambda trainer, metrics: self._keep(run, trainer, metrics)]
+            # Not metrics.jsonl: that is of the run that goes on from the clone, whose steps are the env's.
+            with closing(JsonlSink(folder / METRICS, trainer.step)) as sink:
+                trainer.sinks = [sink]
+                trainer.train()
+            self._save(run)
+        return trainer
+
+    def _keep(self, run: RunFolder, trainer: Trainer, metrics: Mapping[str, float]) -> bool:
+        """The best clone so far is always there, as a run that can be played and trained on."""
+        if metrics["held_out/loss"] <= metrics["held_out/best_loss"]:
+            trainer.save()
+            self._save(run)
+        return True
+
+    def _save(self, run: RunFolder) -> None:
+        with closing(Checkpoints(run.checkpoints)) as checkpoints:
+            checkpoints.save({"step": 0, "identity": self._identity(), "learner": self.learner.student().state()})
+        if self.learner.best_report is not None:
+            report = self.learner.best_report | {"delay_ms": self.study.config.delay * self.period_ms}
+            write_document(run.path / REPORT, "hakisa-agreement", VERSION, report)
+
+    def _fingerprint(self) -> list[str]:
+        return [segment.sha256 for one in self.rows.series for segment in one.segments]
+
+    def check_rows(self, before: Sequence[str]) -> None:
+        """Refuses to go on with other rows than it began with."""
+        if self._fingerprint() != list(before):
+            raise ConfigError("the recordings have changed since this study began; study them again in another folder")
+
+    def _identity(self) -> dict[str, Any]:
+        study, facts = self.study, self.recordings[0].facts
+        observation, action = self._spaces
+        return {
+            "algorithm": study.algorithm,
+            "config": dataclasses.asdict(self.student),
+            "env": study.env or facts["env"],
+            "env_options": dict(facts.get("env_options", {}) if study.env_options is None else study.env_options),
+            "vectorization": "auto",
+            "seed": study.seed,
+            "custom_network": False,
+            "relabel": False,
+            "spaces": {"observation": describe(observation), "action": describe(action)},
+            "options": dataclasses.asdict(self.options),
+        }
+
+
+def begun(folder: Path) -> tuple[Study, list[str]]:
+    """The study that a run folder is of, and what its rows were.
+
+    Raises:
+        CheckpointError: it is of none, or damaged.
+    """
+    if not (folder / STUDY).exists():
+        raise CheckpointError(f"{folder} is no study: it has no {STUDY}; pass a folder that hakisa study made")
+    said = read_document(folder / STUDY, FORMAT, VERSION, _FIX)
+    try:
+        rows, config = said.pop("rows"), config_from(CloningConfig, said.pop("config"))
+        names = {field.name for field in dataclasses.fields(Study)}
+        told = {name: value for name, value in said.items() if name in names}
+        recordings = tuple(told.pop("recordings"))
+        student = {n: tuple(v) if isinstance(v, list) else v for n, v in told.pop("student").items()}
+        return Study(recordings, config=config, student=student, **told), rows
+    except (KeyError, TypeError) as error:
+        raise CheckpointError(f"{folder / STUDY} does not say what is studied ({error!r}); {_FIX}") from error

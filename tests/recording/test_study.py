@@ -1,0 +1,162 @@
+"""From a recording to an agent that plays like it: the run, its resume, the reaction time; and review."""
+
+import os
+import re
+import signal
+
+import gymnasium as gym
+import numpy as np
+import pytest
+import torch
+
+import hakisa_envs  # noqa: F401 (it registers)
+from hakisa_algos import Agent
+from hakisa_algos.cli.main import main
+from hakisa_algos.errors import CheckpointError, ConfigError
+from hakisa_algos.learners.cloning import CloningConfig
+from hakisa_algos.stages.recording import Recording
+from hakisa_algos.stages.recording_writer import RecordingWriter
+from hakisa_algos.stages.study import Studies, Study, begun
+
+CONFIG = CloningConfig(total_steps=150, update_steps=50, batch_size=64, learning_rate=5e-3, idle_run=0)
+SMALL = {"hidden_sizes": (64,), "num_envs": 2}
+PRESS = {"num_keys": 3, "grid_size": 3, "episode_length": 16}
+
+
+@pytest.fixture(scope="module")
+def pressed(tmp_path_factory):
+    """A recording of somebody who always does what Press asks for."""
+    folder = tmp_path_factory.mktemp("study") / "press"
+    env = gym.make("Hakisa/Press-v0", disable_env_checker=True, **PRESS).unwrapped
+    writer = RecordingWriter(folder, env.observation_space, env.action_space, None)
+    facts = {"name": "press", "env": "Hakisa/Press-v0", "env_options": PRESS, "rate": 10.0, "idle": None}
+    writer.describe(facts | {"commands": ["wait", "press", "click"]})
+    t = 0
+    for episode in range(40):
+        seen, _ = env.reset(seed=episode)
+        over = False
+        while not over:
+            action = env.game.answers[env._targets[env._position]]
+            after, reward, over, _, _ = env.step(action)
+            values = {"reward": np.float32(reward), "terminated": over, "t_ns": t}
+            writer.add(seen, action, values, start=env._position == 1, following=after)
+            seen, t = after, t + 100_000_000
+        writer.end(seen, {"t_ns": t})
+    writer.close()
+    return folder
+
+
+def weights(folder):
+    agent = Agent.load(folder)
+    found = {name: entries.clone() for name, entries in agent.policy.state_dict().items()}
+    agent.close()
+    return found
+
+
+@pytest.mark.parametrize("algorithm", ["ppo", "dqn"])
+def test_the_run_is_one_of_the_algorithm_and_plays_as_was_recorded(pressed, tmp_path, algorithm):
+    studies = Studies(Study((str(pressed),), algorithm, CONFIG, SMALL))
+    studies.run(tmp_path / "run")
+    assert studies.learner.best_report["metrics"]["held_out/accuracy"] >= 0.99
+    agent = Agent.load(tmp_path / "run")
+    assert agent.name == algorithm
+    assert agent.steps == 0
+    assert agent.config.freeze_normalizer
+    assert agent.evaluate(episodes=4).mean >= 0.95 * PRESS["episode_length"]
+    if algorithm == "ppo":
+        agent.learn(64, run=tmp_path / "on")  # and goes on from there
+        assert agent.steps >= 64
+    agent.close()
+
+
+def test_a_study_that_was_stopped_goes_on_bit_for_bit(pressed, tmp_path):
+    class StopsIt:
+        def update(self, step, metrics):
+            if step == 50:
+                os.kill(os.getpid(), signal.SIGTERM)
+
+        def notice(self, text):
+            pass
+
+        status = notice
+
+    study = Study((str(pressed),), "ppo", CONFIG, SMALL)
+    Studies(study).run(tmp_path / "whole")
+    trainer = Studies(study).run(tmp_path / "half", StopsIt())
+    assert (trainer.stopped_by, trainer.step) == ("SIGTERM", 50)
+    again, rows = begun(tmp_path / "half")
+    assert again == study
+    studies = Studies(again)
+    studies.check_rows(rows)
+    assert studies.run(tmp_path / "half", resume=True).step == 150
+    whole, half = weights(tmp_path / "whole"), weights(tmp_path / "half")
+    assert all(torch.equal(whole[name], half[name]) for name in whole)
+    with pytest.raises(ConfigError, match="have changed"):
+        studies.check_rows(rows[:-1])
+    with pytest.raises(CheckpointError, match=r"study\.json"):
+        begun(tmp_path)
+
+
+def late_player(folder, delay, rate=30.0):
+    """Does, ``delay`` rows late, what was shown; one row in ten at random."""
+    rng = np.random.default_rng(0)
+    seen, done = gym.spaces.Box(0, 1, (4,), np.float32), gym.spaces.Discrete(4)
+    writer = RecordingWriter(folder, seen, done, None)
+    writer.describe({"name": "late", "env": "Late-v0", "rate": rate, "idle": None, "commands": list("abcd")})
+    for _ in range(8):
+        shown = rng.integers(4, size=100)
+        pictures = np.eye(4, dtype=np.float32)[shown]
+        for i in range(99):
+            action = shown[max(i - delay, 0)] if rng.random() > 0.1 else rng.integers(4)
+            values = {"terminated": i == 98, "t_ns": i}
+            writer.add(pictures[i], np.int64(action), values, start=i == 0, following=pictures[i + 1])
+        writer.end(pictures[-1], {"t_ns": 99})
+    writer.close()
+
+
+def test_the_reaction_time_is_found_by_what_was_shown_so_long_before(tmp_path):
+    late_player(tmp_path / "late", delay=6)
+    studies = Studies(Study((str(tmp_path / "late"),), "ppo", CONFIG, {"hidden_sizes": (16,)}))
+    said = []
+    assert studies.find_delay(steps=28, say=said.append) == 6
+    assert len(said) == 7
+    assert [re.search(r"(\d+) ms", text)[1] for text in said][::3] == ["0", "133", "300"]
+
+
+def test_recordings_of_different_games_are_not_studied_together(pressed, tmp_path):
+    late_player(tmp_path / "late", delay=0)
+    with pytest.raises((ConfigError, CheckpointError)):
+        Studies(Study((str(pressed), str(tmp_path / "late"))))
+
+
+def test_from_the_command_line(pressed, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    agent = ["--agent", "hidden_sizes=[64]", "num_envs=2"]
+    few = ["--config.total-steps", "60", "--config.update-steps", "30", "--config.batch-size", "32"]
+    assert main(["study", str(pressed), "--for", "ppo", "--delay", "0", *agent, *few]) == 0
+    assert "of held-out actions are the player's own" in capsys.readouterr().out
+    run = tmp_path / "runs" / "ppo-clone-press-0"
+    assert (run / "agreement.json").is_file()
+    assert "held_out/command_top3" in (run / "cloning.jsonl").read_text()
+    assert main(["study", "--resume", str(run)]) == 0  # nothing is left to do
+    assert main(["study"]) == 2
+    assert "name the recordings first" in capsys.readouterr().err
+
+
+def test_review_says_what_there_is_writes_one_page_and_marks(pressed, tmp_path, capsys):
+    page = tmp_path / "page.html"
+    assert main(["review", str(pressed), "--page", str(page), "--drop", "0", "--hold-out", "1", "30:40"]) == 0
+    said = capsys.readouterr().out
+    assert "640 rows, 1.1 minutes, 40 episodes" in said
+    assert "left out 16" in said
+    text = page.read_text()
+    assert "<script" not in text
+    assert not re.findall(r"(?:src|href)=[\"']?(?!data:)", text)
+    assert text.count("<section") == 40
+    marks = Recording.open(pressed).marks
+    assert marks["dropped"].sum() == 17
+    assert marks["held_out"].sum() == 17 + 6
+    assert main(["review", str(pressed), "--no-page", "--drop", "77"]) == 2
+    assert "number of an episode, 0 to 39" in capsys.readouterr().err
+    assert main(["review", str(pressed), "--no-page", "--keep-all"]) == 0
+    assert not Recording.open(pressed).marks["dropped"].any()
