@@ -58,8 +58,8 @@ def test_guards_that_are_stopped_are_continued_by_the_others_let_go_and_end(stag
     stage.ready()
     pids = stop_and_kill_the_trainer(stage, *stopped)
     try:
-        wait_until(lambda: not stage.held())
-        wait_until(lambda: all(map(gone, pids)))
+        wait_until(lambda: not stage.held(), 30.0)
+        wait_until(lambda: all(map(gone, pids)), 30.0)
     finally:
         for pid in pids:  # nobody else would
             with contextlib.suppress(ProcessLookupError):
