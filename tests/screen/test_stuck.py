@@ -1,5 +1,6 @@
 """All processes of a run killed together on a display that lives on: what is down, and how it is let go of."""
 
+import contextlib
 import os
 import signal
 
@@ -56,8 +57,13 @@ def stop_and_kill_the_trainer(stage, *stopped):
 def test_guards_that_are_stopped_are_continued_by_the_others_let_go_and_end(stage, stopped):
     stage.ready()
     pids = stop_and_kill_the_trainer(stage, *stopped)
-    wait_until(lambda: not stage.held())
-    wait_until(lambda: all(map(gone, pids)))
+    try:
+        wait_until(lambda: not stage.held(), 30.0)
+        wait_until(lambda: all(map(gone, pids)), 30.0)
+    finally:
+        for pid in pids:  # nobody else would
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGCONT)
 
 
 def test_keys_whose_guards_are_all_stopped_are_let_go_of(stage, capsys):
