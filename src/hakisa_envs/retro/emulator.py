@@ -7,11 +7,11 @@ import importlib.metadata
 import json
 import weakref
 import zipfile
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,8 @@ from hakisa_envs.errors import import_extra
 from hakisa_envs.retro.errors import EmulatorInUseError, StateError
 from hakisa_envs.retro.game_files import GameFiles, Variable, check_rom
 from hakisa_envs.retro.saved_state import Origin, read_state, write_state
+
+T = TypeVar("T")
 
 # Whether no more frames are to be played after one with these numbers.
 Stop = Callable[[tuple[int, ...]], bool]
@@ -136,6 +138,10 @@ class Emulator:
     def write(self, variable: Variable, value: int) -> None:
         """Change a number in the console's memory."""
         self._data.memory.assign(variable.address, variable.type, value)
+
+    def inspect(self, meaning: Callable[[Mapping[int, bytes]], T]) -> T:
+        """What ``meaning`` makes of the console's memory: copies of its blocks, by the addresses where they begin."""
+        return meaning(self._data.memory.blocks)
 
     def picture(self) -> NDArray[np.uint8]:
         """What the last frame showed, within the game's crop: uint8 RGB ``[height, width, 3]``."""

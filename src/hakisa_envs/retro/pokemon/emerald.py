@@ -25,6 +25,7 @@ MOST_MONEY = 999_999
 
 PARTY_COUNT, PARTY = 0x020244E9, 0x020244EC
 MONSTER_BYTES, MOST_MONSTERS, BEST_LEVEL = 100, 6, 100
+BADGES = tuple(range(0x867, 0x86F))  # flags
 # Which of growth, attacks, effort and miscellaneous comes when, by personality % 24.
 ORDERS = (
     "GAEM GAME GEAM GEMA GMAE GMEA AGEM AGME AEGM AEMG AMGE AMEG "
@@ -35,6 +36,7 @@ _GROWTH = tuple(12 * order.index("G") for order in ORDERS)
 CALLBACK = 0x030022C4  # what runs each frame
 OVERWORLD, BATTLE = 0x08085E5D, 0x08038421  # with the bit that says Thumb
 LOCKED = 0x03000F2C  # nonzero: the player cannot walk
+IN_STEP = 0x02037593  # 1 while the player is between two tiles
 
 
 class Scene(Enum):
@@ -88,6 +90,11 @@ class Reading:
     party: tuple[Monster, ...] | None
     scene: Scene
     locked: bool
+
+    @property
+    def badges(self) -> int:
+        """How many there are; 0 where flags are no reading."""
+        return sum((self.flags or 0) >> flag & 1 for flag in BADGES)
 
     def over(self, last: Reading) -> Reading:
         """This reading, and ``last`` where it has none."""

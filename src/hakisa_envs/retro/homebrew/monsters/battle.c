@@ -38,7 +38,6 @@ static void menu(int unused);
 
 static void end(int unused) {
     (void)unused;
-    CALLBACK = BETWEEN;
     BATTLE_BITS &= ~BATTLE_BIT;
     BATTLE_OUTCOME = outcome;
     party_changed();

@@ -76,7 +76,7 @@ MAPS = {  # in the order of world.h
    BCCCFFFFB
    BFFFFFFFB
    BFFFFFFFB
-   BFFFMMMFB
+   BMMFFFMMB
    BBBBEBBBB
 """,
     "ROUTE_2": """
@@ -109,7 +109,7 @@ MAPS = {  # in the order of world.h
     "GYM_2": """
    BBBBBBBBB
    BFFFFFFFB
-   BFFOOOFFB
+   BOFFFFFOB
    BOOOFOOOB
    BFFFFFFFB
    BFOOOOOFB

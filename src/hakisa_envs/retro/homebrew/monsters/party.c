@@ -12,11 +12,11 @@ static u8 box_count;
 static u8 unsettled;
 
 #define TACKLE {"TACKLE", NORMAL, 40}
-#define GRASS_MOVES {TACKLE, {"LEAF WHIP", GRASS, 45}, {"SOLAR RAY", GRASS, 75}}
-#define FIRE_MOVES {TACKLE, {"SPARK", FIRE, 45}, {"BLAZE", FIRE, 75}}
-#define WATER_MOVES {TACKLE, {"SPLASH", WATER, 45}, {"TORRENT", WATER, 75}}
-#define ROCK_MOVES {TACKLE, {"ROCK TOSS", ROCK, 40}, {"QUAKE", ROCK, 70}}
-#define NORMAL_MOVES {TACKLE, {"DASH", NORMAL, 45}, {"SLAM", NORMAL, 70}}
+#define GRASS_MOVES {{"LEAF WHIP", GRASS, 45}, TACKLE, {"SOLAR RAY", GRASS, 75}}
+#define FIRE_MOVES {{"SPARK", FIRE, 45}, TACKLE, {"BLAZE", FIRE, 75}}
+#define WATER_MOVES {{"SPLASH", WATER, 45}, TACKLE, {"TORRENT", WATER, 75}}
+#define ROCK_MOVES {{"ROCK TOSS", ROCK, 40}, TACKLE, {"QUAKE", ROCK, 70}}
+#define NORMAL_MOVES {{"DASH", NORMAL, 45}, TACKLE, {"SLAM", NORMAL, 70}}
 
 static const Species species[SPECIES + 1] = {
     {0},

@@ -26,7 +26,7 @@ static void after_wild(int outcome) {
 }
 
 int grass(int map) {
-    static const Foe wild[] = {{5, 2}, {6, 3}, {5, 3}, {6, 2}, {4, 5}, {7, 6}, {6, 5}, {5, 6}, {8, 14}, {7, 14}, {6, 13}, {5, 14}};
+    static const Foe wild[] = {{5, 2}, {6, 3}, {5, 3}, {6, 2}, {4, 5}, {7, 6}, {6, 5}, {5, 6}, {8, 9}, {7, 9}, {6, 9}, {5, 10}};
     int first = map == ROUTE_1 ? 0 : map == ROUTE_2 ? 4 : 8;
     if (party_first() < 0 || random(6))
         return 0;
@@ -41,8 +41,8 @@ typedef struct {
 } Trainer;
 
 static const Foe of_lad[] = {{5, 4}}, of_hiker[] = {{4, 5}}, of_rocco[] = {{4, 6}, {9, 8}};
-static const Foe of_ranger[] = {{6, 7}}, of_cook[] = {{7, 8}}, of_flora[] = {{7, 8}, {7, 10}};
-static const Foe of_diver[] = {{8, 13}}, of_marina[] = {{8, 14}, {8, 16}};
+static const Foe of_ranger[] = {{5, 7}}, of_cook[] = {{7, 8}}, of_flora[] = {{7, 8}, {7, 10}};
+static const Foe of_diver[] = {{8, 9}}, of_marina[] = {{8, 10}, {8, 11}};
 
 static const Trainer trainers[] = {
     {"MY BUZZLET IS THE BEST!", "IT LOST...", "GRASS AND WATER BEAT ROCK.", of_lad, COUNT(of_lad), 0},
@@ -65,8 +65,10 @@ static void fight_ended(int outcome) {
         return;
     }
     flag_set(FLAG_TRAINER + number);
-    if (trainer->badge)
+    if (trainer->badge) {
         flag_set(FLAG_BADGE + trainer->badge - 1);
+        party_heal();
+    }
     money_add(40 * trainer->foes[trainer->count - 1].level);
     hear(trainer->beaten);
 }

@@ -44,6 +44,7 @@ typedef struct { /* as Emerald's WarpData */
 
 #define LOCKED AT8(0x03000F2C)
 #define CALLBACK AT32(0x030022C4)
+#define IN_STEP AT8(0x02037593) /* 1 between two squares */
 #define BATTLE_BITS AT8(0x030026F9)
 #define BATTLE_TYPE AT32(0x02022FEC)
 #define BATTLE_OUTCOME AT8(0x0202433A)

@@ -11,7 +11,7 @@ enum { SCREEN_WIDTH = 240, SCREEN_HEIGHT = 160 };
 static const s8 dx[] = {0, 0, -1, 1}, dy[] = {1, -1, 0, 0};
 static const u16 buttons[] = {DOWN, UP, LEFT, RIGHT};
 
-static u8 facing, step, wait; /* frames that are left of a step, and of standing still */
+static u8 facing, step, wait; /* the latter two: frames that are left of a step, and of standing still */
 static u8 warp_frame, next_map;
 static s8 next_x, next_y;
 static s16 x, y; /* also in save block 1 */
@@ -209,6 +209,6 @@ void world_frame(u16 held, u16 pressed) {
                     break;
                 }
     }
-    if (CALLBACK != IN_BATTLE)
-        show();
+    IN_STEP = step || wait;
+    show();
 }

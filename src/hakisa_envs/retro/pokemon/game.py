@@ -1,0 +1,158 @@
+"""A game in the emulator: plays decisions and reads what they led to."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hakisa_envs.retro.emulator import Emulator
+from hakisa_envs.retro.errors import RomError, StateError
+from hakisa_envs.retro.game_files import GameFiles, Variable, homebrew
+from hakisa_envs.retro.pokemon.actions import NOTHING, PAD, pads
+from hakisa_envs.retro.pokemon.emerald import BATTLE, CALLBACK, IN_STEP, OVERWORLD, Monster, Place, Reading, Scene, read
+from hakisa_envs.retro.remote import RemoteEmulator, open_emulator
+
+EMERALD, MONSTERS = "PokemonEmerald-GbAdvance-v0", "HakisaMonsters-GbAdvance-v0"
+EMERALD_SHA1 = "f3ae088181bf583e55daf962a92bb46f4f1d07b7"
+PRESS_FRAMES = 4  # of a decision that lasts until control returns
+
+# What says whether the player may act.
+_WATCHED = (Variable(CALLBACK, "<u4"), Variable(IN_STEP, "|u1"))
+
+
+def _never(numbers: tuple[int, ...]) -> bool:
+    del numbers
+    return False
+
+
+def _in_control(numbers: tuple[int, ...]) -> bool:
+    callback, in_step = numbers
+    return callback in (OVERWORLD, BATTLE) and in_step != 1
+
+
+def files_of(game: str) -> GameFiles:
+    """A game of ours, or the user's Emerald.
+
+    Raises:
+        RomError: If the ROM is not there.
+    """
+    if game != EMERALD:
+        return homebrew(game)
+    folder = Path(os.environ.get("XDG_DATA_HOME") or "~/.local/share").expanduser() / "hakisa" / "retro" / game
+    rom = folder / "rom.gba"
+    if not rom.is_file():
+        raise RomError(
+            f"The ROM of {game} is not there. It is not ours to give: copy your own, whose sha1 is {EMERALD_SHA1}, "
+            f"to {rom}. Hakisa/Monsters-v0 needs none."
+        )
+    return GameFiles(
+        name=game, rom=rom, rom_sha1=EMERALD_SHA1, variables={}, crop=(0, 0, 0, 0), states=folder, default_state="start"
+    )  # fmt: skip
+
+
+class Game:
+    """Plays decisions. It opens its emulator at the first `begin`.
+
+    Args:
+        name: As stable-retro would name it.
+        frame_skip: Frames of a decision, unless `until_control`.
+        until_control: A decision is a press, and lasts until the player may act again, this many frames at most.
+
+    Attributes:
+        reading: The newest, with the last values where there is none; None where no episode runs.
+    """
+
+    def __init__(self, name: str, frame_skip: int, until_control: int | None) -> None:
+        self.name = name
+        self.reading: Reading | None = None
+        self._frame_skip = frame_skip
+        self._until_control = until_control
+        self._emulator: Emulator | RemoteEmulator | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether there is an emulator."""
+        return self._emulator is not None
+
+    def begin(self, state: str, wait: int) -> Reading:
+        """Load a state, named or by the path of its file, and let ``wait`` + 1 frames pass.
+
+        Raises:
+            RomError: If the ROM is missing or another one.
+            StateError: If the state is missing, broken or of another game, or the save blocks cannot be read.
+        """
+        emulator = self.open()
+        emulator.load(Path(state) if state.endswith(".state") else state)
+        emulator.play(pads(*NOTHING, wait + 1), (), _never)
+        reading = emulator.inspect(read)
+        if None in (reading.place, reading.flags, reading.seen, reading.owned, reading.money, reading.party):
+            raise StateError(f"In state {state!r} no game is going on: record one in which the player can walk.")
+        self.reading = reading
+        return reading
+
+    def act(self, direction: int, button: int) -> tuple[Reading, int]:
+        """Play a decision.
+
+        Returns:
+            What can be read after it, None where nothing can, and its frames.
+        """
+        assert self.reading is not None
+        emulator = self.open()
+        if self._until_control is None:
+            frames = len(emulator.play(pads(direction, button, self._frame_skip), (), _never))
+        else:
+            frames = len(emulator.play(pads(direction, button, PRESS_FRAMES), (), _never))
+            rest = np.zeros((max(1, self._until_control - frames), len(PAD)), np.uint8)
+            frames += len(emulator.play(rest, _WATCHED, _in_control))
+        reading = emulator.inspect(read)
+        self.reading = reading.over(self.reading)
+        return reading, frames
+
+    def picture(self) -> NDArray[np.uint8]:
+        """What the last frame showed: uint8 RGB ``[160, 240, 3]``."""
+        return self.open().picture()
+
+    def open(self) -> Emulator | RemoteEmulator:
+        """The emulator, opened if it is not yet."""
+        if self._emulator is None:
+            self._emulator = open_emulator(files_of(self.name))
+        return self._emulator
+
+    def close(self) -> None:
+        """Close the emulator; twice is silent."""
+        if self._emulator is not None:
+            self._emulator.close()
+        self._emulator = self.reading = None
+
+    def get_state(self) -> dict[str, Any]:
+        """All that later decisions depend on."""
+        return {
+            "emulator": None if self._emulator is None else np.frombuffer(self._emulator.get_state(), np.uint8),
+            "reading": None if self.reading is None else _plain(self.reading),
+        }
+
+    def set_state(self, state: Mapping[str, Any]) -> None:
+        """Go on from `get_state`."""
+        if state["emulator"] is not None:
+            self.open().set_state(np.asarray(state["emulator"], np.uint8).tobytes())
+        self.reading = None if state["reading"] is None else _reading(state["reading"])
+
+
+def _plain(reading: Reading) -> dict[str, Any]:
+    plain = asdict(reading)
+    bits = {name: hex(plain[name]) for name in ("flags", "seen", "owned")}
+    return {**plain, **bits, "place": list(plain["place"]), "party": list(plain["party"]), "scene": reading.scene.value}
+
+
+def _reading(plain: Mapping[str, Any]) -> Reading:
+    bits = {name: int(plain[name], 16) for name in ("flags", "seen", "owned")}
+    monsters = tuple(Monster(**{name: int(value) for name, value in row.items()}) for row in plain["party"])
+    return Reading(
+        **{**plain, **bits, "place": Place(*map(int, plain["place"])), "party": monsters, "scene": Scene(plain["scene"])}
+    )

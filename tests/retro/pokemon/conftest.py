@@ -1,0 +1,15 @@
+"""Monsters and its walker, for every module that asks. Where stable-retro is missing, those are skipped."""
+
+import importlib.util
+
+import pytest
+
+if importlib.util.find_spec("stable_retro") is None:
+
+    @pytest.fixture
+    def emulator():
+        pytest.skip('the extra "retro" is not installed')
+
+    walker = emulator
+else:
+    from tests.retro.pokemon.helpers import emulator, walker  # noqa: F401
