@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 ORDERS = """GAEM GAME GEAM GEMA GMAE GMEA AGEM AGME AEGM AEMG AMGE AMEG
-EGAM EGMA EAGM EAMG EMGA EMAG MGAE MGEA MAGE MAEG MEGA MEAG""".split()
+EGAM EGMA EAGM EAMG EMGA EMAG MGAE MGEA MAGE MAEG MEGA MEAG""".split()  # noqa: SIM905
 
 
 def put(memory: bytearray, at: int, value: int, size: int) -> None:

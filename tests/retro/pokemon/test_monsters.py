@@ -1,5 +1,6 @@
 """Monsters plays as it should, and its memory has Emerald's meaning and quirks."""
 
+import contextlib
 import hashlib
 import subprocess
 import sys
@@ -8,13 +9,12 @@ import numpy as np
 import pytest
 
 helpers = pytest.importorskip("tests.retro.pokemon.helpers")
-from hakisa_envs.retro.emulator import Emulator  # noqa: E402
-from hakisa_envs.retro.game_files import Variable, homebrew  # noqa: E402
+from hakisa_envs.retro.game_files import Variable  # noqa: E402
 from hakisa_envs.retro.pokemon.actions import PAD, pads  # noqa: E402
 from hakisa_envs.retro.pokemon.emerald import Scene, read  # noqa: E402
-from hakisa_envs.retro.pokemon.game import _WATCHED, _in_control, _never  # noqa: E402
+from hakisa_envs.retro.pokemon.game import WATCHED, in_control, never  # noqa: E402
 from hakisa_envs.retro.pokemon.rewards import TABLES, RewardEngine  # noqa: E402
-from tests.retro.pokemon.helpers import MONSTERS, Walker, journey  # noqa: E402
+from tests.retro.pokemon.helpers import Walker, journey  # noqa: E402
 
 MILESTONES = (
     "start", "starter", "route.1", "oak", "gym.1", "badge.1", "tree", "port", "gym.2", "badge.2", "island", "badge.3",
@@ -50,18 +50,18 @@ def frames_until_still(walker, direction):
     """How long one press of a direction keeps the player busy."""
     held = np.zeros((60, len(PAD)), np.uint8)
     held[0, PAD.index(direction)] = 1
-    return len(walker.emulator.play(held, _WATCHED, _in_control))
+    return len(walker.emulator.play(held, WATCHED, in_control))
 
 
 def test_a_tile_takes_8_frames_and_a_bump_4(walker):
-    assert frames_until_still(walker, "LEFT") == 1 + 8
-    assert walker.where() == ("FERN", 6, 9)
+    assert frames_until_still(walker, "RIGHT") == 1 + 8
+    assert walker.where() == ("FERN", 8, 9)
     walker.go(1, 10)
     assert frames_until_still(walker, "LEFT") == 4
     assert walker.where() == ("FERN", 1, 10)
     held = np.zeros((48, len(PAD)), np.uint8)
     held[:, PAD.index("UP")] = 1
-    walker.emulator.play(held, (), _never)
+    walker.emulator.play(held, (), never)
     assert walker.where() == ("FERN", 1, 4)  # the sixth tile begins in the 41st frame
 
 
@@ -74,7 +74,7 @@ def test_a_warp_moves_all_blocks_and_changes_the_key_and_keeps_what_is_saved(emu
     held = np.zeros((40, len(PAD)), np.uint8)
     held[:4, PAD.index("UP")] = 1
     for pad in held:
-        emulator.play(pad[None], (), _never)
+        emulator.play(pad[None], (), never)
         seen.append((emulator.inspect(read), [emulator.read(one) for one in (SAVE_1, SAVE_2, STORAGE)]))
     moved = [index for index, (_, now) in enumerate(seen) if now != pointers]
     assert moved
@@ -101,7 +101,7 @@ def test_a_party_is_in_mid_write_for_a_frame_and_nothing_is_paid_for_it(walker):
     walker.go(8, 8)
     walker.press("UP")
     for frame in range(60):
-        emulator.play(pads(0, 1 if frame % 4 == 0 else 0, 1), (), _never)
+        emulator.play(pads(0, 1 if frame % 4 == 0 else 0, 1), (), never)
         readings.append(emulator.inspect(read))
     parties = [reading.party for reading in readings]
     torn = parties.index(None)
@@ -228,25 +228,31 @@ def test_nobody_leaves_the_first_town_without_a_monster(walker):
     assert walker.where() == ("FERN", 8, 2)
 
 
-def test_all_faint_and_the_player_wakes_where_it_was_healed_last_with_half_the_money(emulator):
-    walker = at(emulator, "island")
+def test_all_faint_and_the_player_wakes_where_it_was_healed_last_with_half_the_money(walker):
+    walker.go(6, 8)
+    walker.use("UP")  # the one of fire, which stones put out
+    walker.go(8, 0)
+    walker.go(7, 0)
+    walker.go(16, 4)
     money = walker.reading().money
-    with pytest.raises(AssertionError, match="All fainted"):
-        for _ in range(300):
-            walker.go(6, 8)
-            walker.go(7, 8)
+    for step in (lambda: walker.go(10, 4), lambda: walker.go(7, 2), lambda: walker.use("UP")):
+        if walker.where()[0] == "GYM_1":
+            with contextlib.suppress(AssertionError):  # the walker's, who did not get where it wanted
+                step()
     assert walker.where() == ("FERN", 7, 9)
     reading = walker.reading()
+    assert reading.badges == 0
     assert all(monster.health == monster.full_health for monster in reading.party)
-    assert reading.money < money
+    assert reading.money <= (money + 200) // 2
 
 
 def fingerprint(emulator, frames=900):
     """All pictures and all memory, frame by frame, of some play."""
     digest, generator = hashlib.sha256(), np.random.default_rng(5)
+    named = np.array([button is not None for button in PAD])  # the others are the core's turbo, whose clock no state has
     for _ in range(frames // 6):
-        pad = np.tile((generator.random(len(PAD)) < 0.3).astype(np.uint8), (6, 1))
-        emulator.play(pad, (), _never)
+        pad = (generator.random(len(PAD)) < 0.3) & named
+        emulator.play(np.tile(pad.astype(np.uint8), (6, 1)), (), never)
         digest.update(emulator.picture().tobytes())
         digest.update(emulator.inspect(lambda blocks: b"".join(blocks[start] for start in sorted(blocks))))
     return digest.hexdigest()
@@ -260,7 +266,8 @@ def test_the_same_inputs_from_a_state_give_the_same_pictures_and_memory_here_and
     emulator.load("oak")
     assert fingerprint(emulator) != first
     program = (
-        "from tests.retro.pokemon.test_monsters import Emulator, MONSTERS, fingerprint, homebrew\n"
+        "from tests.retro.pokemon.helpers import MONSTERS, Emulator, homebrew\n"
+        "from tests.retro.pokemon.test_monsters import fingerprint\n"
         "with Emulator(homebrew(MONSTERS)) as emulator:\n"
         "    emulator.load('gym.1')\n"
         "    print(fingerprint(emulator))\n"

@@ -71,10 +71,11 @@ def test_the_ferry_pays_the_baseline_for_ever_and_ours_nothing():
 
 
 @pytest.mark.parametrize(
-    ("loop", "farmed"), [(reading(health=2), "heal"), (reading(flags=[EVENT]), "flags"), (reading(flags=[SIGN]), "flags")]
+    ("loop", "farmed"),
+    [(reading(health=2), "heal"), (reading(flags=[EVENT]), "flags"), (reading(flags=[SIGN]), "flags")],
 )
 def test_other_loops_pay_the_baseline_for_ever_and_ours_once(loop, farmed):
-    once, many = ([earned("ours", START, *[loop, START] * times) for times in (1, 30)])
+    once, many = [earned("ours", START, *[loop, START] * times) for times in (1, 30)]
     assert once == many
     assert earned("dvruette", START, *[loop, START] * 30)[farmed] > 10 * 0.075
 

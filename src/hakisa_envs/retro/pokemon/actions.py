@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from hakisa_envs.errors import checked_choice
 
 Actions = Literal["buttons", "heads"]
+# The two without a name are the core's turbo A and B: never press them, their clock is in no state.
 PAD = ("B", None, "SELECT", "START", "UP", "DOWN", "LEFT", "RIGHT", "A", None, "L", "R")
 DIRECTIONS = ("", "UP", "DOWN", "LEFT", "RIGHT")
 BUTTONS = ("", "A", "B")

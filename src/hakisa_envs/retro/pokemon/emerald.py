@@ -26,12 +26,9 @@ MOST_MONEY = 999_999
 PARTY_COUNT, PARTY = 0x020244E9, 0x020244EC
 MONSTER_BYTES, MOST_MONSTERS, BEST_LEVEL = 100, 6, 100
 BADGES = tuple(range(0x867, 0x86F))  # flags
-# Which of growth, attacks, effort and miscellaneous comes when, by personality % 24.
-ORDERS = (
-    "GAEM GAME GEAM GEMA GMAE GMEA AGEM AGME AEGM AEMG AMGE AMEG "
-    "EGAM EGMA EAGM EAMG EMGA EMAG MGAE MGEA MAGE MAEG MEGA MEAG"
-).split()  # fmt: skip
-_GROWTH = tuple(12 * order.index("G") for order in ORDERS)
+# Where growth is among growth, attacks, effort and miscellaneous, by personality % 24: GAEM GAME GEAM GEMA GMAE GMEA
+# AGEM AGME AEGM AEMG AMGE AMEG EGAM EGMA EAGM EAMG EMGA EMAG MGAE MGEA MAGE MAEG MEGA MEAG.
+_GROWTH = tuple(12 * int(place) for place in "000000112323112323112323")
 
 CALLBACK = 0x030022C4  # what runs each frame
 OVERWORLD, BATTLE = 0x08085E5D, 0x08038421  # with the bit that says Thumb

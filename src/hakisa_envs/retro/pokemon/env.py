@@ -114,6 +114,8 @@ class PokemonEmeraldEnv(gym.Env[Any, Any], EzPickle):
         self.sticky = checked_float("sticky", sticky, 0.0, 1.0)
         self.observation = checked_choice("observation", observation, ("pixels", "state", "both"))
         checked_int("frame_stack", frame_stack, 1, 64)
+        if np.shape(frame_size) != (2,):
+            raise ValueError(f"frame_size={frame_size!r} is not allowed: it must be a height and a width.")
         for side in frame_size:
             checked_int("frame_size", side, 8, 240)
         self.goal = None if goal is None else checked_int("goal", goal, 1, len(BADGES))
@@ -124,7 +126,7 @@ class PokemonEmeraldEnv(gym.Env[Any, Any], EzPickle):
             checked_choice("reward", reward, TABLES)
         self._rewards = RewardEngine(reward if isinstance(reward, RewardTable) else TABLES[reward])
         self.metadata = {**self.metadata, "render_fps": 60 / frame_skip}  # type: ignore[misc]
-        self._pixels = None if observation == "state" else Pixels(frame_stack, frame_size, needed_by=game)
+        self._pixels = None if observation == "state" else Pixels(frame_stack, tuple(frame_size), needed_by=game)
         self._visited = VisitedMap() if visited_map else None
         self.observation_space = self._space()
         if observation == "pixels" and not visited_map:

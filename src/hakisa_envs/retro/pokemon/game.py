@@ -22,16 +22,17 @@ EMERALD, MONSTERS = "PokemonEmerald-GbAdvance-v0", "HakisaMonsters-GbAdvance-v0"
 EMERALD_SHA1 = "f3ae088181bf583e55daf962a92bb46f4f1d07b7"
 PRESS_FRAMES = 4  # of a decision that lasts until control returns
 
-# What says whether the player may act.
-_WATCHED = (Variable(CALLBACK, "<u4"), Variable(IN_STEP, "|u1"))
+WATCHED = (Variable(CALLBACK, "<u4"), Variable(IN_STEP, "|u1"))
 
 
-def _never(numbers: tuple[int, ...]) -> bool:
+def never(numbers: tuple[int, ...]) -> bool:
+    """All frames are played."""
     del numbers
     return False
 
 
-def _in_control(numbers: tuple[int, ...]) -> bool:
+def in_control(numbers: tuple[int, ...]) -> bool:
+    """Frames are played until the player may act, by what is `WATCHED`."""
     callback, in_step = numbers
     return callback in (OVERWORLD, BATTLE) and in_step != 1
 
@@ -89,7 +90,7 @@ class Game:
         """
         emulator = self.open()
         emulator.load(Path(state) if state.endswith(".state") else state)
-        emulator.play(pads(*NOTHING, wait + 1), (), _never)
+        emulator.play(pads(*NOTHING, wait + 1), (), never)
         reading = emulator.inspect(read)
         if None in (reading.place, reading.flags, reading.seen, reading.owned, reading.money, reading.party):
             raise StateError(f"In state {state!r} no game is going on: record one in which the player can walk.")
@@ -105,11 +106,11 @@ class Game:
         assert self.reading is not None
         emulator = self.open()
         if self._until_control is None:
-            frames = len(emulator.play(pads(direction, button, self._frame_skip), (), _never))
+            frames = len(emulator.play(pads(direction, button, self._frame_skip), (), never))
         else:
-            frames = len(emulator.play(pads(direction, button, PRESS_FRAMES), (), _never))
+            frames = len(emulator.play(pads(direction, button, PRESS_FRAMES), (), never))
             rest = np.zeros((max(1, self._until_control - frames), len(PAD)), np.uint8)
-            frames += len(emulator.play(rest, _WATCHED, _in_control))
+            frames += len(emulator.play(rest, WATCHED, in_control))
         reading = emulator.inspect(read)
         self.reading = reading.over(self.reading)
         return reading, frames
@@ -151,8 +152,11 @@ def _plain(reading: Reading) -> dict[str, Any]:
 
 
 def _reading(plain: Mapping[str, Any]) -> Reading:
-    bits = {name: int(plain[name], 16) for name in ("flags", "seen", "owned")}
     monsters = tuple(Monster(**{name: int(value) for name, value in row.items()}) for row in plain["party"])
-    return Reading(
-        **{**plain, **bits, "place": Place(*map(int, plain["place"])), "party": monsters, "scene": Scene(plain["scene"])}
-    )
+    meanings = {
+        **{name: int(plain[name], 16) for name in ("flags", "seen", "owned")},
+        "place": Place(*map(int, plain["place"])),
+        "party": monsters,
+        "scene": Scene(plain["scene"]),
+    }
+    return Reading(**{**plain, **meanings})

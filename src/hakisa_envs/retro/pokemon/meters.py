@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 REVISIT_AFTER = 8192  # decisions
+
+# What a place is: numbers.
+Key = tuple[int, ...]
 
 
 class Meter(Protocol):
@@ -73,15 +76,15 @@ class Visited:
 
     def __init__(self, ceiling: float) -> None:
         self._ceiling = ceiling
-        self._places: set[Hashable] = set()
+        self._places: set[Key] = set()
 
-    def measure(self, value: Hashable) -> float:
+    def measure(self, value: Key) -> float:
         new = bool(self._places) and value not in self._places
         self._places.add(value)
         return float(new and len(self._places) - 1 <= self._ceiling)  # the first was not paid
 
     def get_state(self) -> dict[str, Any]:
-        return {"places": sorted(map(list, self._places))}  # type: ignore[call-overload]
+        return {"places": sorted(map(list, self._places))}
 
     def set_state(self, state: Mapping[str, Any]) -> None:
         self._places = {tuple(map(int, place)) for place in state["places"]}
@@ -135,16 +138,16 @@ class Revisit:
 
     def __init__(self) -> None:
         self._decision = 0
-        self._left: dict[Hashable, int] = {}
+        self._left: dict[Key, int] = {}
 
-    def measure(self, value: Hashable) -> float:
+    def measure(self, value: Key) -> float:
         self._decision += 1
         before = self._left.get(value)
         self._left[value] = self._decision
         return float(before is not None and self._decision - before > REVISIT_AFTER)
 
     def get_state(self) -> dict[str, Any]:
-        return {"decision": self._decision, "left": [[*place, at] for place, at in self._left.items()]}  # type: ignore[misc]
+        return {"decision": self._decision, "left": [[*place, at] for place, at in self._left.items()]}
 
     def set_state(self, state: Mapping[str, Any]) -> None:
         self._decision = int(state["decision"])

@@ -24,9 +24,9 @@ def state_space() -> Box[np.float32]:
 def state_observation(reading: Reading) -> NDArray[np.float32]:
     """The numbers of a reading, each from 0 to 1 but for places left of or above a map.
 
-    One-hot what is shown; whether the player is kept from walking; x and y by 64; the map's group and number, eight bits
-    each, the lowest first; the eight badges; of six monsters level, share of health and whether it is there; by 100 how
-    many kinds were seen and owned; the decimal digits of the money by 6.
+    One-hot what is shown; whether the player is kept from walking; x and y by 64; the map's group and number, eight
+    bits each, the lowest first; the eight badges; of six monsters level, share of health and whether it is there; by
+    100 how many kinds were seen and owned; the decimal digits of the money by 6.
     """
     assert reading.place is not None
     assert reading.flags is not None

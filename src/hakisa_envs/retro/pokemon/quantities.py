@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Mapping
 
 from hakisa_envs.retro.pokemon.emerald import Reading
+from hakisa_envs.retro.pokemon.meters import Key
 
 
 def _mask(first: int, last: int) -> int:
@@ -62,15 +63,15 @@ def _money(reading: Reading) -> float | None:
     return None if reading.money is None else float(reading.money)
 
 
-def _tile(reading: Reading) -> Hashable | None:
+def _tile(reading: Reading) -> Key | None:
     return None if reading.place is None else tuple(reading.place)
 
 
-def _map(reading: Reading) -> Hashable | None:
+def _map(reading: Reading) -> Key | None:
     return None if reading.place is None else tuple(reading.place[:2])
 
 
-def _cell(reading: Reading) -> Hashable | None:
+def _cell(reading: Reading) -> Key | None:
     if reading.place is None:
         return None
     group, number, x, y = reading.place
@@ -102,7 +103,7 @@ NUMBERS: Mapping[str, Callable[[Reading], float | None]] = {
 }
 
 # Of each of these there are many, and the player is in one.
-PLACES: Mapping[str, Callable[[Reading], Hashable | None]] = {
+PLACES: Mapping[str, Callable[[Reading], Key | None]] = {
     "tile": _tile,
     "map": _map,
     "cell": _cell,  # 6 x 6 tiles

@@ -29,9 +29,9 @@ static void show_one(int column, int row, const Monster *monster) {
 
 static void show(void) {
     show_one(1, 0, &foe);
-    show_one(15, 8, own());
+    show_one(4, 8, own()); /* left of menus */
     screen_monster(FOE_SPRITE, 176, 24, foe.species, 0);
-    screen_monster(OWN_SPRITE, 40, 76, own()->species, 1);
+    screen_monster(OWN_SPRITE, 0, 72, own()->species, 1);
 }
 
 static void menu(int unused);

@@ -1,4 +1,5 @@
-"""Draws all that the game shows and writes it as a C header: PYTHONPATH=../fighter python3 draw_pictures.py > pictures.h
+"""Draws all that the game shows and writes it as a C header:
+PYTHONPATH=../fighter python3 draw_pictures.py > pictures.h
 
 Nothing but whole and rational arithmetic, so every machine draws the same bytes.
 """
@@ -36,9 +37,7 @@ MONSTERS = (  # type, half width and height of the body, of the head, how high t
 
 def tile(pixel: Pixel, left: int, top: int) -> list[int]:
     """Eight by eight pixels as the video chip wants them: four bits each, the left one lowest."""
-    return [
-        sum(pixel(left + x + i, top + y) << 4 * i for i in range(4)) for y in range(8) for x in (0, 4)
-    ]
+    return [sum(pixel(left + x + i, top + y) << 4 * i for i in range(4)) for y in range(8) for x in (0, 4)]
 
 
 def tiles(pixel: Pixel, side: int) -> list[int]:
@@ -105,7 +104,8 @@ def monster(width: int, height: int, head: int, ears: int, feet: int) -> Pixel:
             return EYE
         if face <= head * head:
             return OUTLINE if face > (head - 1) ** 2 else PALE if y > head_y + head // 2 else CLOTH
-        if ears and head_y - head - ears // 2 <= y < head_y and abs(abs(x - head_x) - head + 2) <= 1 + (y - head_y) // -9:
+        ear = ears and abs(abs(x - head_x) - head + 2) <= 1 + (y - head_y) // -9
+        if ear and head_y - head - ears // 2 <= y < head_y:
             return SHADE
         if body <= 1:
             return OUTLINE if body > 0.82 else SHADE if x > 17 + width // 2 or (x + y) % 6 == 0 else CLOTH

@@ -42,7 +42,7 @@ typedef struct {
 
 static const Foe of_lad[] = {{5, 4}}, of_hiker[] = {{4, 5}}, of_rocco[] = {{4, 6}, {9, 8}};
 static const Foe of_ranger[] = {{5, 7}}, of_cook[] = {{7, 8}}, of_flora[] = {{7, 8}, {7, 10}};
-static const Foe of_diver[] = {{8, 9}}, of_marina[] = {{8, 10}, {8, 11}};
+static const Foe of_diver[] = {{5, 8}}, of_marina[] = {{4, 11}, {8, 9}};
 
 static const Trainer trainers[] = {
     {"MY BUZZLET IS THE BEST!", "IT LOST...", "GRASS AND WATER BEAT ROCK.", of_lad, COUNT(of_lad), 0},
@@ -108,7 +108,7 @@ static void take_starter(int answer) {
     starter = monster_new(people[other].x / 2 - 1, 5);
     party_add(&starter);
     items_add(SAVE_BALLS, 5);
-    items_add(SAVE_POTIONS, 3);
+    items_add(SAVE_POTIONS, 5);
     flag_set(FLAG_STARTER);
     flag_set(FLAG_POKEDEX);
     text(species_of(&starter)->name);

@@ -8,6 +8,7 @@ enum { BG_COLOURS = 0x05000000, SPRITE_COLOURS = 0x05000200, OAM = 0x07000000 };
 enum { TEXT_TILES = 0x06000000, MAP_TILES = 0x06004000, SPRITE_TILES = 0x06010000 };
 enum { MAP_BLOCK = 24, TEXT_BLOCK = 28, BLOCK_BYTES = 0x800 };
 enum { TEXT_MAP = 0x06000000 + TEXT_BLOCK * BLOCK_BYTES, SQUARES_MAP = 0x06000000 + MAP_BLOCK * BLOCK_BYTES };
+enum { BATTLE_COLOUR = 19 | 26 << 5 | 20 << 10 };
 enum { SHOW_TEXT = 1 << 8, SHOW_MAP = 1 << 9, SHOW_SPRITES = 1 << 12, ROWS_OF_TILES = 1 << 6 };
 
 static void copy(u32 to, const u16 *from, int count) {
@@ -51,7 +52,10 @@ void screen_look(int x, int y) {
 
 void screen_dark(int darkness) { AT16(BLDY) = darkness; }
 
-void screen_map(int shown) { AT16(DISPCNT) = (AT16(DISPCNT) & ~SHOW_MAP) | (shown ? SHOW_MAP : 0); }
+void screen_map(int shown) {
+    AT16(DISPCNT) = (AT16(DISPCNT) & ~SHOW_MAP) | (shown ? SHOW_MAP : 0);
+    AT16(BG_COLOURS) = shown ? 0 : BATTLE_COLOUR;
+}
 
 static void put(int sprite, int x, int y, int size, int attributes, int flipped) {
     u32 at = OAM + 8 * sprite;

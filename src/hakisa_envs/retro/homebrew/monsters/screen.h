@@ -18,7 +18,7 @@ void screen_look(int x, int y);
 /* How dark it is, 0 to 16. */
 void screen_dark(int darkness);
 
-/* Shows the map, or hides it. */
+/* Shows the map, or a meadow without anything. */
 void screen_map(int shown);
 
 /* Puts a sprite of 16 x 16 or 32 x 32 pixels on the screen. */

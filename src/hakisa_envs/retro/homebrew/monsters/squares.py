@@ -36,8 +36,9 @@ def tall_grass(x: int, y: int) -> int:
 
 
 def flowers(x: int, y: int) -> int:
-    place = (x % 8 - 4) ** 2 + (y % 8 - 4) ** 2
-    return YELLOW if place == 0 else RED if place <= 2 and (x // 8 + y // 8) % 2 else WHITE if place <= 2 else ground(x, y)
+    away = (x % 8 - 4) ** 2 + (y % 8 - 4) ** 2
+    petal = RED if (x // 8 + y // 8) % 2 else WHITE
+    return YELLOW if away == 0 else petal if away <= 2 else ground(x, y)
 
 
 def water(x: int, y: int) -> int:

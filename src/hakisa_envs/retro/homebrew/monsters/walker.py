@@ -10,13 +10,15 @@ from squares import SQUARES
 from hakisa_envs.retro.emulator import Emulator
 from hakisa_envs.retro.pokemon.actions import BUTTONS, DIRECTIONS, PAD, pads
 from hakisa_envs.retro.pokemon.emerald import Reading, Scene, read
-from hakisa_envs.retro.pokemon.game import _WATCHED, PRESS_FRAMES, _in_control, _never
+from hakisa_envs.retro.pokemon.game import PRESS_FRAMES, WATCHED, in_control, never
 
 KINDS = {letter: kind for letter, _, kind, _ in SQUARES}
 WALKED = ("FREE", "GRASS_SQUARE", "DOOR", "EXIT")
 STEPS = {"UP": (0, -1), "DOWN": (0, 1), "LEFT": (-1, 0), "RIGHT": (1, 0)}
 GRASS_COST = 4  # tiles that are gone round for one of grass
 LONGEST_WAIT, LONGEST_TALK = 240, 400
+POTIONS = 5  # that come with the first monster
+LOW = 0.5  # share of health
 
 
 class Walker:
@@ -30,6 +32,7 @@ class Walker:
     def __init__(self, emulator: Emulator) -> None:
         self.emulator = emulator
         self.decisions = self.tiles = 0
+        self._potions = POTIONS
 
     def reading(self) -> Reading:
         """What the memory says."""
@@ -44,17 +47,20 @@ class Walker:
     def press(self, direction: str = "", button: str = "") -> None:
         """A decision."""
         held = pads(DIRECTIONS.index(direction), BUTTONS.index(button), PRESS_FRAMES)
-        self.emulator.play(held, (), _never)
-        self.emulator.play(np.zeros((LONGEST_WAIT, len(PAD)), np.uint8), _WATCHED, _in_control)
+        self.emulator.play(held, (), never)
+        self.emulator.play(np.zeros((LONGEST_WAIT, len(PAD)), np.uint8), WATCHED, in_control)
         self.decisions += 1
 
     def settle(self) -> None:
-        """Press A until nobody talks and nobody fights."""
+        """Press A until nobody talks and nobody fights; drink a potion where that helps."""
         for _ in range(LONGEST_TALK):
             reading = self.reading()
             if reading.scene is Scene.OVERWORLD and not reading.locked:
                 return
-            self.press(button="A")
+            if reading.scene is Scene.BATTLE and self._potions and self._is_low(reading):
+                self._drink()
+            else:
+                self.press(button="A")
         raise AssertionError(f"There is no end of talk in {self.where()}.")
 
     def go(self, x: int, y: int) -> None:
@@ -80,6 +86,19 @@ class Walker:
         self.press(direction)
         self.press(button="A")
         self.settle()
+
+    def _is_low(self, reading: Reading) -> bool:
+        fighter = next((monster for monster in reading.party or () if monster.health), None)
+        return fighter is not None and fighter.health < LOW * fighter.full_health
+
+    def _drink(self) -> None:
+        for _ in range(4):  # B ends what is said, and leads back to the first menu and no further
+            self.press(button="B")
+        if self.reading().scene is Scene.BATTLE:
+            self.press("DOWN")
+            self.press("DOWN")
+            self.press(button="A")
+            self._potions -= 1
 
     def _way(self, start: tuple[str, int, int], end: tuple[int, int], blocked: set[tuple[int, int]]) -> Iterator[str]:
         squares = rows(start[0])
