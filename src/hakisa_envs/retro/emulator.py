@@ -90,7 +90,7 @@ class Emulator:
         self._movie_path = Path()
         self._core.configure_data(self._data)
         self._core.step()  # before it there is no memory to read
-        self._size = len(self._core.get_state())
+        self._power_on: bytes = self._core.get_state()
 
     def mask(self, buttons: Iterable[str]) -> NDArray[np.uint8]:
         """The mask of a pad on which ``buttons`` are held: uint8 ``[buttons]``.
@@ -160,11 +160,15 @@ class Emulator:
         Raises:
             StateError: If it is not the state of this game.
         """
-        if len(state) != self._size:
-            raise StateError(f"A state of {self.files.name} has {self._size} bytes, and this one has {len(state)}.")
+        size = len(self._power_on)
+        if len(state) != size:
+            raise StateError(f"A state of {self.files.name} has {size} bytes, and this one has {len(state)}.")
         self.end_movie()
         before = self._core.get_state()
+        # mGBA draws no sprites after a state that has them where they are already, until one moves.
+        self._core.set_state(self._power_on)
         if not self._core.set_state(state):
+            self._core.set_state(before)
             raise StateError(f"The core does not take this as a state of {self.files.name}: it is broken.")
         if self.files.magic is not None:
             variable, value = self.files.magic

@@ -43,10 +43,10 @@ def test_three_tiles_are_walked_in_24_frames_and_paid(make):
     env = make()
     _, info = env.reset(seed=1)
     assert (info["map"], info["x"], info["y"], info["badges"], info["start"]) == ((0, 0), 7, 9, 0, "start")
-    _, reward, terminated, truncated, info = env.step(LEFT)
-    assert (info["x"], info["y"], info["frames"], terminated, truncated) == (4, 9, 24, False, False)
+    _, reward, terminated, truncated, info = env.step(RIGHT)
+    assert (info["x"], info["y"], info["frames"], terminated, truncated) == (10, 9, 24, False, False)
     assert reward == info["reward_tile"] == pytest.approx(0.03)  # one decision is in one place
-    assert env.step(RIGHT)[1] == 0.0
+    assert env.step(LEFT)[1] == 0.0
 
 
 def test_until_control_a_decision_is_a_tile_and_waits_for_doors(make):
@@ -143,8 +143,8 @@ def test_the_visited_map_shows_where_the_player_was(make):
     env = make(visited_map=True)
     seen = env.reset(seed=1)[0]["visited"]
     assert (seen.shape, seen.sum(), seen[0, 16, 16]) == ((1, 32, 32), 255, 255)
-    seen = env.step(LEFT)[0]["visited"]
-    assert np.argwhere(seen[0]).tolist() == [[16, 16], [16, 19]]
+    seen = env.step(RIGHT)[0]["visited"]
+    assert np.argwhere(seen[0]).tolist() == [[16, 13], [16, 16]]
 
 
 def test_an_emulator_that_died_is_an_error_and_the_next_reset_opens_another(make):
@@ -228,7 +228,7 @@ def test_many_in_processes():
     try:
         first, _ = envs.reset(seed=[1, 2])
         assert first.shape == (2, 51)
-        observations, rewards, *_ = envs.step(np.array([LEFT, NOTHING]))
+        observations, rewards, *_ = envs.step(np.array([RIGHT, NOTHING]))
         assert (observations[0] != first[0]).any()
         assert rewards.tolist() == pytest.approx([0.03, 0.0])
     finally:

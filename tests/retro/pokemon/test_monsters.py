@@ -249,7 +249,9 @@ def test_all_faint_and_the_player_wakes_where_it_was_healed_last_with_half_the_m
 def fingerprint(emulator, frames=900):
     """All pictures and all memory, frame by frame, of some play."""
     digest, generator = hashlib.sha256(), np.random.default_rng(5)
-    named = np.array([button is not None for button in PAD])  # the others are the core's turbo, whose clock no state has
+    named = np.array(
+        [button is not None for button in PAD]
+    )  # the others are the core's turbo, whose clock no state has
     for _ in range(frames // 6):
         pad = (generator.random(len(PAD)) < 0.3) & named
         emulator.play(np.tile(pad.astype(np.uint8), (6, 1)), (), never)
@@ -274,6 +276,20 @@ def test_the_same_inputs_from_a_state_give_the_same_pictures_and_memory_here_and
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=240)
     assert done.stdout.strip() == first, done.stderr
+
+
+def test_a_state_that_is_set_twice_looks_the_same_and_has_its_sprites(emulator):
+    pictures = []
+    for between in ("oak", "start", "start"):
+        emulator.load(between)
+        emulator.advance()
+        emulator.load("start")
+        emulator.advance()
+        pictures.append(emulator.picture())
+    assert (pictures[0] == pictures[1]).all()
+    assert (pictures[1] == pictures[2]).all()
+    ball = pictures[0][80:96, 64:80].reshape(-1, 3)
+    assert len(np.unique(ball, axis=0)) > 3  # red, white, outline and grass
 
 
 def test_the_picture_is_whole(walker):

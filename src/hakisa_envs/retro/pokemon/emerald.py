@@ -89,6 +89,11 @@ class Reading:
     locked: bool
 
     @property
+    def is_whole(self) -> bool:
+        """Whether there is a reading of everything."""
+        return all(getattr(self, field.name) is not None for field in fields(self))
+
+    @property
     def badges(self) -> int:
         """How many there are; 0 where flags are no reading."""
         return sum((self.flags or 0) >> flag & 1 for flag in BADGES)

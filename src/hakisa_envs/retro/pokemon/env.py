@@ -116,8 +116,7 @@ class PokemonEmeraldEnv(gym.Env[Any, Any], EzPickle):
         checked_int("frame_stack", frame_stack, 1, 64)
         if np.shape(frame_size) != (2,):
             raise ValueError(f"frame_size={frame_size!r} is not allowed: it must be a height and a width.")
-        for side in frame_size:
-            checked_int("frame_size", side, 8, 240)
+        height, width = (checked_int("frame_size", side, 8, 240) for side in frame_size)
         self.goal = None if goal is None else checked_int("goal", goal, 1, len(BADGES))
         self.episode_length = checked_int("episode_length", episode_length, 1)
         self.start_frames = checked_int("start_frames", start_frames, 0, 600)
@@ -126,7 +125,7 @@ class PokemonEmeraldEnv(gym.Env[Any, Any], EzPickle):
             checked_choice("reward", reward, TABLES)
         self._rewards = RewardEngine(reward if isinstance(reward, RewardTable) else TABLES[reward])
         self.metadata = {**self.metadata, "render_fps": 60 / frame_skip}  # type: ignore[misc]
-        self._pixels = None if observation == "state" else Pixels(frame_stack, tuple(frame_size), needed_by=game)
+        self._pixels = None if observation == "state" else Pixels(frame_stack, (height, width), needed_by=game)
         self._visited = VisitedMap() if visited_map else None
         self.observation_space = self._space()
         if observation == "pixels" and not visited_map:
@@ -182,7 +181,7 @@ class PokemonEmeraldEnv(gym.Env[Any, Any], EzPickle):
         self._decisions += 1
         terminated = self.goal is not None and reading.badges >= self.goal
         truncated = not terminated and self._decisions >= self.episode_length
-        observation, info = self._observe(reading), self._info(reading, frames, new == reading, parts)
+        observation, info = self._observe(reading), self._info(reading, frames, new.is_whole, parts)
         if terminated or truncated:
             self._game.reading = None
         return observation, self._rewards.table.total(parts), terminated, truncated, info

@@ -21,6 +21,7 @@ from hakisa_envs.retro.remote import RemoteEmulator, open_emulator
 EMERALD, MONSTERS = "PokemonEmerald-GbAdvance-v0", "HakisaMonsters-GbAdvance-v0"
 EMERALD_SHA1 = "f3ae088181bf583e55daf962a92bb46f4f1d07b7"
 PRESS_FRAMES = 4  # of a decision that lasts until control returns
+PATIENCE = 120  # frames in which the memory of a start state must be whole
 
 WATCHED = (Variable(CALLBACK, "<u4"), Variable(IN_STEP, "|u1"))
 
@@ -91,11 +92,13 @@ class Game:
         emulator = self.open()
         emulator.load(Path(state) if state.endswith(".state") else state)
         emulator.play(pads(*NOTHING, wait + 1), (), never)
-        reading = emulator.inspect(read)
-        if None in (reading.place, reading.flags, reading.seen, reading.owned, reading.money, reading.party):
-            raise StateError(f"In state {state!r} no game is going on: record one in which the player can walk.")
-        self.reading = reading
-        return reading
+        for _ in range(PATIENCE):
+            reading = emulator.inspect(read)
+            if reading.is_whole:
+                self.reading = reading
+                return reading
+            emulator.play(pads(*NOTHING, 1), (), never)
+        raise StateError(f"In state {state!r} no game is going on: record one in which the player can walk.")
 
     def act(self, direction: int, button: int) -> tuple[Reading, int]:
         """Play a decision.
