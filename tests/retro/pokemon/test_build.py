@@ -37,7 +37,7 @@ def reachable() -> set[tuple[str, int, int]]:
     while queue:
         name, x, y = queue.pop()
         onward = [(name, x + dx, y + dy) for dx, dy in STEPS.values()]
-        if maps.PORTALS.get(name, x, y):
+        if maps.PORTALS.get((name, x, y)):
             onward.append(maps.PORTALS[name, x, y])
         if name == "PORT":
             onward.append(("ISLAND", 11, 7))
