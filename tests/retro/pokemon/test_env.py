@@ -142,9 +142,9 @@ def test_a_state_is_plain_values_and_survives_json_but_for_arrays(make):
 def test_the_visited_map_shows_where_the_player_was(make):
     env = make(visited_map=True)
     seen = env.reset(seed=1)[0]["visited"]
-    assert (seen.shape, seen.sum(), seen[0, 16, 16]) == ((1, 32, 32), 255, 255)
+    assert (seen.shape, seen.sum(), seen[0, 24, 24]) == ((1, 48, 48), 255, 255)
     seen = env.step(RIGHT)[0]["visited"]
-    assert np.argwhere(seen[0]).tolist() == [[16, 13], [16, 16]]
+    assert np.argwhere(seen[0]).tolist() == [[24, 21], [24, 24]]
 
 
 def test_an_emulator_that_died_is_an_error_and_the_next_reset_opens_another(make):

@@ -228,22 +228,30 @@ def test_nobody_leaves_the_first_town_without_a_monster(walker):
     assert walker.where() == ("FERN", 8, 2)
 
 
-def test_all_faint_and_the_player_wakes_where_it_was_healed_last_with_half_the_money(walker):
+@pytest.mark.parametrize(("healed", "wakes"), [(False, ("FERN", 7, 9)), (True, ("HEALER", 6, 3))])
+def test_all_faint_and_the_player_wakes_where_it_was_healed_last_with_half_the_money(walker, healed, wakes):
     walker.go(6, 8)
     walker.use("UP")  # the one of fire, which stones put out
     walker.go(8, 0)
     walker.go(7, 0)
+    if healed:
+        walker.go(3, 4)
+        heal(walker)
+        walker.go(7, 6)
     walker.go(16, 4)
     money = walker.reading().money
     for step in (lambda: walker.go(10, 4), lambda: walker.go(7, 2), lambda: walker.use("UP")):
         if walker.where()[0] == "GYM_1":
             with contextlib.suppress(AssertionError):  # the walker's, who did not get where it wanted
                 step()
-    assert walker.where() == ("FERN", 7, 9)
+    assert walker.where() == wakes
     reading = walker.reading()
     assert reading.badges == 0
     assert all(monster.health == monster.full_health for monster in reading.party)
     assert reading.money <= (money + 200) // 2
+    if healed:  # the door leads back to the town that it was in
+        walker.go(7, 6)
+        assert walker.where() == ("OAK", 3, 5)
 
 
 def fingerprint(emulator, frames=900):

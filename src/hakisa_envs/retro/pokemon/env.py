@@ -37,7 +37,7 @@ class PokemonEmeraldEnv(gym.Env[Any, Any], EzPickle):
 
     **Observation** ``"pixels"`` (default): uint8 ``[1, 80, 120]``, grey. ``"state"``: float32 ``[51]``, see
     `state_observation`. ``"both"``: a Dict of the two. With ``visited_map`` it is a Dict in any case, with
-    ``"visited"``: uint8 ``[1, 32, 32]``, where the player was in the episode.
+    ``"visited"``: uint8 ``[1, 48, 48]``, where the player was in the episode.
 
     **Reward** by a `RewardTable`: ``"ours"`` (default) pays only what is new in the episode; ``"dvruette"`` is the
     public baseline's, which pays for changes, so that loops pay for ever; or one of your own. Where memory cannot be

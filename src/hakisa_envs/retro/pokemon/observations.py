@@ -13,7 +13,7 @@ from hakisa_envs.retro.pokemon.emerald import MOST_MONSTERS, Place, Reading, Sce
 
 _OF_A_MONSTER = 3
 STATE_SIZE = len(Scene) + 1 + 2 + 16 + 8 + _OF_A_MONSTER * MOST_MONSTERS + 3
-MAP_SIDE = 32  # tiles of a map that are kept in view
+MAP_SIDE = 48  # tiles of a map that are kept in view: the usual convolutions need 36
 
 
 def state_space() -> Box[np.float32]:
@@ -81,9 +81,9 @@ class Pixels:
 
 
 class VisitedMap:
-    """Where the player was in the episode, seen from where it is: uint8 ``[1, 32, 32]``, 255 where it was.
+    """Where the player was in the episode, seen from where it is: uint8 ``[1, 48, 48]``, 255 where it was.
 
-    The player is at row and column 16, north is up, and other maps are not shown.
+    The player is at row and column 24, north is up, and other maps are not shown.
     """
 
     def __init__(self) -> None:

@@ -22,6 +22,8 @@ static void after_wild(int outcome) {
         return;
     money_add(-money() / 2);
     party_heal();
+    if (heal->number == HEALER)
+        *location(SAVE_OUTSIDE) = *location(SAVE_HEAL_OUTSIDE);
     world_go(heal->number, heal->x, heal->y);
 }
 
@@ -139,6 +141,7 @@ static void heal(int answer) {
         return;
     party_heal();
     flag_set(FLAG_HEALED);
+    *location(SAVE_HEAL_OUTSIDE) = *location(SAVE_OUTSIDE);
     location(SAVE_LAST_HEAL)->number = HEALER;
     location(SAVE_LAST_HEAL)->x = *(s16 *)(save_1() + SAVE_X);
     location(SAVE_LAST_HEAL)->y = *(s16 *)(save_1() + SAVE_Y);
@@ -152,7 +155,7 @@ static void talk_nurse(int person) {
 }
 
 static void buy(int option) {
-    int price = option == 0 ? 200 : 150;
+    int price = option == 0 ? 200 : 90;
     if (option < 0 || option > 1)
         return;
     if (money() < price) {
@@ -166,7 +169,7 @@ static void buy(int option) {
 }
 
 static void talk_clerk(int person) {
-    static const char *const goods[] = {"BALL 200", "POTION 150", "NOTHING"};
+    static const char *const goods[] = {"BALL 200", "POTION 90", "NOTHING"};
     (void)person;
     text("YOU HAVE ");
     text_number(money());

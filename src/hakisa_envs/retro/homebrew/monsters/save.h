@@ -9,7 +9,8 @@ enum { /* in block 1 */
     SAVE_Y = 0x02,
     SAVE_LOCATION = 0x04,
     SAVE_OUTSIDE = 0x14,   /* where an exit leads to */
-    SAVE_LAST_HEAL = 0x1C, /* where one wakes up after a blackout */
+    SAVE_LAST_HEAL = 0x1C, /* where one wakes up after a blackout, and what is outside there */
+    SAVE_HEAL_OUTSIDE = 0x24,
     SAVE_MONEY = 0x490,
     SAVE_POTIONS = 0x560,
     SAVE_BALLS = 0x650,
