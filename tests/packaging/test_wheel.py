@@ -29,7 +29,8 @@ DATA = frozenset(
         *(f"hakisa_envs/screen/games/{game}/digits.txt" for game in ("circuslinux", "lbreakout2", "xdemineur")),
         *(
             path.relative_to(ROOT / "src").as_posix()
-            for path in (ROOT / "src/hakisa_envs/retro/homebrew").rglob("*")
+            for folder in ("homebrew", "games")
+            for path in (ROOT / "src/hakisa_envs/retro" / folder).rglob("*")
             if path.suffix in {".c", ".h", ".s", ".ld", ".txt", ".json", ".sha", ".state"} or path.name == "Makefile"
         ),
         *ROMS,

@@ -13,3 +13,11 @@ if importlib.util.find_spec("stable_retro") is None:
     walker = emulator
 else:
     from tests.retro.pokemon.helpers import emulator, walker  # noqa: F401
+
+
+def pytest_generate_tests(metafunc):
+    """Tests that ask for a ``journey`` run on Monsters, and on the user's own Emerald where it is found."""
+    if "journey" in metafunc.fixturenames:
+        from tests.helpers.roms import journeys
+
+        metafunc.parametrize("journey", journeys(), ids=lambda name: name.partition("-")[0])

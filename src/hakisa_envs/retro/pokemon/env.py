@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 from hakisa_envs import contract
 from hakisa_envs.errors import checked_choice, checked_float, checked_int, refuse_unknown
 from hakisa_envs.retro.errors import RetroError
+from hakisa_envs.retro.game_files import find_game
 from hakisa_envs.retro.pokemon.actions import NOTHING, Actions, ActionSet
 from hakisa_envs.retro.pokemon.emerald import BADGES, Reading
-from hakisa_envs.retro.pokemon.game import EMERALD, PRESS_FRAMES, Game, files_of
+from hakisa_envs.retro.pokemon.game import EMERALD, PRESS_FRAMES, Game
 from hakisa_envs.retro.pokemon.observations import Pixels, VisitedMap, state_observation, state_space
 from hakisa_envs.retro.pokemon.rewards import TABLES, RewardEngine, RewardTable
 from hakisa_envs.vector import make_process_vec
@@ -143,7 +144,7 @@ class PokemonEmeraldEnv(gym.Env[Any, Any], EzPickle):
             StateError: If the state is missing, broken or of another game.
         """
         super().reset(seed=seed)
-        self._start = (options or {}).get("state") or self._state or files_of(self.game).default_state
+        self._start = (options or {}).get("state") or self._state or find_game(self.game).default_state
         self._decisions, self._last_choice = 0, NOTHING
         with self._lost_emulator():
             reading = self._game.begin(self._start, int(self.np_random.integers(self.start_frames + 1)))

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hakisa_envs.retro.emulator import Emulator
-from hakisa_envs.retro.errors import RomError, StateError
-from hakisa_envs.retro.game_files import GameFiles, Variable, homebrew
+from hakisa_envs.retro.errors import StateError
+from hakisa_envs.retro.game_files import Variable, find_game
 from hakisa_envs.retro.pokemon.actions import NOTHING, PAD, pads
 from hakisa_envs.retro.pokemon.emerald import BATTLE, CALLBACK, IN_STEP, OVERWORLD, Monster, Place, Reading, Scene, read
 from hakisa_envs.retro.remote import RemoteEmulator, open_emulator
 
 EMERALD, MONSTERS = "PokemonEmerald-GbAdvance-v0", "HakisaMonsters-GbAdvance-v0"
-EMERALD_SHA1 = "f3ae088181bf583e55daf962a92bb46f4f1d07b7"
 PRESS_FRAMES = 4  # of a decision that lasts until control returns
 PATIENCE = 120  # frames in which the memory of a start state must be whole
 
@@ -36,26 +33,6 @@ def in_control(numbers: tuple[int, ...]) -> bool:
     """Frames are played until the player may act, by what is `WATCHED`."""
     callback, in_step = numbers
     return callback in (OVERWORLD, BATTLE) and in_step != 1
-
-
-def files_of(game: str) -> GameFiles:
-    """A game of ours, or the user's Emerald.
-
-    Raises:
-        RomError: If the ROM is not there.
-    """
-    if game != EMERALD:
-        return homebrew(game)
-    folder = Path(os.environ.get("XDG_DATA_HOME") or "~/.local/share").expanduser() / "hakisa" / "retro" / game
-    rom = folder / "rom.gba"
-    if not rom.is_file():
-        raise RomError(
-            f"The ROM of {game} is not there. It is not ours to give: copy your own, whose sha1 is {EMERALD_SHA1}, "
-            f"to {rom}. Hakisa/Monsters-v0 needs none."
-        )
-    return GameFiles(
-        name=game, rom=rom, rom_sha1=EMERALD_SHA1, variables={}, crop=(0, 0, 0, 0), states=folder, default_state="start"
-    )  # fmt: skip
 
 
 class Game:
@@ -90,7 +67,7 @@ class Game:
             StateError: If the state is missing, broken or of another game, or the save blocks cannot be read.
         """
         emulator = self.open()
-        emulator.load(Path(state) if state.endswith(".state") else state)
+        emulator.load(state)
         emulator.play(pads(*NOTHING, wait + 1), (), never)
         for _ in range(PATIENCE):
             reading = emulator.inspect(read)
@@ -125,7 +102,7 @@ class Game:
     def open(self) -> Emulator | RemoteEmulator:
         """The emulator, opened if it is not yet."""
         if self._emulator is None:
-            self._emulator = open_emulator(files_of(self.name))
+            self._emulator = open_emulator(find_game(self.name))
         return self._emulator
 
     def close(self) -> None:
