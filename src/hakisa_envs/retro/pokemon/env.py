@@ -17,10 +17,11 @@ from hakisa_envs import contract
 from hakisa_envs.errors import checked_choice, checked_float, checked_int, refuse_unknown
 from hakisa_envs.retro.errors import RetroError
 from hakisa_envs.retro.game_files import find_game
+from hakisa_envs.retro.pixels import PixelStack
 from hakisa_envs.retro.pokemon.actions import NOTHING, Actions, ActionSet
 from hakisa_envs.retro.pokemon.emerald import BADGES, Reading
 from hakisa_envs.retro.pokemon.game import EMERALD, PRESS_FRAMES, Game
-from hakisa_envs.retro.pokemon.observations import Pixels, VisitedMap, state_observation, state_space
+from hakisa_envs.retro.pokemon.observations import VisitedMap, state_observation, state_space
 from hakisa_envs.retro.pokemon.rewards import TABLES, RewardEngine, RewardTable
 from hakisa_envs.vector import make_process_vec
 
@@ -126,7 +127,7 @@ class PokemonEmeraldEnv(gym.Env[Any, Any], EzPickle):
             checked_choice("reward", reward, TABLES)
         self._rewards = RewardEngine(reward if isinstance(reward, RewardTable) else TABLES[reward])
         self.metadata = {**self.metadata, "render_fps": 60 / frame_skip}  # type: ignore[misc]
-        self._pixels = None if observation == "state" else Pixels(frame_stack, (height, width), needed_by=game)
+        self._pixels = None if observation == "state" else PixelStack(frame_stack, (height, width), needed_by=game)
         self._visited = VisitedMap() if visited_map else None
         self.observation_space = self._space()
         if observation == "pixels" and not visited_map:

@@ -1,14 +1,11 @@
-"""What an agent sees: the picture, the numbers, and where it has been."""
+"""What an agent sees beside the picture: the numbers, and where it has been."""
 
 from __future__ import annotations
-
-from typing import Any
 
 import numpy as np
 from gymnasium.spaces import Box
 from numpy.typing import NDArray
 
-from hakisa_envs.errors import import_extra
 from hakisa_envs.retro.pokemon.emerald import MOST_MONSTERS, Place, Reading, Scene
 
 _OF_A_MONSTER = 3
@@ -40,44 +37,6 @@ def state_observation(reading: Reading) -> NDArray[np.float32]:
     values += [(reading.seen or 0).bit_count() / 100, (reading.owned or 0).bit_count() / 100]
     values.append(len(str(reading.money or 0)) / 6)
     return np.clip(np.array(values, np.float32), -1.0, 1.0)
-
-
-class Pixels:
-    """The last pictures, grey and shrunk, oldest first: uint8 ``[frames, height, width]``.
-
-    Args:
-        frames: How many.
-        size: Height and width of each.
-        needed_by: Who is told to install OpenCV.
-    """
-
-    def __init__(self, frames: int, size: tuple[int, int], needed_by: str) -> None:
-        self._cv2: Any = import_extra("cv2", extra="retro", needed_by=needed_by)
-        self.space = Box(0, 255, (frames, *size), np.uint8)
-        self._pictures = np.zeros(self.space.shape, np.uint8)
-
-    def restart(self, picture: NDArray[np.uint8]) -> None:
-        """Fill it with the first picture of an episode."""
-        self._pictures[:] = self._shrunk(picture)
-
-    def add(self, picture: NDArray[np.uint8]) -> None:
-        """Let the oldest go."""
-        self._pictures[:-1] = self._pictures[1:]
-        self._pictures[-1] = self._shrunk(picture)
-
-    def observation(self) -> NDArray[np.uint8]:
-        """A copy."""
-        return self._pictures.copy()
-
-    def set_state(self, pictures: NDArray[np.uint8]) -> None:
-        """Put back what `observation` returned."""
-        self._pictures[:] = pictures
-
-    def _shrunk(self, picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        height, width = self._pictures.shape[1:]
-        grey = self._cv2.cvtColor(picture, self._cv2.COLOR_RGB2GRAY)
-        shrunk: NDArray[np.uint8] = self._cv2.resize(grey, (width, height), interpolation=self._cv2.INTER_AREA)
-        return shrunk
 
 
 class VisitedMap:
