@@ -11,9 +11,10 @@ from gymnasium.utils.env_checker import check_env
 
 helpers = pytest.importorskip("tests.retro.pokemon.helpers")
 from hakisa_envs.errors import UnknownOptionError  # noqa: E402
-from hakisa_envs.retro.errors import RetroError, RomError, StateError  # noqa: E402
+from hakisa_envs.retro.errors import RomError, StateError  # noqa: E402
 from hakisa_envs.retro.game_files import Variable  # noqa: E402
 from hakisa_envs.retro.library import ENVS  # noqa: E402
+from hakisa_envs.retro.movie import open_movie, pads_of_movie  # noqa: E402
 from hakisa_envs.retro.pokemon.rewards import Part, RewardTable  # noqa: E402
 from hakisa_envs.retro.remote import RemoteEmulator  # noqa: E402
 
@@ -150,15 +151,38 @@ def test_the_visited_map_shows_where_the_player_was(make):
     assert np.argwhere(seen[0]).tolist() == [[24, 21], [24, 24]]
 
 
-def test_an_emulator_that_died_is_an_error_and_the_next_reset_opens_another(make):
+def test_an_emulator_that_died_cuts_the_episode_short_and_the_next_reset_opens_another(make):
     one, two = make(), make()
     one.reset(seed=1)
+    seen = two.reset(seed=1)[0]
+    emulator_of(two)._process.kill()
+    observation, reward, terminated, truncated, info = two.step(NOTHING)
+    assert (observation == seen).all()
+    assert (reward, terminated, truncated, info["transition"], info["counted"]) == (0.0, False, True, False, False)
+    assert "SIGKILL" in info["failure"]
     two.reset(seed=1)
     emulator_of(two)._process.kill()
-    with pytest.raises(RetroError, match="SIGKILL"):
-        two.step(NOTHING)
     two.reset(seed=1)
-    two.step(NOTHING)
+    assert not two.step(NOTHING)[3]
+
+
+def test_an_episodes_movie_plays_again_exactly(make, tmp_path):
+    env = make(movies=tmp_path, state="oak", episode_length=12, start_frames=30, render_mode="rgb_array")
+    env.reset(seed=3)
+    pictures = []
+    for action in np.random.default_rng(1).integers(15, size=12):
+        env.step(int(action))
+        pictures.append(env.render())
+    memory = emulator_of(env).inspect(dict)
+    env.close()
+    with open_movie(tmp_path / "oak-000001.bk2") as emulator:
+        shown = []
+        for (pad,) in pads_of_movie(tmp_path / "oak-000001.bk2", emulator):
+            emulator.hold(pad)
+            emulator.advance()
+            shown.append(emulator.picture())
+        assert emulator.inspect(dict) == memory
+    assert all((mine == theirs).all() for mine, theirs in zip(shown[-1::-24], pictures[::-1], strict=False))
 
 
 @pytest.mark.parametrize(

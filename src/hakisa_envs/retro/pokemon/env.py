@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
+from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import gymnasium as gym
@@ -14,8 +15,9 @@ from gymnasium.utils import EzPickle, seeding
 from numpy.typing import NDArray
 
 from hakisa_envs import contract
+from hakisa_envs.column import Failures
 from hakisa_envs.errors import checked_choice, checked_float, checked_int, refuse_unknown
-from hakisa_envs.retro.errors import RetroError
+from hakisa_envs.retro.errors import EmulatorDiedError, RetroError
 from hakisa_envs.retro.game_files import find_game
 from hakisa_envs.retro.pixels import PixelStack
 from hakisa_envs.retro.pokemon.actions import NOTHING, Actions, ActionSet
@@ -26,8 +28,8 @@ from hakisa_envs.retro.pokemon.rewards import TABLES, RewardEngine, RewardTable
 from hakisa_envs.vector import make_process_vec
 
 OPTIONS = (
-    "actions", "episode_length", "frame_size", "frame_skip", "frame_stack", "game", "goal", "observation",
-    "render_mode", "reward", "start_frames", "state", "sticky", "until_control", "visited_map",
+    "actions", "episode_length", "frame_size", "frame_skip", "frame_stack", "game", "goal", "movies",
+    "observation", "render_mode", "reward", "start_frames", "state", "sticky", "until_control", "visited_map",
 )  # fmt: skip
 
 
@@ -70,6 +72,7 @@ class PokemonEmeraldEnv(gym.Env[Any, Any], EzPickle):
         episode_length: Decisions.
         state: The start state, by its name or by the path of a ``.state`` file; None for the game's default.
         start_frames: Up to so many frames pass before the agent's first decision, so that episodes differ.
+        movies: A folder, in which each episode leaves a bk2 file that ``hakisa retro replay`` plays again; None: none.
         render_mode: ``"rgb_array"`` or None.
 
     Raises:
@@ -100,6 +103,7 @@ class PokemonEmeraldEnv(gym.Env[Any, Any], EzPickle):
         episode_length: int = 65_536,
         state: str | None = None,
         start_frames: int = 30,
+        movies: str | Path | None = None,
         render_mode: str | None = None,
         **unknown: Any,
     ) -> None:
@@ -110,7 +114,9 @@ class PokemonEmeraldEnv(gym.Env[Any, Any], EzPickle):
         checked_int("frame_skip", frame_skip, 2, 240)
         if until_control is not None:
             checked_int("until_control", until_control, PRESS_FRAMES + 1, 3600)
-        self._game = Game(game, frame_skip, until_control)
+        folder = None if movies is None else Path(movies).absolute()
+        self._game = Game(game, frame_skip, until_control, folder)
+        self._failures = Failures()
         self._action_set = ActionSet(actions)
         self.action_space = self._action_set.space
         self.sticky = checked_float("sticky", sticky, 0.0, 1.0)
@@ -160,19 +166,31 @@ class PokemonEmeraldEnv(gym.Env[Any, Any], EzPickle):
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
         """Do an action.
 
+        If the emulator's process died, the episode is truncated, ``info["failure"]`` says why, the row is no transition
+        and does not count, and the next `reset` opens another one.
+
         Raises:
             ValueError: If it is none of the action space.
-            RetroError: If the emulator's process died. The next `reset` opens another one.
+            WorkerError: If emulators die too often.
             gymnasium.error.ResetNeeded: If no episode runs.
         """
-        if self._game.reading is None:
+        before = self._game.reading
+        if before is None:
             raise gym.error.ResetNeeded("The episode is over: call reset() before the next step().")
         choice = self._action_set.chosen(action)
         if self.sticky and self.np_random.random() < self.sticky:
             choice = self._last_choice
         self._last_choice = choice
+        try:
+            return self._play(*choice)
+        except EmulatorDiedError as error:
+            self._failures.count(str(error))
+            lost = {"failure": str(error), contract.TRANSITION: False, contract.COUNTED: False}
+            return self._observe(before), 0.0, False, True, lost
+
+    def _play(self, direction: int, button: int) -> tuple[Any, float, bool, bool, dict[str, Any]]:
         with self._lost_emulator():
-            new, frames = self._game.act(*choice)
+            new, frames = self._game.act(direction, button)
             if self._pixels is not None:
                 self._pixels.add(self._game.picture())
         reading = self._game.reading
@@ -185,7 +203,7 @@ class PokemonEmeraldEnv(gym.Env[Any, Any], EzPickle):
         truncated = not terminated and self._decisions >= self.episode_length
         observation, info = self._observe(reading), self._info(reading, frames, new.is_whole, parts)
         if terminated or truncated:
-            self._game.reading = None
+            self._game.end()
         return observation, self._rewards.table.total(parts), terminated, truncated, info
 
     def render(self) -> NDArray[np.uint8] | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from hakisa_envs.retro.emulator import Emulator
 from hakisa_envs.retro.errors import StateError
 from hakisa_envs.retro.game_files import Variable, find_game
+from hakisa_envs.retro.movie import begin_movie
 from hakisa_envs.retro.pokemon.actions import NOTHING, PAD, pads
 from hakisa_envs.retro.pokemon.emerald import BATTLE, CALLBACK, IN_STEP, OVERWORLD, Monster, Place, Reading, Scene, read
 from hakisa_envs.retro.remote import RemoteEmulator, open_emulator
@@ -42,13 +44,15 @@ class Game:
         name: As stable-retro would name it.
         frame_skip: Frames of a decision, unless `until_control`.
         until_control: A decision is a press, and lasts until the player may act again, this many frames at most.
+        movies: The folder for a movie of each episode; None makes none.
 
     Attributes:
         reading: The newest, with the last values where there is none; None where no episode runs.
     """
 
-    def __init__(self, name: str, frame_skip: int, until_control: int | None) -> None:
+    def __init__(self, name: str, frame_skip: int, until_control: int | None, movies: Path | None = None) -> None:
         self.name = name
+        self._movies = movies
         self.reading: Reading | None = None
         self._frame_skip = frame_skip
         self._until_control = until_control
@@ -66,8 +70,10 @@ class Game:
             RomError: If the ROM is missing or another one.
             StateError: If the state is missing, broken or of another game, or the save blocks cannot be read.
         """
-        emulator = self.open()
+        emulator = self._alive()
         emulator.load(state)
+        if self._movies is not None:
+            begin_movie(emulator, self._movies, state)
         emulator.play(pads(*NOTHING, wait + 1), (), never)
         for _ in range(PATIENCE):
             reading = emulator.inspect(read)
@@ -95,6 +101,11 @@ class Game:
         self.reading = reading.over(self.reading)
         return reading, frames
 
+    def end(self) -> None:
+        """The episode is over."""
+        self.reading = None
+        self.open().end_movie()
+
     def picture(self) -> NDArray[np.uint8]:
         """What the last frame showed: uint8 RGB ``[160, 240, 3]``."""
         return self.open().picture()
@@ -121,8 +132,17 @@ class Game:
     def set_state(self, state: Mapping[str, Any]) -> None:
         """Go on from `get_state`."""
         if state["emulator"] is not None:
-            self.open().set_state(np.asarray(state["emulator"], np.uint8).tobytes())
+            emulator = self._alive()
+            emulator.set_state(np.asarray(state["emulator"], np.uint8).tobytes())
+            if self._movies is not None:
+                begin_movie(emulator, self._movies, "resumed")
         self.reading = None if state["reading"] is None else _reading(state["reading"])
+
+    def _alive(self) -> Emulator | RemoteEmulator:
+        """The emulator, or another one if its process has ended since it was last asked."""
+        if self._emulator is not None and not self._emulator.is_alive:
+            self.close()
+        return self.open()
 
 
 def _plain(reading: Reading) -> dict[str, Any]:
