@@ -153,15 +153,21 @@ def test_the_visited_map_shows_where_the_player_was(make):
 
 def test_an_emulator_that_died_cuts_the_episode_short_and_the_next_reset_opens_another(make):
     one, two = make(), make()
+
+    def kill():
+        process = emulator_of(two)._process
+        process.kill()
+        process.wait()
+
     one.reset(seed=1)
     seen = two.reset(seed=1)[0]
-    emulator_of(two)._process.kill()
+    kill()
     observation, reward, terminated, truncated, info = two.step(NOTHING)
     assert (observation == seen).all()
     assert (reward, terminated, truncated, info["transition"], info["counted"]) == (0.0, False, True, False, False)
     assert "SIGKILL" in info["failure"]
     two.reset(seed=1)
-    emulator_of(two)._process.kill()
+    kill()
     two.reset(seed=1)
     assert not two.step(NOTHING)[3]
 

@@ -194,6 +194,7 @@ class PokemonEmeraldEnv(gym.Env[Any, Any], EzPickle):
             if self._pixels is not None:
                 self._pixels.add(self._game.picture())
         reading = self._game.reading
+        assert reading is not None
         assert reading.place is not None
         if self._visited is not None:
             self._visited.add(reading.place)
