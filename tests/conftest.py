@@ -24,10 +24,12 @@ def pytest_terminal_summary(terminalreporter):
     """Said at the end, since what is not collected is not seen to be missing."""
     reports = (report for kind in ("passed", "failed") for report in terminalreporter.stats.get(kind, ()))
     if any("tests/retro/" in report.nodeid for report in reports):
-        from tests.helpers.roms import users_rom_is_there
+        from tests.helpers.roms import journeys, users_rom_is_there
 
         if not users_rom_is_there():
             terminalreporter.write_line("No ROM of Street Fighter II here: its tests ran on the Fighter's only.")
+        if len(journeys()) == 1:
+            terminalreporter.write_line("No ROM and start state of Emerald here: its tests ran on Monsters' only.")
 
 
 # Outermost, because pytest's own wrapper marks expected failures.

@@ -35,6 +35,18 @@ SPECS = (
         kwargs={"game": "HakisaFighter-Genesis-v0"},
     ),
     EnvSpec(
+        id="Hakisa/PokemonEmerald-v0",
+        entry_point="hakisa_envs.retro.pokemon.env:PokemonEmeraldEnv",
+        vector_entry_point="hakisa_envs.retro.pokemon.env:make_pokemon_vec",
+        # No max_episode_steps: how long an episode is is an option.
+    ),
+    EnvSpec(
+        id="Hakisa/Monsters-v0",
+        entry_point="hakisa_envs.retro.pokemon.env:PokemonEmeraldEnv",
+        vector_entry_point="hakisa_envs.retro.pokemon.env:make_pokemon_vec",
+        kwargs={"game": "HakisaMonsters-GbAdvance-v0"},
+    ),
+    EnvSpec(
         id="Hakisa/ScreenGame-v0",
         entry_point="hakisa_envs.screen.env:ScreenGameEnv",
         vector_entry_point="hakisa_envs.screen.env:make_screen_vec",

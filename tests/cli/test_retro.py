@@ -21,9 +21,10 @@ stable_retro = pytest.importorskip("stable_retro", reason='the extra "retro" is 
 from hakisa_algos.cli.main import main  # noqa: E402
 from hakisa_envs.retro import library  # noqa: E402
 from hakisa_envs.retro.errors import StateError  # noqa: E402
-from hakisa_envs.retro.game_files import find_game, user_folder  # noqa: E402
+from hakisa_envs.retro.game_files import find_game, known_roms, user_folder  # noqa: E402
 
-FIGHTER = "HakisaFighter-Genesis-v0"
+FIGHTER, MONSTERS = "HakisaFighter-Genesis-v0", "HakisaMonsters-GbAdvance-v0"
+STREET_FIGHTER, EMERALD = "StreetFighterIISpecialChampionEdition-Genesis-v0", "PokemonEmerald-GbAdvance-v0"
 AIRSTRIKER = "Airstriker-Genesis-v0"  # a free game, whose ROM stable-retro ships
 
 
@@ -133,6 +134,28 @@ def test_a_state_is_recorded_by_keys_listed_and_played_from(capsys):
     finally:
         env.close()
         by_path.close()
+
+
+def test_a_state_of_a_journey_is_recorded_and_played_from(capsys):
+    assert retro("state", MONSTERS, "--name", "mine", "--keys", "60", "RIGHT:20") == 0
+    said = capsys.readouterr().out
+    assert "the player stands on map 0.0 at 10, 9" in said
+    assert "--env Hakisa/Monsters-v0 --env-options state=mine" in said
+    env = gym.make("hakisa_envs:Hakisa/Monsters-v0", state="mine", observation="state")
+    try:
+        assert env.reset(seed=1)[1]["x"] == 10
+    finally:
+        env.close()
+
+
+@pytest.mark.parametrize("game", [STREET_FIGHTER, EMERALD])
+def test_a_rom_that_nobody_has_is_listed_with_its_sha1_and_how_to_import_it(game, capsys):
+    assert retro("list") == 0
+    said = capsys.readouterr().out
+    assert game in said
+    sha1 = {sha1 for sha1, (name, _) in known_roms().items() if name == game}.pop()
+    assert sha1 in said
+    assert "hakisa retro import FILE" in said
 
 
 @pytest.mark.parametrize(

@@ -35,13 +35,21 @@ CASES = [
         id="fighter-options",
         marks=needs_retro,
     ),
+    pytest.param("Hakisa/Monsters-v0", {}, id="monsters", marks=needs_retro),
+    pytest.param(
+        "Hakisa/Monsters-v0",
+        {"observation": "state", "actions": "heads", "sticky": 0.25, "until_control": 60, "state": "port"},
+        id="monsters-options",
+        marks=needs_retro,
+    ),
 ]
 
 # Live games need an X server and are never the same twice: tests/screen/test_registration.py is about them. Street
-# Fighter II needs a ROM that is not ours, and a replay needs a recording (tests/recording).
-NEEDS_A_FILE = {"Hakisa/StreetFighter2-v0", "Hakisa/Replay-v0"}
+# Fighter II and Emerald need ROMs that are not ours, and a replay needs a recording (tests/recording).
+NEEDS_A_FILE = {"Hakisa/StreetFighter2-v0", "Hakisa/PokemonEmerald-v0", "Hakisa/Replay-v0"}
+EMULATED = {"Hakisa/Fighter-v0", "Hakisa/Monsters-v0"}
 KNOWN = [spec.id for spec in SPECS if not spec.nondeterministic and spec.id not in NEEDS_A_FILE]
-IDS = [pytest.param(known, marks=needs_retro if known == "Hakisa/Fighter-v0" else ()) for known in KNOWN]
+IDS = [pytest.param(known, marks=needs_retro if known in EMULATED else ()) for known in KNOWN]
 
 
 def trajectory(env, steps=25, seed=11):
@@ -117,7 +125,7 @@ def test_every_render_mode(env_id):
 @pytest.mark.parametrize("mode", [None, "sync", "vector_entry_point"])
 def test_make_vec(env_id, mode):
     env = gym.make_vec(env_id, 2, vectorization_mode=mode)
-    of_processes = env_id == "Hakisa/Fighter-v0"
+    of_processes = env_id in EMULATED
     entry = "hakisa_envs.vector" if of_processes else gym.spec(env_id).vector_entry_point.split(":")[0]
     assert type(env).__module__ == ("gymnasium.vector.sync_vector_env" if mode == "sync" else entry)
     assert env.metadata["autoreset_mode"] is AutoresetMode.NEXT_STEP

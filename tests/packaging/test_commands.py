@@ -128,4 +128,5 @@ def test_an_installation_that_fails_ends_no_test_run(machine):
 def test_nothing_is_said_where_nothing_is_missing(machine):
     screen = {"Xvfb": "", "Xephyr": "", "openbox": "", "xterm": "", "setxkbmap": ""}
     games = {"lbreakout2": "", "kobodl": "", "circuslinux": "", "xdemineur": ""}
-    assert machine(**screen, **games, chromium="", m68k_linux_gnu_gcc="") == ""
+    compilers = {"m68k_linux_gnu_gcc": "", "arm_none_eabi_gcc": ""}
+    assert machine(**screen, **games, **compilers, chromium="") == ""

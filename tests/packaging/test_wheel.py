@@ -14,8 +14,11 @@ from packaging.requirements import Requirement
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("hakisa_algos", "hakisa_envs")
 
-# The one console game in the wheel, which is ours.
-FIGHTER_ROM = "hakisa_envs/retro/homebrew/fighter/HakisaFighter-Genesis-v0/rom.md"
+# The console games in the wheel, which are ours.
+ROMS = {
+    "hakisa_envs/retro/homebrew/fighter/HakisaFighter-Genesis-v0/rom.md",
+    "hakisa_envs/retro/homebrew/monsters/HakisaMonsters-GbAdvance-v0/rom.gba",
+}
 
 # Files of the packages that are neither Python nor py.typed, relative to src: declare each one here.
 DATA = frozenset(
@@ -26,10 +29,11 @@ DATA = frozenset(
         *(f"hakisa_envs/screen/games/{game}/digits.txt" for game in ("circuslinux", "lbreakout2", "xdemineur")),
         *(
             path.relative_to(ROOT / "src").as_posix()
-            for path in (ROOT / "src/hakisa_envs/retro/homebrew/fighter").rglob("*")
+            for folder in ("homebrew", "games")
+            for path in (ROOT / "src/hakisa_envs/retro" / folder).rglob("*")
             if path.suffix in {".c", ".h", ".s", ".ld", ".txt", ".json", ".sha", ".state"} or path.name == "Makefile"
         ),
-        FIGHTER_ROM,
+        *ROMS,
     }
 )
 
@@ -111,7 +115,7 @@ def test_no_test_game_model_or_bytecode_is_in_the_wheel(wheel):
     }
     for name in map(PurePosixPath, wheel.namelist()):
         assert not {"tests", "__pycache__", "runs"} & set(name.parts), name
-        assert name.suffix not in games_and_models | {".pyc", ".so"} or str(name) == FIGHTER_ROM, name
+        assert name.suffix not in games_and_models | {".pyc", ".so"} or str(name) in ROMS, name
 
 
 def test_only_gymnasium_and_numpy_are_needed(metadata):

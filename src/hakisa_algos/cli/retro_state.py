@@ -12,6 +12,7 @@ from hakisa_envs.retro.emulator import Emulator
 from hakisa_envs.retro.game_files import find_game
 from hakisa_envs.retro.key_script import pads_of
 from hakisa_envs.retro.library import ENVS
+from hakisa_envs.retro.pokemon.game import EMERALD, MONSTERS, Game
 from hakisa_envs.retro.street_fighter.fight import Fight
 
 
@@ -31,11 +32,11 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 
 def record(chosen: argparse.Namespace) -> None:
-    """Write the state to the user's folder, if a fight begins from it.
+    """Write the state to the user's folder, if a game begins from it.
 
     Raises:
         ConfigError: If the name is taken or none, a key is none of the pad's, or there is no terminal to play in.
-        RetroError: If there is no such game, or no fight begins from the state.
+        RetroError: If there is no such game, or nothing begins from the state.
     """
     files = find_game(chosen.game)
     if chosen.name in files.state_names():
@@ -61,18 +62,27 @@ def record(chosen: argparse.Namespace) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         emulator.save(path)
     try:
-        opponent, frames = _first_fight(chosen.game, chosen.name)
+        begins, option = _beginning(chosen.game, chosen.name)
     except BaseException:
         path.unlink()
         raise
-    print(f"{bold(chosen.name)}: a fight against {opponent} begins after {frames} frames. Written to {path}")
-    print(command("train", "ppo", "--env", ENVS[chosen.game], "--env-options", f"states={chosen.name}"))
+    print(f"{bold(chosen.name)}: {begins}. Written to {path}")
+    print(command("train", "ppo", "--env", ENVS[chosen.game], "--env-options", f"{option}={chosen.name}"))
 
 
-def _first_fight(game: str, state: str) -> tuple[str, int]:
-    fight = Fight(game, "round")
+def _beginning(name: str, state: str) -> tuple[str, str]:
+    """What begins from a state, and the option by which its env is told to begin there."""
+    if name in (MONSTERS, EMERALD):
+        game = Game(name, 24, None)
+        try:
+            place = game.begin(state, 0).place
+            assert place is not None
+            return f"the player stands on map {place.group}.{place.number} at {place.x}, {place.y}", "state"
+        finally:
+            game.close()
+    fight = Fight(name, "round")
     try:
         frames = fight.begin(state, 0)
-        return fight.opponent, frames
+        return f"a fight against {fight.opponent} begins after {frames} frames", "states"
     finally:
         fight.close()

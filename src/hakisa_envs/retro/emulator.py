@@ -7,11 +7,11 @@ import importlib.metadata
 import json
 import weakref
 import zipfile
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,8 @@ from hakisa_envs.errors import import_extra
 from hakisa_envs.retro.errors import EmulatorInUseError, StateError
 from hakisa_envs.retro.game_files import GameFiles, Variable, check_rom
 from hakisa_envs.retro.saved_state import Origin, read_state, write_state
+
+T = TypeVar("T")
 
 # Whether no more frames are to be played after one with these numbers.
 Stop = Callable[[tuple[int, ...]], bool]
@@ -88,7 +90,7 @@ class Emulator:
         self._movie_path = Path()
         self._core.configure_data(self._data)
         self._core.step()  # before it there is no memory to read
-        self._size = len(self._core.get_state())
+        self._power_on: bytes = self._core.get_state()
 
     def mask(self, buttons: Iterable[str]) -> NDArray[np.uint8]:
         """The mask of a pad on which ``buttons`` are held: uint8 ``[buttons]``.
@@ -137,6 +139,10 @@ class Emulator:
         """Change a number in the console's memory."""
         self._data.memory.assign(variable.address, variable.type, value)
 
+    def inspect(self, meaning: Callable[[Mapping[int, bytes]], T]) -> T:
+        """What ``meaning`` makes of the console's memory: copies of its blocks, by the addresses where they begin."""
+        return meaning(self._data.memory.blocks)
+
     def picture(self) -> NDArray[np.uint8]:
         """What the last frame showed, within the game's crop: uint8 RGB ``[height, width, 3]``."""
         left, top, width, height = self.files.crop
@@ -154,11 +160,15 @@ class Emulator:
         Raises:
             StateError: If it is not the state of this game.
         """
-        if len(state) != self._size:
-            raise StateError(f"A state of {self.files.name} has {self._size} bytes, and this one has {len(state)}.")
+        size = len(self._power_on)
+        if len(state) != size:
+            raise StateError(f"A state of {self.files.name} has {size} bytes, and this one has {len(state)}.")
         self.end_movie()
         before = self._core.get_state()
+        # mGBA draws no sprites after a state that has them where they are already, until one moves.
+        self._core.set_state(self._power_on)
         if not self._core.set_state(state):
+            self._core.set_state(before)
             raise StateError(f"The core does not take this as a state of {self.files.name}: it is broken.")
         if self.files.magic is not None:
             variable, value = self.files.magic

@@ -14,6 +14,7 @@ from hakisa_envs.errors import import_extra
 from hakisa_envs.retro.errors import RomError, StateError
 
 HOMEBREW = Path(__file__).parent / "homebrew"
+OF_OTHERS = Path(__file__).parent / "games"  # data of games that are not ours, and that stable-retro has no data of
 
 
 @dataclass(frozen=True)
@@ -117,22 +118,42 @@ def imported(name: str) -> GameFiles:
         MissingExtraError: If stable-retro is not installed.
         RomError: If stable-retro does not know the game, or there is no ROM of it.
     """
+    own = sorted(user_folder(name).glob("rom.*"))
+    folder, rom = OF_OTHERS / name, own[0] if own else None
+    if not folder.is_dir():
+        folder, shipped = _in_stable_retro(name)
+        rom = rom or shipped
+    if rom is None:
+        raise RomError(
+            f"The ROM of {name} is not there. It is not ours to give: import your own, whose sha1 is "
+            f"{_sha1_in(folder)}, with\n    hakisa retro import FILE"
+        )
+    return _files(name, rom, folder)
+
+
+def _in_stable_retro(name: str) -> tuple[Path, Path | None]:
+    """The folder of a game's data, and its ROM, if it has been imported there."""
     retro = import_extra("stable_retro", extra="retro", needed_by=name)
     # Of the shipped games alone: a custom path of somebody's would have another game under this name.
     stable = retro.data.Integrations.STABLE
     data = retro.data.get_file_path(name, "data.json", stable)
     if data is None:
         raise RomError(f"stable-retro knows no game {name!r}: stable_retro.data.list_games() has those that it knows.")
-    folder = Path(data).parent
-    own = sorted(user_folder(name).glob("rom.*"))
     try:
-        rom = own[0] if own else Path(retro.data.get_romfile_path(name, stable))
+        return Path(data).parent, Path(retro.data.get_romfile_path(name, stable))
     except FileNotFoundError:
-        raise RomError(
-            f"The ROM of {name} is not there. It is not ours to give: import your own, whose sha1 is "
-            f"{_sha1_in(folder)}, with\n    hakisa retro import FILE"
-        ) from None
-    return _files(name, rom, folder)
+        return Path(data).parent, None
+
+
+def known_roms() -> dict[str, tuple[str, str]]:
+    """Games that are not ours, and how their ROMs' names end, by the ROMs' sha1s in hex.
+
+    Raises:
+        MissingExtraError: If stable-retro, which knows most of them, is not installed.
+    """
+    retro = import_extra("stable_retro", extra="retro", needed_by="hakisa retro import")
+    shipped = {sha1: (game, suffix) for sha1, (game, suffix, *_) in retro.data.get_known_hashes().items()}
+    return shipped | {_sha1_in(folder): (folder.name, ".gba") for folder in OF_OTHERS.iterdir()}
 
 
 def check_rom(files: GameFiles) -> None:

@@ -10,13 +10,18 @@ from pathlib import Path
 
 import numpy as np
 
-from hakisa_envs.errors import import_extra
 from hakisa_envs.retro.errors import RomError
-from hakisa_envs.retro.game_files import user_folder
+from hakisa_envs.retro.game_files import known_roms, user_folder
+from hakisa_envs.retro.pokemon.game import EMERALD, MONSTERS
 from hakisa_envs.retro.street_fighter.opponents import FIGHTER, STREET_FIGHTER
 
 # The games that there are envs of.
-ENVS = {FIGHTER: "Hakisa/Fighter-v0", STREET_FIGHTER: "Hakisa/StreetFighter2-v0"}
+ENVS = {
+    FIGHTER: "Hakisa/Fighter-v0",
+    STREET_FIGHTER: "Hakisa/StreetFighter2-v0",
+    MONSTERS: "Hakisa/Monsters-v0",
+    EMERALD: "Hakisa/PokemonEmerald-v0",
+}
 LARGEST_ROM = 32 << 20  # bytes; no console of stable-retro's has larger ones
 _HEADER, _BLOCK = 512, 1 << 14  # of a Super Magic Drive's files
 
@@ -43,13 +48,12 @@ def import_rom(file: Path) -> list[ImportedRom]:
         MissingExtraError: If stable-retro, which knows the sha1s, is not installed.
         RomError: If the file cannot be read, or no ROM in it is of a game that there is an env of.
     """
-    retro = import_extra("stable_retro", extra="retro", needed_by="hakisa retro import")
-    known = retro.data.get_known_hashes()  # sha1: (game, suffix, folder)
+    known = known_roms()
     found, others = [], []
     for name, content in _contents(file):
         rom = next((rom for rom in _as_read(content) if _sha1(rom) in known), content)
         sha1 = _sha1(rom)
-        game, suffix, _ = known.get(sha1, ("", "", ""))
+        game, suffix = known.get(sha1, ("", ""))
         if game not in ENVS:
             others.append(f"{name}: sha1 {sha1}, {f'which is {game}' if game else 'which nobody knows'}")
             continue
@@ -60,7 +64,7 @@ def import_rom(file: Path) -> list[ImportedRom]:
         beside.write_bytes(rom)
         found.append(ImportedRom(game, sha1, beside.replace(folder / f"rom{suffix}")))
     if not found:
-        wanted = "\n".join(f"    {sha1}  {game}" for sha1, (game, *_) in known.items() if game in ENVS)
+        wanted = "\n".join(f"    {sha1}  {game}" for sha1, (game, _) in known.items() if game in ENVS)
         what = "\n".join(f"    {other}" for other in others) or "    nothing at all"
         raise RomError(
             f"There is no ROM in {file} that there is an env of:\n{what}\nA ROM must be of these very bytes, since "

@@ -6,6 +6,8 @@ that is not yours.
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import json
 import zipfile
 from collections.abc import Iterator
@@ -19,8 +21,20 @@ from hakisa_envs.errors import import_extra
 from hakisa_envs.retro.emulator import MOVIE_ORIGIN, Emulator
 from hakisa_envs.retro.errors import MovieError
 from hakisa_envs.retro.game_files import find_game
+from hakisa_envs.retro.remote import RemoteEmulator
 
 FRAMES_A_SECOND = 60
+
+
+def begin_movie(emulator: Emulator | RemoteEmulator, folder: Path, state: str) -> None:
+    """Begin the movie of an episode that starts from ``state``, under a name that no other process takes."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for number in itertools.count(1):
+        path = folder / f"{Path(state).name.removesuffix('.state')}-{number:06d}.bk2"
+        with contextlib.suppress(FileExistsError):
+            path.touch(exist_ok=False)
+            emulator.record(path)
+            return
 
 
 def replay(path: Path) -> Iterator[NDArray[np.uint8]]:

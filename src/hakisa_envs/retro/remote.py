@@ -8,10 +8,10 @@ import socket
 import subprocess
 import sys
 import weakref
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,8 @@ from hakisa_envs.processes import how_it_ended
 from hakisa_envs.retro.emulator import Emulator, Stop, in_use
 from hakisa_envs.retro.errors import EmulatorDiedError, RetroError
 from hakisa_envs.retro.game_files import GameFiles, Variable
+
+T = TypeVar("T")
 
 
 class RemoteEmulator:
@@ -75,6 +77,11 @@ class RemoteEmulator:
     def read(self, variable: Variable) -> int:
         """See `Emulator.read`."""
         return int(self._call("read", variable))
+
+    def inspect(self, meaning: Callable[[Mapping[int, bytes]], T]) -> T:
+        """See `Emulator.inspect`; ``meaning``, a function of a module, is called there."""
+        found: T = self._call("inspect", meaning)
+        return found
 
     def get_state(self) -> bytes:
         """See `Emulator.get_state`."""

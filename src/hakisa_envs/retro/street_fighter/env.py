@@ -19,10 +19,11 @@ from hakisa_envs.column import Failures
 from hakisa_envs.errors import checked_choice, checked_float, checked_int, refuse_unknown
 from hakisa_envs.retro.errors import EmulatorDiedError, RetroError
 from hakisa_envs.retro.game_files import find_game
+from hakisa_envs.retro.pixels import PixelStack
 from hakisa_envs.retro.street_fighter.actions import Actions, ActionSet, Press
 from hakisa_envs.retro.street_fighter.fight import PAD, Episode, Fight, Turn
 from hakisa_envs.retro.street_fighter.memory import Frame
-from hakisa_envs.retro.street_fighter.observations import PixelStack, ram_observation, ram_space
+from hakisa_envs.retro.street_fighter.observations import ram_observation, ram_space
 from hakisa_envs.retro.street_fighter.opponents import STREET_FIGHTER, opponent_name
 from hakisa_envs.retro.street_fighter.rewards import REWARDS, Reward
 from hakisa_envs.retro.street_fighter.starts import Sampling, Starts
@@ -128,7 +129,7 @@ class StreetFighter2Env(gym.Env[Any, Any], EzPickle):
         checked_int("frame_stack", frame_stack, 1, 64)
         self._pixels: PixelStack | None = None
         if observation != "ram":
-            self._pixels = PixelStack(frame_stack, frame_size, needed_by=game)
+            self._pixels = PixelStack(frame_stack, (frame_size, frame_size), needed_by=game)
         if observation == "pixels":
             self.metadata[contract.FRAME_STACK] = (0, frame_stack, "reset")
         self.observation_space = self._space()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import itertools
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,6 +13,7 @@ from numpy.typing import NDArray
 from hakisa_envs.retro.emulator import Emulator
 from hakisa_envs.retro.errors import StateError
 from hakisa_envs.retro.game_files import find_game
+from hakisa_envs.retro.movie import begin_movie
 from hakisa_envs.retro.remote import RemoteEmulator, open_emulator
 from hakisa_envs.retro.street_fighter.memory import VARIABLES, Frame
 from hakisa_envs.retro.street_fighter.opponents import opponent_name
@@ -99,7 +98,8 @@ class Fight:
         self.frame = None
         emulator = self._alive()
         emulator.load(state)
-        self._record(Path(state).name.removesuffix(".state"))
+        if self._movies is not None:
+            begin_movie(emulator, self._movies, state)
         seen = self._to_fight()
         why, frame = implausible(seen[0]), seen[-1]
         if why is None and meaning(frame) is not Meaning.FIGHTING:
@@ -187,8 +187,10 @@ class Fight:
         if state["game"] != self.game:
             raise StateError(f"This is a state of {state['game']}, and this env plays {self.game}.")
         if state["emulator"] is not None:
-            self._alive().set_state(np.asarray(state["emulator"], np.uint8).tobytes())
-            self._record("resumed")
+            emulator = self._alive()
+            emulator.set_state(np.asarray(state["emulator"], np.uint8).tobytes())
+            if self._movies is not None:
+                begin_movie(emulator, self._movies, "resumed")
         self.frame = None if state["frame"] is None else Frame(*map(int, state["frame"]))
         self.standing = Standing(**state["standing"])
 
@@ -197,18 +199,6 @@ class Fight:
         if self._emulator is not None and not self._emulator.is_alive:
             self.close()
         return self.open()
-
-    def _record(self, name: str) -> None:
-        """Begin a movie under a name that no other process takes."""
-        if self._movies is None:
-            return
-        self._movies.mkdir(parents=True, exist_ok=True)
-        for number in itertools.count(1):
-            path = self._movies / f"{name}-{number:06d}.bk2"
-            with contextlib.suppress(FileExistsError):
-                path.touch(exist_ok=False)
-                self.open().record(path)
-                return
 
     def _to_fight(self) -> list[Frame]:
         """Frames, nothing held, to the first of the next fight or of the continue screen, or as many as are waited."""

@@ -1,0 +1,1 @@
+"""Pokémon on a Game Boy Advance, and Monsters, a game of ours that keeps its memory in the same places."""

@@ -1,0 +1,66 @@
+"""Red's memory: against a slow reference, and on the genuine image that stable-retro ships."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from hakisa_envs.retro.pokemon.red import RedMonster, bcd, read_red
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_random_memory_reads_as_the_reference_reads_it(seed):
+    ram = bytearray(np.random.default_rng(seed).bytes(0x2000))
+    ram[0x1163] = seed
+    if seed % 2:
+        ram[0x1347:0x134A] = bytes([0x98, 0x76, 0x54])
+    reading = read_red(bytes(ram))
+    monsters = [
+        RedMonster(ram[0x118C + 0x2C * i], 256 * ram[0x116C + 0x2C * i] + ram[0x116D + 0x2C * i]) for i in range(seed)
+    ]
+    assert reading.party == (tuple(monsters) if seed < 7 else None)
+    assert {bit for bit in range(2560) if reading.events >> bit & 1} == {
+        event for event in range(2560) if ram[0x1747 + event // 8] >> event % 8 & 1
+    }
+    assert reading.events < 1 << 2560
+    digits = [nibble for byte in ram[0x1347:0x134A] for nibble in (byte >> 4, byte & 15)]
+    assert reading.money == (sum(d * 10**p for d, p in zip(digits, range(5, -1, -1), strict=True))
+                             if max(digits) < 10 else None)  # fmt: skip
+    assert (reading.map, reading.y, reading.x, reading.badges) == (ram[0x135E], ram[0x1361], ram[0x1362], ram[0x1356])
+    assert reading.in_battle == (ram[0x1057] != 0)
+
+
+@pytest.mark.parametrize(
+    ("data", "number"), [("003000", 3000), ("999999", 999_999), ("000000", 0), ("00000a", None), ("f00000", None)]
+)
+def test_binary_coded_decimals(data, number):
+    assert bcd(bytes.fromhex(data)) == number
+
+
+PROGRAM = """
+import gzip, sys, stable_retro
+rom, state = sys.argv[1:]
+emulator, data = stable_retro.RetroEmulator(rom), stable_retro.data.GameData()
+emulator.configure_data(data)
+emulator.step()
+assert emulator.set_state(gzip.open(state).read())
+blocks = data.memory.blocks
+print((blocks[0xC000] + blocks[0xD000]).hex())
+"""
+
+
+def test_the_genuine_image_that_stable_retro_ships(tmp_path):
+    retro = pytest.importorskip("stable_retro", reason='the extra "retro" is not installed')
+    state = retro.data.get_file_path("PokemonRed-GameBoy", "start.state", retro.data.Integrations.ALL)
+    blank = bytearray(1 << 20)  # any cartridge of the same kind and size takes the state
+    blank[0x100:0x104], blank[0x147], blank[0x149] = b"\x18\xfe\x00\x00", 0x13, 3
+    (tmp_path / "blank.gb").write_bytes(blank)
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM, str(tmp_path / "blank.gb"), str(state)],
+        capture_output=True, text=True, timeout=240,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    reading = read_red(bytes.fromhex(done.stdout))
+    assert (reading.map, reading.y, reading.x, reading.money) == (38, 6, 3, 3000)
+    assert (reading.badges, reading.party, reading.in_battle) == (0, (), False)
