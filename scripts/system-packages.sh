@@ -1,13 +1,12 @@
 #!/bin/sh
 # What the tests need besides Python packages: X servers, a window manager, real games, a terminal and layouts for live
-# games, a browser for reports, cross compilers for consoles' games. Where this may, it installs what is missing (root,
-# Debian or Ubuntu); else it says how. It never fails: without them those tests are skipped.
+# games, a browser for reports. Where this may, it installs what is missing (root, Debian or Ubuntu); else it says how.
+# It never fails: without them those tests are skipped.
 PATH="$PATH:/usr/games:/usr/local/games" # where Debian puts games
 
 missing=""
 for pair in Xvfb=xvfb Xephyr=xserver-xephyr openbox=openbox lbreakout2=lbreakout2 chromium=chromium xterm=xterm \
-    circuslinux=circuslinux xdemineur=xdemineur kobodl=kobodeluxe setxkbmap=x11-xkb-utils \
-    m68k-linux-gnu-gcc=gcc-m68k-linux-gnu arm-none-eabi-gcc=gcc-arm-none-eabi; do
+    circuslinux=circuslinux xdemineur=xdemineur kobodl=kobodeluxe setxkbmap=x11-xkb-utils; do
     command -v "${pair%%=*}" >/dev/null || missing="$missing ${pair#*=}"
 done
 [ -n "$missing" ] || exit 0

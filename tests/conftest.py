@@ -1,6 +1,7 @@
 """What holds for every test: one thread per worker, no window, no sound, and in CI no silent skip."""
 
 import os
+import shutil
 
 import pytest
 
@@ -20,6 +21,20 @@ def fail_skip_in_ci(report):
     return report
 
 
+# By the package that has it. The ROMs are in the tree, so that nobody needs them for anything else.
+COMPILERS = {"gcc-m68k-linux-gnu": "m68k-linux-gnu-gcc", "gcc-arm-none-eabi": "arm-none-eabi-gcc"}
+
+
+def pytest_collection_modifyitems(config, items):
+    """Leaves out what builds a ROM anew where its compiler is missing; the summary says so."""
+    left_out = [
+        item for item in items if any(shutil.which(mark.args[0]) is None for mark in item.iter_markers("compiler"))
+    ]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
+
+
 def pytest_terminal_summary(terminalreporter):
     """Said at the end, since what is not collected is not seen to be missing."""
     reports = (report for kind in ("passed", "failed") for report in terminalreporter.stats.get(kind, ()))
@@ -30,6 +45,9 @@ def pytest_terminal_summary(terminalreporter):
             terminalreporter.write_line("No ROM of Street Fighter II here: its tests ran on the Fighter's only.")
         if len(journeys()) == 1:
             terminalreporter.write_line("No ROM and start state of Emerald here: its tests ran on Monsters' only.")
+        for package, compiler in COMPILERS.items():
+            if shutil.which(compiler) is None:
+                terminalreporter.write_line(f"No {compiler} here ({package}): a ROM was not built anew.")
 
 
 # Outermost, because pytest's own wrapper marks expected failures.

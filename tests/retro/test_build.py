@@ -16,10 +16,6 @@ SOURCES = HOMEBREW / "fighter"
 ROM = SOURCES / GAME / "rom.md"
 COMPILER = "m68k-linux-gnu-gcc"
 
-needs_compiler = pytest.mark.skipif(
-    shutil.which(COMPILER) is None, reason="apt-get install gcc-m68k-linux-gnu binutils-m68k-linux-gnu"
-)
-
 
 def make(folder: Path, target: str) -> None:
     done = subprocess.run(
@@ -28,7 +24,7 @@ def make(folder: Path, target: str) -> None:
     assert done.returncode == 0, done.stderr
 
 
-@needs_compiler
+@pytest.mark.compiler(COMPILER)
 def test_the_sources_build_the_rom_in_the_tree(tmp_path):
     make(tmp_path, f"{tmp_path}/rom.md")
     built = (tmp_path / "rom.md").read_bytes()
