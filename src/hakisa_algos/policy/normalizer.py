@@ -57,9 +57,7 @@ class RunningNormalizer(nn.Module):
             # Channels last is laid out while these may still be bytes: cheapest there, and the convolutions want it.
             observation = observation.contiguous(memory_format=torch.channels_last)
         if dtype == torch.bfloat16 and not (self._picture and observation.dtype == torch.uint8):
-            dtype = (
-                torch.float32
-            )  # 0..255 are exact in it; entries of vectors may be large, and those of floats lie close
+            dtype = torch.float32  # in bfloat16 bytes are exact, but not the entries of vectors and of float pictures
         scaled = observation.to(dtype, copy=True).sub_(self._shift.to(dtype)).mul_(self._scale.to(dtype))
         scaled.clamp_(-self._clip, self._clip)
         # Infinity must not vanish in the clip: times 0 it is NaN, which the learner finds.
