@@ -48,6 +48,7 @@ EXTRAS = {
     "video": {"imageio-ffmpeg", "pygame-ce"},
     "ray": {"ray"},
     "report": {"matplotlib"},
+    "record": {"imageio-ffmpeg", "pygame-ce"},
 }
 
 

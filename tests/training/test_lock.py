@@ -71,7 +71,7 @@ from hakisa_algos.training.lock import FolderLock
 lock = FolderLock(pathlib.Path(sys.argv[1]))
 lock.acquire()
 child = os.fork()
-print(child, flush=True) if child else None
+print(os.getpid(), flush=True) if not child else None
 time.sleep(600)
 """
 

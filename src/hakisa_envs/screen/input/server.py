@@ -89,6 +89,7 @@ class InputServer:
                 self.presses.release_all(time.monotonic_ns())
                 self.device.set_repeat(True)
                 self.device.close()
+            wake(self.keeper)  # however this ends: of a dying trainer the connection may tell before its pidfd does
 
     def wait(self) -> None:
         """Do what is due and what has arrived, then sleep until something happens."""
@@ -116,8 +117,6 @@ class InputServer:
         sources = [self.connection.fileno(), self.trainer, self.wakeup, self.device.fileno()]
         sources.append(self.chord.fileno() if self.chord is not None else None)
         ready = select.select([fd for fd in sources if fd is not None], [], [], timeout)[0]
-        if self.trainer in ready:
-            wake(self.keeper)
         if self.trainer in ready or self.wakeup in ready:
             self.running = False
         elif self.connection.fileno() in ready:
