@@ -19,8 +19,12 @@ from hakisa_algos.data.vectorize import Vectorization, make_envs
 from hakisa_algos.errors import ConfigError
 from hakisa_algos.learners.registry import algorithms, find_algorithm
 from hakisa_algos.training.options import RunOptions
+from hakisa_algos.training.prior import open_prior
 from hakisa_algos.training.run_folder import default_run_path
+from hakisa_algos.training.stored_run import StoredRun
 
+# Of a run with a prior, which asks for none itself.
+EVALUATIONS = 40
 _VECTORS: spaces.Space[Any] = spaces.Box(-1.0, 1.0, (1,))
 
 
@@ -40,6 +44,9 @@ class TrainArguments:
     """Env steps of the whole run; short for --config.total-steps."""
     run: Path | None = None
     """Folder for everything that comes of it; default runs/ALGORITHM-ENV-SEED, numbered if there is one."""
+    prior: Path | None = None
+    """Of ppo, a2c and reinforce: a run, such as a clone, to begin from and to be held to while it plays better. Env and
+    hyperparameters are then its own, unless others are given."""
     vectorization: Vectorization = "auto"
     """How envs are stepped together: in turn (sync), in processes (async), or by the env's own vector env."""
     options: Annotated[RunOptions, tyro.conf.arg(name="")] = field(default_factory=RunOptions)
@@ -58,29 +65,51 @@ def run(arguments: Sequence[str]) -> int:
     chosen, config = parse_configured(
         TrainArguments(), arguments[1:], f"hakisa train {name}", lambda chosen: _defaults(name, chosen)
     )
-    if not chosen.env:
+    prior = _prior(name, chosen)
+    env, env_options = chosen.env, key_values(chosen.env_options)
+    if prior is not None and not env:
+        env, env_options = prior.env(), {**prior.asked["env_options"], **env_options}
+    if not env:
         raise ConfigError(f"--env is missing: hakisa train {name} --env CartPole-v1")
     if chosen.total_steps is not None:
         config = dataclasses.replace(config, total_steps=chosen.total_steps)
+    options = chosen.options
+    if prior is not None and not options.evaluate_every:  # by evaluations its weight falls
+        options = dataclasses.replace(options, evaluate_every=max(1, config.total_steps // EVALUATIONS))
     agent = Agent(
-        chosen.env,
+        env,
         config,
         algorithm=name,
         seed=chosen.seed,
         device=chosen.options.device,
         threads=chosen.options.threads,
-        env_options=key_values(chosen.env_options),
+        env_options=env_options,
         vectorization=chosen.vectorization,
+        prior=prior,
     )
     try:
-        train(agent, chosen.run or default_run_path(name, chosen.env, chosen.seed), chosen.options)
+        train(agent, chosen.run or default_run_path(name, env, chosen.seed), options)
         return report(agent)
     finally:
         agent.close()
 
 
+def _prior(name: str, chosen: TrainArguments) -> StoredRun | None:
+    if chosen.prior is None:
+        return None
+    if chosen.preset is not None:
+        raise ConfigError(f"--preset {chosen.preset} does not go with --prior, whose hyperparameters count: give one")
+    return open_prior(chosen.prior, name)
+
+
 def _defaults(name: str, chosen: TrainArguments) -> tuple[Any, str]:
     learner, space = find_algorithm(name), _VECTORS
+    prior = _prior(name, chosen)
+    if prior is not None:
+        return (
+            prior.config(),
+            f"Train {name} on from {chosen.prior}, whose hyperparameters are the defaults of --config.",
+        )
     if chosen.env:
         envs = make_envs(chosen.env, 1, key_values(chosen.env_options), chosen.vectorization)
         envs.close()
