@@ -14,7 +14,8 @@ import numpy as np
 from gymnasium.vector import VectorEnv
 
 from hakisa_algos.data.masks import check_final_masks, decided
-from hakisa_algos.data.rollout import Relabel
+from hakisa_algos.data.rollout import Relabel, RolloutBuffer
+from hakisa_algos.data.stored import StoredRows
 from hakisa_algos.data.vectorize import EnvLike, Vectorization, make_envs
 from hakisa_algos.errors import CheckpointError, ConfigError
 from hakisa_algos.learners.registry import find_algorithm
@@ -26,6 +27,7 @@ from hakisa_algos.policy.precision import make_repeatable, resolve_device, resol
 from hakisa_algos.policy.prediction import predict
 from hakisa_algos.policy.q_network import QNetwork
 from hakisa_algos.training.checkpoint import Checkpoint, Checkpoints
+from hakisa_algos.training.demonstrations import keep, recommended, restore, show
 from hakisa_algos.training.evaluate import Evaluation, evaluate, evaluation_envs, is_evaluated_in
 from hakisa_algos.training.metrics import Sink, check_installed
 from hakisa_algos.training.options import RunOptions
@@ -51,6 +53,7 @@ class Agent:
         vectorization: see :func:`hakisa_algos.data.vectorize.make_envs`.
         eval_env: for evaluation, where ``env`` is an env object; ids and callables make their own.
         prior: for PPO, a run to begin from and to be held to while it plays better, such as a clone (docs/stages.md).
+        demonstrations: for DQN, rows of somebody's play, as :func:`hakisa_algos.data.dataset.open_rows` opens them.
 
     Attributes:
         options: how :meth:`learn` runs it, unless it is told otherwise.
@@ -76,6 +79,7 @@ class Agent:
         vectorization: Vectorization = "auto",
         eval_env: EnvLike | None = None,
         prior: Path | str | StoredRun | None = None,
+        demonstrations: RolloutBuffer | StoredRows | None = None,
         **unknown: Any,
     ) -> None:
         name = algorithm or self.algorithm
@@ -99,7 +103,7 @@ class Agent:
             with probing as probe:
                 if config is None:
                     space = probe.single_observation_space
-                    config = clone.config() if clone else learner_class.default_config(space)
+                    config = recommended(learner_class, space, clone, demonstrations is not None)
                 if hasattr(config, "action_masks"):
                     source = decided(config.action_masks, probe)
                     config = dataclasses.replace(config, action_masks=source is not None)
@@ -109,16 +113,10 @@ class Agent:
         self.device = resolve_device(device, space)
         make_repeatable(self.device)
         self.threads = resolve_threads(threads, space)
-        self.learner = learner_class(
-            space,
-            self.envs.single_action_space,
-            config,
-            num_envs=self.envs.num_envs,
-            seed=self.seed,
-            device=self.device,
-            network=network,
-        )
+        how: dict[str, Any] = {"num_envs": self.envs.num_envs, "seed": self.seed, "device": self.device}
+        self.learner = learner_class(space, self.envs.single_action_space, config, network=network, **how)
         hold_to(self.learner, clone, self.envs)
+        show(self.learner, demonstrations, self.envs)
         if source == "method" and isinstance(self.policy, QNetwork):
             check_final_masks(self.envs, name)
         self.run_folder: RunFolder | None = None
@@ -251,6 +249,7 @@ class Agent:
                 raise ConfigError("tensorboard and wandb write into a run folder: say which by run=")
             return None
         take_over(self.run_folder, self._loaded)
+        keep(self.learner, self.run_folder.path)
         now = self.identity()
         new = [{"step": self.steps} | change for change in differences(self._recorded or now, now)]
         if new:
@@ -322,6 +321,7 @@ class Agent:
 
     def save(self, path: Path | str) -> Path:
         """Writes a checkpoint into the folder ``path`` and returns where it lies; :meth:`load` takes either."""
+        keep(self.learner, Path(path))
         with closing(Checkpoints(Path(path))) as checkpoints:
             if self._trainer is not None:
                 self._trainer.options, self._trainer.identity = self.options, self.identity()
@@ -393,11 +393,12 @@ class Agent:
         try:
             agent.options = dataclasses.replace(options, device=device, threads=threads)
             check_changes(before, agent.identity())
+            restore(agent.learner, stored)
             if stored.checkpoint is not None:
                 agent.learner.load_state(stored.checkpoint.state["learner"])
         except (RuntimeError, KeyError, ValueError) as error:
             agent.close()
-            if isinstance(error, ConfigError):
+            if isinstance(error, ConfigError | CheckpointError):
                 raise
             raise ConfigError(f"the weights in {path} do not fit this env or network: {error}") from error
         agent.run_folder, agent._loaded, agent._recorded = stored.folder, stored.checkpoint, before
@@ -431,14 +432,12 @@ class Agent:
 
     def _build_trainer(self) -> Trainer:
         again = functools.partial(make_envs, self._env, self.envs.num_envs, self._env_options, self._vectorization)
-        trainer = Trainer(
-            self.learner,
-            self.envs,
-            self.options,
-            seed=self.seed,
-            device=self.device,
-            make_envs=again if self._owns_envs else None,
-        )
+        how: dict[str, Any] = {
+            "seed": self.seed,
+            "device": self.device,
+            "make_envs": again if self._owns_envs else None,
+        }
+        trainer = Trainer(self.learner, self.envs, self.options, **how)
         if self._loaded is not None and "collector" in self._loaded.state:  # else it was saved before it learned
             trainer.load_state(self._loaded.state, self._loaded.rows)
         self._loaded = None
