@@ -14,9 +14,10 @@ import numpy as np
 from gymnasium.vector import VectorEnv
 
 from hakisa_algos.data.masks import check_final_masks, decided
-from hakisa_algos.data.rollout import Relabel
+from hakisa_algos.data.rollout import Relabel, RolloutBuffer
+from hakisa_algos.data.stored import StoredRows
 from hakisa_algos.data.vectorize import EnvLike, Vectorization, make_envs
-from hakisa_algos.errors import CheckpointError, ConfigError, require
+from hakisa_algos.errors import CheckpointError, ConfigError
 from hakisa_algos.learners.registry import find_algorithm
 from hakisa_algos.learners.validation import changed, check_arguments, check_seed, listed
 from hakisa_algos.learners.validation import config_from as config_from
@@ -26,9 +27,11 @@ from hakisa_algos.policy.precision import make_repeatable, resolve_device, resol
 from hakisa_algos.policy.prediction import predict
 from hakisa_algos.policy.q_network import QNetwork
 from hakisa_algos.training.checkpoint import Checkpoint, Checkpoints
-from hakisa_algos.training.evaluate import Evaluation, evaluate, evaluation_envs, is_evaluated_in, metrics_of
-from hakisa_algos.training.metrics import Sink, check_wandb
+from hakisa_algos.training.demonstrations import keep, recommended, restore, show
+from hakisa_algos.training.evaluate import Evaluation, evaluate, evaluation_envs, is_evaluated_in
+from hakisa_algos.training.metrics import Sink, check_installed
 from hakisa_algos.training.options import RunOptions
+from hakisa_algos.training.prior import check_evaluated, evaluated, hold_to, open_prior
 from hakisa_algos.training.run_folder import RunFolder
 from hakisa_algos.training.stored_run import NO_RELABEL, StoredRun, check_changes, describe, differences, take_over
 from hakisa_algos.training.trainer import Callback, Trainer, View
@@ -49,6 +52,8 @@ class Agent:
         env_options: keyword arguments for an env id.
         vectorization: see :func:`hakisa_algos.data.vectorize.make_envs`.
         eval_env: for evaluation, where ``env`` is an env object; ids and callables make their own.
+        prior: for PPO, a run to begin from and to be held to while it plays better, such as a clone (docs/stages.md).
+        demonstrations: for DQN, rows of somebody's play, as :func:`hakisa_algos.data.dataset.open_rows` opens them.
 
     Attributes:
         options: how :meth:`learn` runs it, unless it is told otherwise.
@@ -73,6 +78,8 @@ class Agent:
         env_options: Mapping[str, Any] | None = None,
         vectorization: Vectorization = "auto",
         eval_env: EnvLike | None = None,
+        prior: Path | str | StoredRun | None = None,
+        demonstrations: RolloutBuffer | StoredRows | None = None,
         **unknown: Any,
     ) -> None:
         name = algorithm or self.algorithm
@@ -81,6 +88,7 @@ class Agent:
         learner_class = find_algorithm(name)
         check_arguments(name, learner_class.config_class, env, config, unknown)
         self.name = name
+        clone = None if prior is None else open_prior(prior, name)
         self.seed = check_seed(seed)
         self.options = RunOptions(device=device, threads=threads)
         self._env, self._eval_env = env, eval_env
@@ -94,7 +102,8 @@ class Agent:
             probing = closing(self._make(env, 1)) if self._owns_envs else nullcontext(self._make(env, None))
             with probing as probe:
                 if config is None:
-                    config = learner_class.default_config(probe.single_observation_space)
+                    space = probe.single_observation_space
+                    config = recommended(learner_class, space, clone, demonstrations is not None)
                 if hasattr(config, "action_masks"):
                     source = decided(config.action_masks, probe)
                     config = dataclasses.replace(config, action_masks=source is not None)
@@ -104,15 +113,10 @@ class Agent:
         self.device = resolve_device(device, space)
         make_repeatable(self.device)
         self.threads = resolve_threads(threads, space)
-        self.learner = learner_class(
-            space,
-            self.envs.single_action_space,
-            config,
-            num_envs=self.envs.num_envs,
-            seed=self.seed,
-            device=self.device,
-            network=network,
-        )
+        how: dict[str, Any] = {"num_envs": self.envs.num_envs, "seed": self.seed, "device": self.device}
+        self.learner = learner_class(space, self.envs.single_action_space, config, network=network, **how)
+        hold_to(self.learner, clone, self.envs)
+        show(self.learner, demonstrations, self.envs)
         if source == "method" and isinstance(self.policy, QNetwork):
             check_final_masks(self.envs, name)
         self.run_folder: RunFolder | None = None
@@ -229,14 +233,12 @@ class Agent:
                 f"device={options.device!r} comes too late, since this agent is on {self.device} already; give device= "
                 "where it is made or loaded"
             )
+        check_evaluated(self.learner.facts().prior, options)
         own = is_evaluated_in(self.envs, self._env, self._eval_env) if options.evaluate_every else True
         if not own and not (self._eval_env is None and isinstance(self._env, str)):
             with self._evaluation_envs(1):  # what is wrong with it is said now, and not at the first evaluation
                 pass
-        if options.tensorboard:
-            require("tensorboard", "tensorboard")
-        if options.wandb != "off":
-            check_wandb(options.wandb)
+        check_installed(options.tensorboard, options.wandb)
         threads, home = options.threads or self.options.threads, self.run_folder
         self.options = dataclasses.replace(options, device=self.options.device, threads=threads)
         self.threads = resolve_threads(threads, self.envs.single_observation_space)
@@ -247,6 +249,7 @@ class Agent:
                 raise ConfigError("tensorboard and wandb write into a run folder: say which by run=")
             return None
         take_over(self.run_folder, self._loaded)
+        keep(self.learner, self.run_folder.path)
         now = self.identity()
         new = [{"step": self.steps} | change for change in differences(self._recorded or now, now)]
         if new:
@@ -318,6 +321,7 @@ class Agent:
 
     def save(self, path: Path | str) -> Path:
         """Writes a checkpoint into the folder ``path`` and returns where it lies; :meth:`load` takes either."""
+        keep(self.learner, Path(path))
         with closing(Checkpoints(Path(path))) as checkpoints:
             if self._trainer is not None:
                 self._trainer.options, self._trainer.identity = self.options, self.identity()
@@ -389,11 +393,12 @@ class Agent:
         try:
             agent.options = dataclasses.replace(options, device=device, threads=threads)
             check_changes(before, agent.identity())
+            restore(agent.learner, stored)
             if stored.checkpoint is not None:
                 agent.learner.load_state(stored.checkpoint.state["learner"])
         except (RuntimeError, KeyError, ValueError) as error:
             agent.close()
-            if isinstance(error, ConfigError):
+            if isinstance(error, ConfigError | CheckpointError):
                 raise
             raise ConfigError(f"the weights in {path} do not fit this env or network: {error}") from error
         agent.run_folder, agent._loaded, agent._recorded = stored.folder, stored.checkpoint, before
@@ -427,26 +432,23 @@ class Agent:
 
     def _build_trainer(self) -> Trainer:
         again = functools.partial(make_envs, self._env, self.envs.num_envs, self._env_options, self._vectorization)
-        trainer = Trainer(
-            self.learner,
-            self.envs,
-            self.options,
-            seed=self.seed,
-            device=self.device,
-            make_envs=again if self._owns_envs else None,
-        )
+        how: dict[str, Any] = {
+            "seed": self.seed,
+            "device": self.device,
+            "make_envs": again if self._owns_envs else None,
+        }
+        trainer = Trainer(self.learner, self.envs, self.options, **how)
         if self._loaded is not None and "collector" in self._loaded.state:  # else it was saved before it learned
             trainer.load_state(self._loaded.state, self._loaded.rows)
         self._loaded = None
         return trainer
 
     def _evaluation(self, stop: Callable[[], bool]) -> Mapping[str, float]:
-        episodes = self.options.evaluate_episodes
-        how: dict[str, Any] = {"episodes": episodes, "max_steps": self.options.evaluate_steps, "device": self.device}
-        # Fresh episodes each time: the best of many looks at the same ones would flatter.
-        how |= {"seed": self.steps, "stop": stop, "progress": self._trainer.say if self._trainer else None}
-        with self._evaluation_envs(min(episodes, self.envs.num_envs)) as envs:
-            return metrics_of(*(evaluate(self.policy, envs, deterministic=best, **how) for best in (True, False)))
+        options, say = self.options, self._trainer.say if self._trainer else None
+        with self._evaluation_envs(min(options.evaluate_episodes, self.envs.num_envs)) as envs:
+            # Fresh episodes each time: the best of many looks at the same ones would flatter.
+            how = {"seed": self.steps, "device": self.device, "stop": stop, "progress": say}
+            return evaluated(self.learner, envs, options, how)
 
     def _make(self, env: EnvLike, num_envs: int | None) -> VectorEnv[Any, Any, Any]:
         # eval_env= may be an object where env= is an id, whose options are none of its business.

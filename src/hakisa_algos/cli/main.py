@@ -36,6 +36,7 @@ VERBS = {
     "record": ("record", "record how you play a game"),
     "review": ("review", "look at a recording, leave parts of it out"),
     "study": ("study", "make an agent that plays as was recorded"),
+    "explore": ("explore", "let an agent play, and record it"),
     "doctor": ("doctor", "show what is installed, and what is missing"),
     "demo": ("demo", "watch PPO learn a game in about five minutes"),
     "watch": ("watch", "show what an agent would see of a live game"),

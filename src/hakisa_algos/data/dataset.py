@@ -11,11 +11,16 @@ A folder holds segments (see :mod:`.segments`) and ``index.json``, which lists t
 from __future__ import annotations
 
 import itertools
+import os
+import shutil
 import threading
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+import torch
 
 from hakisa_algos.data.files import TEMPORARY, flush, read_document, write_document
 from hakisa_algos.data.rollout import RolloutBuffer
@@ -144,6 +149,25 @@ def write_rows(folder: Path | str, buffer: RolloutBuffer, rows: int | None = Non
             path.unlink()
         raise
     snapshot.found_in(series)
+
+
+def copy_rows(folder: Path, rows: StoredRows) -> None:
+    """Writes stored rows, files or not, into a new folder; which is there whole or not at all."""
+    temporary = folder.with_name(TEMPORARY + folder.name)
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir(parents=True)
+    copied = [Series(tuple(_copied(segment, temporary) for segment in one.segments)) for one in rows.series]
+    flush(temporary)
+    write_document(temporary / _INDEX, _FORMAT, _VERSION, {"series": to_json(copied, temporary)})
+    os.replace(temporary, folder)
+    flush(folder.parent)
+
+
+def _copied(segment: Segment, folder: Path) -> Segment:
+    if type(segment) is Segment:
+        return segment.link_into(folder)
+    tensors = {name: torch.from_numpy(np.ascontiguousarray(array)) for name, array in segment.open().items()}
+    return write_segment(folder, segment.first, tensors, segment.layout, packed=True)
 
 
 class RowAppender:

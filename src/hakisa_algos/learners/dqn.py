@@ -151,6 +151,8 @@ class DQNLearner(GradientLearner):
         exponent = config.priority_exponent if config.prioritized else 0.0
         sampler = ReplaySampler(self.facts().capacity, self.num_envs, config.n_step, exponent)
         self._sources = Sources(sampler)
+        self._shown: StoredRows | None = None
+        self.demonstrations_sha256: str | None = None
         self._discounts = config.gamma ** torch.arange(config.n_step, device=self.device)
         self._copied_at = self._normalized_at = 0
 
@@ -167,24 +169,32 @@ class DQNLearner(GradientLearner):
         remembered, starts = capacity, config.learning_starts
         return Facts(rows, config.total_steps, capacity, remembered, beside=config.learn_beside, starts=starts)
 
-    def demonstrate(self, buffer: RolloutBuffer | StoredRows) -> None:
+    @property
+    def demonstrations(self) -> StoredRows | None:
+        """Those that it was given."""
+        return self._shown
+
+    def demonstrate(self, buffer: RolloutBuffer | StoredRows, sha256: str | None = None) -> None:
         """Draws ``config.demonstration_share`` of each batch from ``buffer``, uniformly.
 
         Args:
             buffer: of the same observations and actions, with any number of columns, or rows that
                 :func:`hakisa_algos.data.dataset.open_rows` opened. What it holds now is from then on in checkpoints.
+            sha256: names rows that are kept elsewhere, and may be needed as long as this learner is: checkpoints then
+                hold this alone.
 
         Raises:
             ConfigError: only one of them and this learner has action masks.
         """
-        shown = held(state_of(buffer))
+        shown = buffer if sha256 and isinstance(buffer, StoredRows) else held(state_of(buffer))
         masked = MASK in shown.layout["observation"].get("spaces", ())
         if masked != (self.config.action_masks is True):
             raise ConfigError(
                 f"demonstrations with action masks: {masked}, and action_masks={self.config.action_masks!r}; "
                 "record them with what the learner acts by, or change that"
             )
-        self._sources.demonstrations = shown
+        self._sources.demonstrations = self._shown = shown
+        self.demonstrations_sha256 = sha256
 
     def update(self, buffer: RolloutBuffer) -> dict[str, float]:
         """Gradient steps on drawn batches, once enough is stored."""
@@ -274,13 +284,13 @@ class DQNLearner(GradientLearner):
 
     def state(self) -> dict[str, Any]:
         """See :class:`hakisa_algos.learners.learner.Learner`."""
-        shown = self._sources.demonstrations
+        shown, sha256 = self._shown, self.demonstrations_sha256
         return super().state() | {
             "target": dict(self.target.state_dict()),
             "copied_at": self._copied_at,
             "normalized_at": self._normalized_at,
             "sampler": self._sources.own.state(),
-            "demonstrations": state_of(shown) if shown else None,
+            "demonstrations": {"sha256": sha256} if sha256 else state_of(shown) if shown else None,
         }
 
     def load_state(self, state: Mapping[str, Any]) -> None:
@@ -290,8 +300,9 @@ class DQNLearner(GradientLearner):
         self._copied_at = state["copied_at"]
         self._normalized_at = state["normalized_at"]
         self._sources.own.load_state(state["sampler"])
-        if self._sources.demonstrations is None and state["demonstrations"]:
-            self._sources.demonstrations = held(state["demonstrations"])
+        stored = state["demonstrations"]
+        if self._shown is None and stored and "sha256" not in stored:
+            self._sources.demonstrations = self._shown = held(stored)
 
 
 def _crash_data(batch: Transitions) -> dict[str, Tensor]:

@@ -11,6 +11,7 @@ from gymnasium import spaces
 
 from hakisa_algos.data.needs import Need
 from hakisa_algos.data.rollout import RolloutBuffer
+from hakisa_algos.learners.prior import Prior
 from hakisa_algos.policy.networks import NetworkFactory
 from hakisa_algos.policy.policy import Policy
 
@@ -31,6 +32,7 @@ class Facts:
         midway: something is under way that must end first, even if the run is at its end.
         target_kl: the KL that the learner keeps its updates below; None if it does not look.
         starts: env steps before which no update learns anything.
+        prior: what the policy is held to, which wants to know how well both play.
     """
 
     need: Need
@@ -42,6 +44,7 @@ class Facts:
     midway: bool = False
     target_kl: float | None = None
     starts: int = 0
+    prior: Prior | None = None
 
 
 @runtime_checkable

@@ -23,9 +23,11 @@ from hakisa_algos.learners.chunks import ChunkedRollout
 from hakisa_algos.learners.config import GradientConfig, Shape, anneal
 from hakisa_algos.learners.gradient import Descent, GradientLearner
 from hakisa_algos.learners.learner import Facts
+from hakisa_algos.learners.prior import Prior, entries_of_critic, has_own_critic
 from hakisa_algos.learners.rollouts import Batch, Outcome, drawn_observations, learned_from
 from hakisa_algos.learners.validation import check_config
 from hakisa_algos.policy.compilation import Compiled
+from hakisa_algos.policy.heads import ActionDistribution
 from hakisa_algos.policy.observations import Observation, keyed, to_device
 from hakisa_algos.policy.policy import ActorCritic, Chunks, learning
 
@@ -74,6 +76,12 @@ class PPOConfig(GradientConfig):
     longer: take more than the steps from a cue to its use."""
     memory_refresh: bool = False
     """Compute the memory's states anew before each epoch but the first, since the weights have changed."""
+    prior_coefficient: float = 1.0
+    """Weight of the KL from a prior, where there is one, while it plays better; as that fades, the entropy bonus takes
+    its place. Larger stays nearer to it."""
+    critic_warmup: int = 0
+    """Env steps at most in which, at first, the critic alone learns, until its explained variance is over 0.5. A clone
+    needs it, whose critic knows nothing yet; the critic must have a network of its own. 0: none."""
     compile: bool = False
     """Compile the gradient, and acting where it is not in NumPy (small networks on the CPU); takes
     half a minute at the start and needs a C++ compiler."""
@@ -85,7 +93,7 @@ class PPOConfig(GradientConfig):
         check_config(
             self,
             positive=(*counts, "clip", "value_clip", "target_kl", "memory_size", "memory_chunk"),
-            not_negative=("entropy_coefficient", "value_coefficient"),
+            not_negative=("entropy_coefficient", "value_coefficient", "prior_coefficient", "critic_warmup"),
             shares=("gae_lambda",),
         )
         if not self.memory:
@@ -114,6 +122,9 @@ class PPOConfig(GradientConfig):
         """Rows after which the policy's state is stored; 0 without memory."""
         return (self.memory_chunk or min(32, self.n_steps)) if self.memory else 0
 
+
+# Explained variance at which the critic has warmed up.
+WARM = 0.5
 
 FOR_PICTURES = PPOConfig(
     total_steps=1_200_000,
@@ -205,6 +216,13 @@ class PPOLearner(GradientLearner):
                 "normalize_advantage=True learns nothing from rollouts of a single row, which has no deviation: "
                 "n_steps=1 with 1 env; take more of either, or normalize_advantage=False"
             )
+        if config.critic_warmup and not has_own_critic(self.policy):
+            raise ConfigError(
+                f"critic_warmup={config.critic_warmup} needs a critic that shares nothing with the policy: set "
+                "own_critic=True, or critic_warmup=0"
+            )
+        self.prior: Prior | None = None
+        self._warmed = False  # the critic is good enough
         adam = functools.partial(torch.optim.Adam, lr=config.learning_rate, eps=1e-5, fused=True)
         rmsprop = functools.partial(torch.optim.RMSprop, lr=config.learning_rate, alpha=0.99, eps=1e-5)
         self.generator = torch.Generator().manual_seed(seed)
@@ -218,22 +236,41 @@ class PPOLearner(GradientLearner):
         """A rollout, which is used once."""
         config = self.config
         rows = Rows(config.n_steps, config.chunk)
-        return Facts(rows, config.total_steps, config.n_steps, target_kl=config.target_kl)
+        return Facts(rows, config.total_steps, config.n_steps, target_kl=config.target_kl, prior=self.prior)
+
+    def hold_to(self, weights: Mapping[str, Tensor]) -> None:
+        """Begins from a policy's ``state_dict``, and is held to it (:mod:`hakisa_algos.learners.prior`).
+
+        Raises:
+            ConfigError: with ``compile=True``.
+        """
+        if self.config.compile:
+            raise ConfigError("compile=True does not go with a prior; leave it out")
+        self.begin_from(weights)
+        self.prior = Prior(self.policy)
 
     def update(self, buffer: RolloutBuffer) -> dict[str, float]:
         """Epochs of minibatch steps on the newest rollout, until done or stopped by the KL."""
         config = self.config
-        progress = (buffer.steps - config.n_steps * self.num_envs) / config.total_steps
+        done = buffer.steps - config.n_steps * self.num_envs
+        progress = done / config.total_steps
         clip = anneal(config.clip, config.clip_schedule, progress)
-        exploration = anneal(config.entropy_coefficient, config.entropy_schedule, progress)
+        held = 0.0 if self.prior is None else self.prior.weight
+        exploration = (1 - held) * anneal(config.entropy_coefficient, config.entropy_schedule, progress)
         numbers: Any = clip, exploration
         if config.compile:  # which would take plain numbers for constants, and compile for each new one
             numbers = torch.tensor(numbers, device=self.device).unbind()
         rollout = buffer.rollout(config.n_steps)
         chunked = ChunkedRollout(rollout, config.chunk, self.device) if config.memory else None
         batch = self._batch(rollout, chunked)
+        if self.prior is not None:
+            self.prior.watch(rollout, config.chunk, self.device)
         if not len(batch):
+            if self.prior is not None:
+                self.prior.keep()
             return {"train/gradient_steps": 0.0}
+        if config.critic_warmup and done < config.critic_warmup and not self._warmed:
+            return self._warm_up(rollout, batch, chunked, progress)
 
         terms: list[dict[str, Tensor]] = []
         steps, stopped = 0, False
@@ -242,9 +279,13 @@ class PPOLearner(GradientLearner):
                 observation = to_device(rollout.observation(index), self.device)
                 if len(part) == 1 and config.normalize_advantage:  # which has no deviation of its own
                     part = replace(part, advantage=normalized(part.advantage, batch.advantage))
+                prior = []
+                if self.prior is not None and held:
+                    said = self.prior.distribution(observation, index, chunks)
+                    prior = [(held * config.prior_coefficient, said)]
                 with learning(self.policy):
                     # The minibatch that ends the update counts too: its KL is what the last step did.
-                    terms.append(self._differentiate(observation, part, *numbers, chunks))
+                    terms.append(self._differentiate(observation, part, *numbers, chunks, *prior))
                 stopped = bool(config.target_kl and terms[-1]["approx_kl"].item() > 1.5 * config.target_kl)
                 if stopped:
                     break
@@ -253,6 +294,9 @@ class PPOLearner(GradientLearner):
             seen = drawn_observations(rollout, batch, self.generator, self.device) if self.normalizes else None
             metrics = self.descent.settle(terms, seen, lambda: self._crash_data(batch, rollout))
         log_choices = metrics.pop("train/log_choices", self.policy.heads.layout.log_choices)
+        if self.prior is not None:
+            self.prior.keep()
+            metrics["train/prior_weight"] = held
         return metrics | {
             "train/max_kl": torch.stack([each["approx_kl"] for each in terms]).max().item(),
             "train/entropy_fraction": metrics["train/entropy"] / (log_choices or np.nan),
@@ -261,6 +305,46 @@ class PPOLearner(GradientLearner):
             "train/gradient_steps": steps,
             "train/stopped_by_kl": float(stopped),
         }
+
+    def _warm_up(
+        self, rollout: Rollout, batch: Judged, chunked: ChunkedRollout | None, progress: float
+    ) -> dict[str, float]:
+        """An update of the critic alone; no weight and no statistic of the policy changes."""
+        config, vector = self.config, self.descent.weights.vector.data
+        explained, before, of_critic = explained_variance(batch.value, batch.returns), vector.clone(), self._of_critic
+        terms: list[dict[str, Tensor]] = []
+        with self.descent.update(config, progress):
+            for index, part, chunks in self._minibatches(batch, chunked):
+                # Not in train() mode, which might change statistics of a network of the user's own.
+                value = self.policy(to_device(rollout.observation(index), self.device), chunks)[1]
+                loss = squared_value_loss(value, part.value, part.returns, config.value_clip)
+                terms.append(self.descent.differentiate(config.value_coefficient * loss, {"value_loss": loss}))
+                self.descent.step()
+                vector.copy_(torch.where(of_critic, vector, before))  # an optimizer that had begun has momentum
+            metrics = self.descent.settle(terms, None, lambda: self._crash_data(batch, rollout))
+        if self.prior is not None:
+            self.prior.keep()
+        self._warmed = explained > WARM
+        return metrics | {"train/explained_variance": explained, "train/critic_warmup": 1.0}
+
+    @functools.cached_property
+    def _of_critic(self) -> Tensor:
+        return entries_of_critic(self.policy)
+
+    def state(self) -> dict[str, Any]:
+        """See :class:`hakisa_algos.learners.learner.Learner`."""
+        prior = None if self.prior is None else self.prior.state()
+        return super().state() | {"prior": prior, "warmed": self._warmed}
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """See :class:`hakisa_algos.learners.learner.Learner`."""
+        super().load_state(state)
+        prior, self._warmed = state.get("prior"), state.get("warmed", False)
+        if prior is None:
+            self.prior = None
+        else:
+            self.prior = self.prior or Prior(self.policy)
+            self.prior.load_state(prior)
 
     def _minibatches(
         self, batch: Judged, chunked: ChunkedRollout | None
@@ -280,7 +364,13 @@ class PPOLearner(GradientLearner):
         return self.descent.differentiate(*self._loss(observation, part, *rest))
 
     def _loss(
-        self, observation: Observation, part: Judged, clip: float, entropy_coefficient: float, chunks: Chunks | None
+        self,
+        observation: Observation,
+        part: Judged,
+        clip: float,
+        entropy_coefficient: float,
+        chunks: Chunks | None,
+        prior: tuple[float, ActionDistribution] | None = None,
     ) -> tuple[Tensor, dict[str, Tensor]]:
         config = self.config
         distribution, value = self.policy(observation, chunks)
@@ -293,6 +383,9 @@ class PPOLearner(GradientLearner):
         loss = policy_loss + config.value_coefficient * value_loss
         if config.entropy_coefficient:
             loss = loss - entropy_coefficient * distribution.entropy_bonus().mean()
+        if prior is not None:
+            divergence = prior[1].divergence(distribution).mean()
+            loss = loss + prior[0] * divergence
         with torch.no_grad():
             change = ratio - 1
             terms = {
@@ -304,6 +397,8 @@ class PPOLearner(GradientLearner):
                 "approx_kl": (change - log_ratio).mean(),
                 "clip_fraction": (change.abs() > clip).float().mean(),
             }
+            if prior is not None:
+                terms["prior_kl"] = divergence
             if self.policy.observation.mask_size:
                 terms["log_choices"] = distribution.log_choices().mean()
         return loss, terms

@@ -68,7 +68,19 @@ _HABITS = {
     "vf_coef": " It is value_coefficient in the config.",
     "clip_range": " It is clip in the config.",
 }
-_AGENT = ("env", "config", "seed", "device", "threads", "network", "env_options", "vectorization", "eval_env")
+_AGENT = (
+    "env",
+    "config",
+    "seed",
+    "device",
+    "threads",
+    "network",
+    "env_options",
+    "vectorization",
+    "eval_env",
+    "prior",
+    "demonstrations",
+)
 
 
 def listed(given: Any, name: str, rule: str, fits: Callable[[Any], bool]) -> list[Any]:

@@ -272,6 +272,11 @@ class ActionDistribution:
             return self.entropy()
         return (self._weights(self.heads.bonus).detach() * self._segment_entropy()).sum(-1)
 
+    def divergence(self, other: ActionDistribution) -> Tensor:
+        """Exact KL(self | other) of the joint actions in nats, ``[batch]``; of other heads of the same layout."""
+        each = (self.log_probs.exp() * (self.log_probs - other.log_probs)).sum(-1)
+        return (self._weights(self.heads.active) * each).sum(-1)
+
     def log_choices(self) -> Tensor:
         """Natural log of the number of allowed joint actions, ``[batch]``: the entropy of the uniform policy."""
         allowed = self.log_probs > NEVER / 2

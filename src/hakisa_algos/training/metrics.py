@@ -98,6 +98,14 @@ def check_wandb(mode: str) -> None:
         raise ConfigError(_NO_WANDB.format("no key is configured"))
 
 
+def check_installed(tensorboard: bool, wandb: str) -> None:
+    """The same for all that a run is to log to."""
+    if tensorboard:
+        require("tensorboard", "tensorboard")
+    if wandb != "off":
+        check_wandb(wandb)
+
+
 _NO_WANDB = (
     "W&B does not let this machine in ({}): run wandb login, or set WANDB_API_KEY; or log with wandb=offline (--wandb "
     "offline), and upload that later by wandb sync"

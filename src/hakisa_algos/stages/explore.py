@@ -1,0 +1,116 @@
+"""Records how an agent plays, as a person's play is recorded; nothing is learnt."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+
+from hakisa_algos.agent import Agent
+from hakisa_algos.errors import ConfigError
+from hakisa_algos.stages.recording import privately
+from hakisa_algos.stages.recording_writer import RecordingWriter
+from hakisa_algos.training.stored_run import describe
+from hakisa_envs.contract import FRAME_STACK, LEARNED, TRANSITION
+from hakisa_envs.recording.events import BEGIN, END, Event
+
+
+def explore(
+    agent: Agent,
+    env: gym.Env[Any, Any],
+    folder: Path,
+    *,
+    deterministic: bool = False,
+    seed: int | None = None,
+    seconds: float | None = None,
+    episodes: int | None = None,
+    say: Callable[[str], None] = print,
+) -> tuple[int, list[float]]:
+    """Plays until enough is recorded, or Ctrl+C.
+
+    Args:
+        agent: who plays.
+        env: one env like the agent's own; closed by whoever made it.
+        folder: for the recording; new.
+        deterministic: the agent's best actions; False draws them as in training.
+        seed: of the first episode.
+        seconds: after which it ends.
+        episodes: after which it ends.
+        say: tells how it stands.
+
+    Returns:
+        How many rows were recorded, and the returns of the episodes that ended.
+
+    Raises:
+        ConfigError: the folder exists, the env does not fit, or the agent obeys action masks, which no recording holds.
+    """
+    if agent.policy.observation.mask_size:
+        raise ConfigError("this agent obeys action masks, which recordings do not hold: it cannot be recorded")
+    for kind in ("observation", "action"):
+        theirs, own = getattr(env, f"{kind}_space"), getattr(agent.envs, f"single_{kind}_space")
+        if describe(theirs) != describe(own):
+            raise ConfigError(f"the env's {kind} space is {describe(theirs)}, and the agent's {describe(own)}")
+    stack = env.metadata.get(FRAME_STACK)
+    until = None if seconds is None else time.monotonic() + seconds
+    returns: list[float] = []
+    rows = 0
+    with privately(), closing(RecordingWriter(folder, env.observation_space, env.action_space, stack)) as writer:
+        writer.describe(_facts(agent, env))
+        try:
+            while len(returns) != episodes and not _late(until):
+                say(f"episode {len(returns) + 1}: {rows:,} rows so far")
+                seen, _ = env.reset(seed=seed)
+                seed, state, total, over, start = None, None, 0.0, False, True
+                writer.log([Event(time.monotonic_ns(), BEGIN)])
+                while not over:
+                    shown_ns = time.monotonic_ns()
+                    action, state = agent.predict(seen, state, deterministic=deterministic)
+                    after, reward, terminated, truncated, info = env.step(action)
+                    cut = bool(truncated or _late(until)) and not terminated
+                    transition = bool(info.get(TRANSITION, True))
+                    values = {
+                        "reward": np.float32(reward),
+                        "terminated": bool(terminated),
+                        "truncated": cut,
+                        "transition": transition,
+                        "learned": transition and bool(info.get(LEARNED, True)),
+                        "t_ns": shown_ns,
+                    }
+                    writer.add(seen, action, values, start=start, following=after, final=cut)
+                    seen, start, over = after, False, bool(terminated or cut)
+                    rows, total = rows + transition, total + float(reward) * transition
+                    if terminated or truncated:
+                        returns.append(total)
+                writer.log([Event(time.monotonic_ns(), END)])
+                writer.end(seen, {"t_ns": time.monotonic_ns()})
+        except KeyboardInterrupt:
+            say("ended by Ctrl+C")
+    return rows, returns
+
+
+def _late(until: float | None) -> bool:
+    return until is not None and time.monotonic() >= until
+
+
+def _facts(agent: Agent, env: gym.Env[Any, Any]) -> dict[str, Any]:
+    identity, inner = agent.identity(), env.unwrapped
+    profile: Any = getattr(inner, "profile", None)
+    name = identity["env"].rpartition("/")[2] if profile is None else profile.name
+    return {
+        "name": name,
+        "env": identity["env"],
+        "env_options": identity["env_options"],
+        "rate": float(getattr(inner, "rate", None) or env.metadata.get("render_fps") or 30.0),
+        "idle": None,
+        "commands": [] if profile is None else list(profile.actions.commands),
+        "agent": {
+            "algorithm": identity["algorithm"],
+            "steps": agent.steps,
+            "run": str(agent.run_folder.path) if agent.run_folder else None,
+        },
+    }

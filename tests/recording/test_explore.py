@@ -1,0 +1,76 @@
+"""The agent plays and is recorded: rows as they were, in a recording that all that reads recordings takes."""
+
+import gymnasium as gym
+import numpy as np
+import pytest
+
+import hakisa_envs  # noqa: F401 (it registers)
+from hakisa_algos import PPO, Agent, PPOConfig
+from hakisa_algos.cli.main import main
+from hakisa_algos.errors import ConfigError
+from hakisa_algos.stages.demonstrations import demonstrations
+from hakisa_algos.stages.explore import explore
+from hakisa_algos.stages.recording import Recording
+
+SMALL = {"num_envs": 2, "n_steps": 16, "minibatch_size": 16, "hidden_sizes": (16,)}
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("explore") / "run"
+    agent = PPO("CartPole-v1", PPOConfig(memory="gru", memory_chunk=8, **SMALL))
+    agent.learn(32, run=folder)
+    agent.close()
+    return folder
+
+
+def test_what_is_recorded_is_what_was_played(run, tmp_path):
+    agent = Agent.load(run)
+    before = {name: entries.clone() for name, entries in agent.policy.state_dict().items()}
+    env = gym.make("CartPole-v1")
+    said = []
+    rows, returns = explore(agent, env, tmp_path / "played", deterministic=True, seed=3, episodes=3, say=said.append)
+    assert rows == sum(returns)
+    assert len(said) == 3
+    assert all(entries.equal(agent.policy.state_dict()[name]) for name, entries in before.items())
+    recording = Recording.open(tmp_path / "played")
+    assert recording.facts["agent"]["steps"] == 32
+    assert [episode.stop - episode.start - 1 for episode in recording.episodes] == returns
+    # The same seed and actions give what was seen; and the agent, by its memory, does the same again.
+    first = recording.episodes[0]
+    seen, _ = env.reset(seed=3)
+    state = None
+    for row in range(first.start, first.stop - 1):
+        np.testing.assert_array_equal(recording.rows.observation(np.array([row]))[0], seen)
+        action, state = agent.predict(seen, state)
+        assert action == recording.column("action")[row]
+        seen, _, terminated, _, _ = env.step(action)
+        assert terminated == recording.column("terminated")[row]
+    assert demonstrations([recording]).take("learned", np.arange(recording.rows.rows)).sum() == rows
+    agent.close()
+
+
+def test_what_time_cuts_off_is_truncated_and_no_end(run, tmp_path):
+    agent = Agent.load(run)
+    rows, returns = explore(agent, gym.make("CartPole-v1"), tmp_path / "cut", seconds=0.2, say=lambda text: None)
+    recording = Recording.open(tmp_path / "cut")
+    last = recording.episodes[-1].stop - 2
+    assert recording.column("terminated")[last] != recording.column("truncated")[last]
+    assert recording.column("transition").sum() == rows
+    assert len(recording.episodes) - len(returns) in (0, 1)
+    with pytest.raises(ConfigError, match="the env's observation space"):
+        explore(agent, gym.make("Acrobot-v1"), tmp_path / "other", episodes=1)
+    agent.close()
+
+
+def test_from_the_command_line(run, tmp_path, capsys):
+    to = tmp_path / "played"
+    assert main(["explore", str(run), "--to", str(to), "--episodes", "2"]) == 0
+    assert "2 episodes ended, mean return" in capsys.readouterr().out
+    assert len(Recording.open(to).episodes) == 2
+    assert main(["review", str(to), "--no-page"]) == 0
+    assert main(["explore", str(run)]) == 2
+    assert "say how long" in capsys.readouterr().err
+    dqn = ["--config.learning-starts", "16", "--config.train-every", "16", "--config.gradient-steps", "1"]
+    said = ["train", "dqn", "--demonstrations", str(to), "--total-steps", "32", "--run", str(tmp_path / "dqn")]
+    assert main([*said, *dqn]) == 0
