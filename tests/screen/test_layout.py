@@ -162,6 +162,20 @@ def test_layout_that_changes_just_before_a_press_is_no_press_of_another_key(rema
         time.sleep(2 * GAP_NS / 1e9)  # or the next tap would wait for its turn, and be seen too late
 
 
+@pytest.mark.parametrize("restored", [False, True])
+def test_layout_that_changes_key_by_key_is_waited_for(remapped, player, restored):
+    a, b = remapped.keycode(XK.XK_a), remapped.keycode(XK.XK_b)
+    player.act([("hold", "a")], 10.0)
+    remap(remapped, {a: [XK.XK_b, XK.XK_B]})  # there is no "a" now
+    wait_until(lambda: not remapped.held(), 1.0)
+    remap(remapped, {a: [XK.XK_a, XK.XK_A]} if restored else {b: [XK.XK_a, XK.XK_A]})
+    report = player.act([("hold", "a")], 10.0)
+    assert report.released == ((LAYOUT_CHANGED,) if restored else (LAYOUT_CHANGED,) * 2)
+    wait_until(lambda: player.act([("hold", "a")], 10.0).held)
+    assert remapped.held() == {a if restored else b}
+    assert player.restarts == 0
+
+
 def test_guardian_lets_go_of_a_key_that_has_moved_just_before(remapped, player):
     a, b = remapped.keycode(XK.XK_a), remapped.keycode(XK.XK_b)
     for first, second in ((b, a), (a, b)) * 3:

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from hakisa_envs.errors import import_extra
+from hakisa_envs.screen.errors import InputError
 from hakisa_envs.screen.input.keys import WHEEL_DOWN, WHEEL_UP, Contact, resolve
 
 POINTER_ROOT = 1
@@ -114,6 +115,7 @@ class XTestDevice:
         self._layout_events: list[Any] = []  # not looked at yet
         self._moved = False
         self._repeats = True
+        self.lacks: InputError | None = None  # why the layout of now cannot be played on
         self.contacts = resolve(self._display, names)
         self._earlier: set[Contact] = set()  # of the layouts before this one
         # Two windows are of one client if the bits that it may choose itself are all that differs.
@@ -141,8 +143,7 @@ class XTestDevice:
     def layout_changed(self) -> bool:
         """True if keys have moved since the last call: `contacts` are new, and what is down is down where it was.
 
-        Raises:
-            InputError: If the new layout lacks a key.
+        If the new layout lacks a key, `lacks` says so, and no key is pressed before a layout has them all.
         """
         self._read_events()
         self._look_at_layout()
@@ -173,7 +174,7 @@ class XTestDevice:
             allowed = self._target is not None and (
                 self._has_focus() if contact.kind == "key" else self._under_pointer()
             )
-            if contact.kind == "key" and self._layout_events:
+            if contact.kind == "key" and (self._layout_events or self.lacks):
                 allowed = False  # its keycode may be that of another key by now
             if allowed and contact.kind == "key":
                 # A held key would repeat into whatever has the focus next.
@@ -301,8 +302,12 @@ class XTestDevice:
         if events:
             before = self.contacts
             self._earlier |= set(before.values())
-            self.contacts = resolve(self._display, self._names)
-            self._moved |= self.contacts != before
+            self.lacks = None
+            try:
+                self.contacts = resolve(self._display, self._names)
+            except InputError as error:  # perhaps not for long: programs swap two keys by two requests
+                self.lacks = error
+            self._moved |= self.lacks is not None or self.contacts != before
 
     def _has_focus(self) -> bool:
         return self._leads_to_target(self._display.get_input_focus().focus)

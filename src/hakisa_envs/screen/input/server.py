@@ -162,6 +162,8 @@ class InputServer:
         focused = self.device.focused()  # an answer of the X server, by which it has done all that was pressed
         self.presses.settle()
         self.watch(now)
+        if isinstance(self.device, XTestDevice) and self.device.lacks is not None:
+            raise self.device.lacks  # only when asked: a layout that is changed key by key is whole again by then
         report = {
             "t_ns": now,
             "held": self.presses.held(),
@@ -288,8 +290,7 @@ def main() -> None:
             spare = XTestDevice(config["display"], config["names"])
     status = watch_over(worker, trainer, spare, chord, config)
     if spare is not None and os.WIFSIGNALED(status):
-        with contextlib.suppress(InputError):  # a key that the newest layout lacks: it is down where it was before
-            spare.layout_changed()
+        spare.layout_changed()
         spare.release_stale()
         spare.close()
     listen(chord, config)  # to what came when the other process could not hear it any more
