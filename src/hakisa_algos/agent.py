@@ -274,7 +274,7 @@ class Agent:
                 first, then nowhere.
             deterministic: the best action; False draws one as in training.
             action_mask: what is allowed, as the env says it (docs/masks.md), with a batch axis where the observation
-                has one; None: everything.
+                has one; None, for all or for one of them: everything.
 
         Returns:
             The action or the batch of actions, and the state for the next call.

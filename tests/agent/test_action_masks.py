@@ -175,6 +175,16 @@ def test_predict_takes_a_mask():
         agent.predict(batch, action_mask=np.ones((2, 5)))
     with pytest.raises(ConfigError, match="allows no action"):
         agent.predict(observation, action_mask=np.zeros(5))
+    with pytest.raises(ConfigError, match=r"of observation 1 allows no action: .*or give None for it"):
+        agent.predict(batch[:2], action_mask=[np.ones(5), np.zeros(5)])
+    with pytest.raises(ConfigError, match="of observation 1 has 4 entries"):
+        agent.predict(batch[:2], action_mask=[np.ones(5), np.ones(4)])
+    with pytest.raises(ConfigError, match="action_mask is 1 for 50 observations"):
+        agent.predict(batch, action_mask=1)
+    open_rows = [None if i < 40 else mask for i, mask in enumerate(masks)]  # as vector envs have it in some rows
+    actions, _ = agent.predict(batch, deterministic=False, action_mask=open_rows)
+    assert actions[40:].tolist() == [i % ACTIONS for i in range(40, 50)]
+    assert len(set(actions[:40].tolist())) == ACTIONS
     for name in ("dqn", "ga"):  # also where the agent was not trained with masks
         other = Agent(Unlike, config_of(name, action_masks=False), algorithm=name)
         assert other.predict(batch, action_mask=masks)[0].tolist() == [i % ACTIONS for i in range(50)]

@@ -274,6 +274,8 @@ def test_predict_says_what_does_not_go_together():
     for wrong in ({}, (state["h"], state["c"]), {"h": state["h"]}):
         with pytest.raises(ConfigError, match=r"does not go with 2 observations, whose state is .*None where all"):
             agent.predict(two, wrong)
+    with pytest.raises(ConfigError, match=r"state \{'h': 'ndarray', 'c': 'ndarray'\} does not go with 2 obs"):
+        agent.predict(two, {name: entries.numpy() for name, entries in state.items()})
     with pytest.raises(ConfigError, match=r"episode_start has shape \(1,\) for 2 observations"):
         agent.predict(two, state, episode_start=[True])
 

@@ -90,15 +90,24 @@ class MaskForm:
         """Masks that somebody passes on, bool ``[n, size]``, closed.
 
         Args:
-            masks: each as :meth:`flat` takes it.
+            masks: each as :meth:`flat` takes it, or None, which allows everything.
             n: how many there should be.
 
         Raises:
             ConfigError: there are not, or one does not fit the space, or allows nothing.
         """
-        if len(masks) != n:
-            raise ConfigError(f"action_mask has {len(masks)} masks for {n} observations; give one for each")
-        found = self.closed(np.stack([self.flat(mask, "action_mask") for mask in masks]))
-        if not found.any(1).all():
-            raise ConfigError(f"action_mask={masks!r} allows no action; allow one, or ask for none here")
-        return found
+        if not np.iterable(masks) or len(masks) != n:
+            found = f"has {len(masks)} masks" if np.iterable(masks) else f"is {masks!r}"
+            raise ConfigError(f"action_mask {found} for {n} observations; give one for each")
+        rows = np.ones((n, self.size), bool)
+        for row, mask in enumerate(masks):
+            if mask is not None:
+                rows[row] = self.flat(mask, f"action_mask of observation {row}" if n > 1 else "action_mask")
+        rows = self.closed(rows)
+        if not rows.any(1).all():
+            row = int(rows.any(1).argmin())
+            raise ConfigError(
+                f"action_mask of observation {row} allows no action: {masks[row]!r}; allow one (with all of its "
+                "arguments), or give None for it, where nothing is done, as when an episode is over"
+            )
+        return rows

@@ -54,9 +54,13 @@ def _check_state(state: State, fresh: State, n: int) -> None:
     expected = {name: tuple(entries.shape) for name, entries in fresh.items()}
     found: Any = type(state).__name__
     if isinstance(state, Mapping):
-        found = {name: tuple(getattr(entries, "shape", ())) for name, entries in state.items()}
+        found = {name: _shape(entries) for name, entries in state.items()}
     if found != expected:
         raise ConfigError(
             f"state {found} does not go with {n} observations, whose state is {expected}: pass what the call before "
             "returned, or None where all episodes begin"
         )
+
+
+def _shape(entries: Any) -> tuple[int, ...] | str:
+    return tuple(entries.shape) if isinstance(entries, torch.Tensor) else type(entries).__name__
