@@ -19,6 +19,7 @@ import random
 import shutil
 import sys
 import tempfile
+import time
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -78,13 +79,18 @@ def rule(field: np.ndarray) -> tuple[int, int, int, bool]:
 
 
 class Player:
-    """Clicks through a client of its own; called at every step of the recorder."""
+    """Clicks through a client of its own; called at every step of the recorder.
+
+    Attributes:
+        sure: When it clicked where the numbers say so, on the clock of the rows.
+    """
 
     def __init__(self, env: ScreenGameEnv, delay: int, random_share: float, seed: int) -> None:
         self.env, self.delay, self.share, self.rng = env, delay, random_share, random.Random(seed)
         self.session: Any = None
         self.display: Any = None
         self.waited = 0
+        self.sure: list[int] = []
 
     def __call__(self) -> bool:
         """Looks, and clicks after its reaction time."""
@@ -98,15 +104,17 @@ class Player:
         self.waited += 1
         if self.waited > self.delay:
             self.waited = 0
-            command, column, row, _ = rule(to_rgb(view.frame.pixels)[TOP : TOP + 252, LEFT : LEFT + 252])
+            command, column, row, sure = rule(to_rgb(view.frame.pixels)[TOP : TOP + 252, LEFT : LEFT + 252])
             if self.rng.random() < self.share:
                 command, column, row = (self.rng.randrange(n) for n in (2, SIDE, SIDE))
+                sure = False
             where = view.window.region
-            self.click(command, where.left + LEFT + CELL * column + 10, where.top + TOP + CELL * row + 10)
+            when = self.click(command, where.left + LEFT + CELL * column + 10, where.top + TOP + CELL * row + 10)
+            self.sure += [when] * sure
         return False
 
-    def click(self, command: int, x: int, y: int) -> None:
-        """Left or right."""
+    def click(self, command: int, x: int, y: int) -> int:
+        """Left or right; when the server has heard of it."""
         from Xlib import X
         from Xlib.ext import xtest
 
@@ -114,6 +122,7 @@ class Player:
         for kind in (X.ButtonPress, X.ButtonRelease):
             xtest.fake_input(self.display, kind, 3 if command == FLAG else 1)
         self.display.sync()
+        return time.monotonic_ns()
 
 
 def make_profile(folder: Path) -> str:
@@ -137,6 +146,7 @@ def play(profile: str, folder: Path, minutes: float, delay: int, share: float, s
         done = record(env, folder, env_options=options, seconds=60 * minutes, say=lambda text: None, stop=player)
     finally:
         env.close()
+    np.save(folder.with_suffix(".npy"), np.array(player.sure))
     return {"missed": done.missed, "rows": done.rows, "unsaid": {k: n for k, n in done.unsaid.items() if n}}
 
 
@@ -191,9 +201,13 @@ def agreement(agent: Agent, studies: Studies) -> dict[str, float]:
     lessons, rows = studies.learner.lessons, studies.rows
     assert lessons is not None
     position = lessons.position[lessons.held_out]
-    fields, done = rows.take("keep.covered", position), lessons.action[lessons.held_out]
-    named = [rule(field) for field in fields]
-    sure = np.array([a[:3] == tuple(b) and a[3] for a, b in zip(named, done.tolist(), strict=True)])
+    done, marked = lessons.action[lessons.held_out], []
+    for recording in studies.recordings:
+        t = recording.column("t_ns")
+        at = np.searchsorted(t, np.load(recording.path.with_suffix(".npy")), "right") - 1
+        # The row after the last of a recording is in none of its columns.
+        marked.append(np.isin(np.arange(len(t) + 1), at))
+    sure = np.concatenate(marked)[position]
     said, _ = agent.predict(rows.observation(position[sure]).numpy())
     same = said == done[sure]
     return {
