@@ -122,6 +122,7 @@ def main() -> int:
         "sync_error_ms": {f"p{p}": float(np.percentile(error, p)) for p in (50, 99, 100)},
         "missed_share": summary.missed / max(summary.rows + summary.missed, 1),
         "mb_a_minute_without_film": statistics.bytes_a_minute / 1e6,
+        "film_frames_repeated": summary.repeated,
         "unsaid": dict(summary.unsaid),
     }
     print(figures)

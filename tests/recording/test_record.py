@@ -6,6 +6,7 @@ import threading
 import numpy as np
 import pytest
 
+from hakisa_algos.errors import ConfigError
 from hakisa_algos.stages.record import record
 from hakisa_algos.stages.recording import Recording
 from hakisa_envs.screen.env import ScreenGameEnv
@@ -136,3 +137,12 @@ def test_regions_of_readings_are_kept_in_full_resolution(played):
     assert recording.column("keep.region0").shape[1:] == (10, 20, 3)
     brightness = recording.column("keep.flash").reshape(len(recording.position), -1).mean(1)
     assert np.corrcoef(brightness, recording.column("reading.flash"))[0, 1] > 0.99
+
+
+def test_a_part_that_lies_outside_the_window_is_refused(xserver, tmp_path):
+    env = ScreenGameEnv(PROFILE, display=xserver, armed=True, timeout=30.0)
+    try:
+        with pytest.raises(ConfigError, match=r"region0.*inside the window of 320 x 240"):
+            record(env, tmp_path / "flash", env_options={}, keep=("310,0,20,10",), say=lambda text: None)
+    finally:
+        env.close()

@@ -8,7 +8,7 @@ from gymnasium import spaces
 
 import hakisa_envs  # noqa: F401 (it registers)
 from hakisa_algos.errors import ConfigError
-from hakisa_algos.stages.record_env import KeyMap, record_env
+from hakisa_algos.stages.record_env import KeyMap, _Window, record_env
 from hakisa_algos.stages.recording import Recording
 
 FACTS = {"name": "counts", "env": "Counts-v0", "env_options": {}}
@@ -116,3 +116,49 @@ def test_keys_that_say_no_action_are_refused(pairs):
 def test_an_env_without_names_of_actions_must_be_told():
     with pytest.raises(ConfigError, match="must be said"):
         KeyMap.of(gym.make("Hakisa/Press-v0", disable_env_checker=True))
+
+
+class Emulates(Counts):
+    """Emulates three frames for each step."""
+
+    show = None
+
+    def show_frames(self, show):
+        self.show = show
+
+    def step(self, action):
+        for frame in range(3):
+            self.show(np.full((8, 8, 3), 10 * (self.t + 1) + frame, np.uint8))
+        return super().step(action)
+
+
+def test_every_emulated_frame_is_shown(tmp_path, monkeypatch):
+    shown, show = [], _Window.show
+
+    def watched(self, picture):
+        shown.append(int(picture[0, 0, 0]))
+        show(self, picture)
+
+    monkeypatch.setattr(_Window, "show", watched)
+    keys = KeyMap.of(Emulates())
+    record_env(Emulates(), tmp_path / "r", facts=FACTS, keys=keys, rate=2.0, seconds=2.0, say=lambda text: None)
+    steps = 1 + max(shown) // 10
+    assert steps > 2
+    all_of_them = [0, *(10 * step + frame for step in range(1, steps) for frame in range(3))]
+    assert shown == sorted(set(shown))
+    assert set(all_of_them[::3]) <= set(shown)  # what the agent sees; a slow machine may leave out others
+    assert len(shown) > len(all_of_them) / 2
+
+
+@pytest.mark.parametrize("name", ["Hakisa/Pong-v0", "Hakisa/Fighter-v0"])
+def test_an_emulator_shows_every_frame_of_a_step(name):
+    pytest.importorskip({"Hakisa/Pong-v0": "ale_py", "Hakisa/Fighter-v0": "stable_retro"}[name])
+    env = gym.make(name, render_mode="rgb_array", disable_env_checker=True)
+    frames = []
+    env.unwrapped.show_frames(frames.append)
+    env.reset(seed=0)
+    frames.clear()
+    env.step(env.action_space.sample())
+    assert len(frames) == 4
+    assert (frames[-1] == env.render()).all()
+    env.close()

@@ -270,6 +270,26 @@ def test_packed_rows_come_back_and_take_little_space():
             unpack(pack(still), shape)
 
 
+def test_what_nobody_asks_for_stays_packed(tmp_path, monkeypatch):
+    unpacked = []
+    monkeypatch.setattr(
+        "hakisa_algos.data.segments.unpack", lambda packed, shape: unpacked.append(shape) or unpack(packed, shape)
+    )
+    writer = RecordingWriter(tmp_path / "one", SEEN, DONE, (0, STACK, "zero"))
+    writer.describe(FACTS)
+    stacks = list(frames(np.random.default_rng(0), 4))
+    for i in range(4):
+        values = {"t_ns": i, "keep.field": np.full((40, 50, 3), i, np.uint8)}
+        writer.add(stacks[i], np.zeros(3, np.int64), values, start=i == 0, following=stacks[i + 1])
+    writer.end(stacks[-1], {"t_ns": 4, "keep.field": np.zeros((40, 50, 3), np.uint8)})
+    writer.close()
+    recording = Recording.open(tmp_path / "one")
+    assert recording.column("t_ns").tolist() == [0, 1, 2, 3, 4]
+    recording.rows.observation(recording.position)
+    assert not [shape for shape in unpacked if list(shape[2:]) == [40, 50, 3]]
+    assert recording.column("keep.field")[:, 0, 0, 0].tolist() == [0, 1, 2, 3, 0]
+
+
 def play_until_killed(folder, told, stacks):
     """Writes rows at 50 a second, and says of each when it was put there, and how many lie on the disk."""
     writer = RecordingWriter(folder, SEEN, DONE, (0, STACK, "zero"))

@@ -72,6 +72,8 @@ def run(arguments: Sequence[str]) -> int:
         env.close()
     print(f"\nRecorded {summary.rows:,} rows of {summary.episodes} episodes ({summary.why or 'enough episodes'}).")
     print(f"  {summary.missed} deadlines were missed; in {summary.gaps} rows the game had not the focus")
+    if summary.repeated:
+        print(f"  {summary.repeated} frames of the film are repeated, as there was no time for others")
     for kind, count in sorted(summary.unsaid.items()):
         if count:
             print(f"  {count} x {kind}: what one command cannot say")

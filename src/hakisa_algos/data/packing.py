@@ -6,6 +6,7 @@ recordings; a ring, of which rows are read again and again, stays as it is.
 
 from __future__ import annotations
 
+import math
 import zlib
 from typing import Any
 
@@ -29,16 +30,23 @@ def pack(array: np.ndarray) -> np.ndarray:
     return np.frombuffer(zlib.compress(difference.tobytes(), 3), np.uint8).copy()
 
 
+def check_shape(shape: Any) -> list[int]:
+    """The sizes of packed rows of that shape; a ValueError if rows of ours cannot have it."""
+    sizes = [int(n) for n in shape]
+    size = math.prod(sizes) if sizes and min(sizes) > 0 else -1
+    if not 0 < size <= MOST_BYTES:
+        raise ValueError(f"packed rows of the shape {shape!r}")
+    return sizes
+
+
 def unpack(packed: np.ndarray, shape: Any) -> np.ndarray:
     """What :func:`pack` was given.
 
     Raises:
         ValueError: it is something else, or was not of this shape.
     """
-    sizes = [int(n) for n in shape]
-    size = int(np.prod(sizes, dtype=object)) if sizes and min(sizes) > 0 else -1
-    if not 0 < size <= MOST_BYTES:
-        raise ValueError(f"packed rows of the shape {shape!r}")
+    sizes = check_shape(shape)
+    size = math.prod(sizes)
     inflate = zlib.decompressobj()
     try:
         data = inflate.decompress(packed.tobytes(), size + 1)

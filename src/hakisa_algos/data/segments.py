@@ -23,7 +23,7 @@ import math
 import os
 import shutil
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -36,7 +36,7 @@ from torch import Tensor
 
 from hakisa_algos.data.columns import FrameStack
 from hakisa_algos.data.files import TEMPORARY, check_version, flush, verify, verify_size, write_tensors
-from hakisa_algos.data.packing import is_packable, pack, unpack
+from hakisa_algos.data.packing import check_shape, is_packable, pack, unpack
 from hakisa_algos.errors import CheckpointError
 from hakisa_algos.policy.observations import unkeyed
 
@@ -134,8 +134,8 @@ class Segment:
         """Reads nothing of it; a CheckpointError if it is missing or cut short."""
         verify_size(self.path, self.size, _FIX)
 
-    def open(self) -> dict[str, np.ndarray]:
-        """Its arrays, mapped into memory, after one pass over the file that verifies it.
+    def open(self) -> Mapping[str, np.ndarray]:
+        """Its arrays, mapped into memory, after one pass over the file that verifies it; packed ones only when asked.
 
         Raises:
             CheckpointError: it is missing, truncated, altered, foreign or of a newer version.
@@ -149,15 +149,12 @@ class Segment:
                 # PyTorch's, which are mapped; NumPy's would be read.
                 arrays = {name: file.get_tensor(name).numpy() for name in file.keys()}  # noqa: SIM118 (no mapping)
                 shapes = said.get("packed", {})
-                return {
-                    name.removeprefix(_PACKED): unpack(array, shapes[name]) if name.startswith(_PACKED) else array
-                    for name, array in arrays.items()
-                }
+                packed = {n.removeprefix(_PACKED): (a, shapes[n]) for n, a in arrays.items() if n.startswith(_PACKED)}
+                for _, shape in packed.values():
+                    check_shape(shape)
+                return _Arrays(self.path, {n: a for n, a in arrays.items() if not n.startswith(_PACKED)}, packed)
         except (SafetensorError, ValueError, KeyError, AttributeError, TypeError, OSError) as error:
-            raise CheckpointError(
-                f"{self.path} is not a segment of rows ({type(error).__name__}: {error}); it was changed, damaged or "
-                f"written by something else; {_FIX}"
-            ) from error
+            raise _broken(self.path, error) from error
 
     def link_into(self, folder: Path) -> Segment:
         """The same segment in ``folder``, which costs no space where the file system can link."""
@@ -176,6 +173,39 @@ class Segment:
             flush(temporary)
             os.replace(temporary, path)
         return replace(self, path=path)
+
+
+class _Arrays(Mapping[str, np.ndarray]):
+    """Arrays of one file by name. What is packed, such as parts of frames that only some look at, stays so until it is
+    asked for; columns, which their reader holds whole, are unpacked anew each time.
+    """
+
+    def __init__(self, path: Path, plain: dict[str, np.ndarray], packed: dict[str, tuple[np.ndarray, Any]]) -> None:
+        self._path, self._plain, self._packed = path, plain, packed
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        if name in self._plain:
+            return self._plain[name]
+        try:
+            array = unpack(*self._packed[name])
+        except ValueError as error:
+            raise _broken(self._path, error) from error
+        if not name.startswith("column."):
+            self._plain[name] = array
+        return array
+
+    def __iter__(self) -> Iterator[str]:
+        return iter({**self._plain, **self._packed})
+
+    def __len__(self) -> int:
+        return len({**self._plain, **self._packed})
+
+
+def _broken(path: Path, error: Exception) -> CheckpointError:
+    return CheckpointError(
+        f"{path} is not a segment of rows ({type(error).__name__}: {error}); it was changed, damaged or written by "
+        f"something else; {_FIX}"
+    )
 
 
 @dataclass(frozen=True)
@@ -232,7 +262,7 @@ def tensor_name(kind: str, key: str) -> str:
 
 def finals(arrays: Mapping[str, np.ndarray]) -> dict[int, Any]:
     """The final observations in a segment, by ``row * num_envs + env``."""
-    keyed = {name.partition(".")[2]: array for name, array in arrays.items() if name.partition(".")[0] == "final"}
+    keyed = {name.partition(".")[2]: arrays[name] for name in arrays if name.partition(".")[0] == "final"}
     found = {}
     for index, position in enumerate(arrays["final_position"].tolist() if keyed else ()):
         found[position] = unkeyed({key: array[index] for key, array in keyed.items()})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -53,7 +53,7 @@ class StoredRows:
         self._tops = _sums(lengths)  # of each series, in rows of all series one below the other
         self._segments = [(n, segment) for n, one in enumerate(series) for segment in one.segments]
         self._segment_tops = np.array([self._tops[n] + s.first - series[n].first for n, s in self._segments])
-        self._opened: dict[int, dict[str, np.ndarray]] = {}
+        self._opened: dict[int, Mapping[str, np.ndarray]] = {}
         self._finals: dict[int, dict[int, Any]] = {}
         self._columns: dict[str, np.ndarray] = {}
         stack = series[0].layout["stack"]
@@ -112,7 +112,7 @@ class StoredRows:
         # The last one that begins there or before: of two that hold the row the later one.
         return np.searchsorted(self._segment_tops, top, "right") - 1
 
-    def _open(self, number: int) -> dict[str, np.ndarray]:
+    def _open(self, number: int) -> Mapping[str, np.ndarray]:
         if number not in self._opened:
             self._opened[number] = self._segments[number][1].open()
         return self._opened[number]

@@ -17,8 +17,8 @@ import numpy as np
 
 from hakisa_algos.errors import ConfigError
 from hakisa_algos.stages.recording import VIDEO, privately
+from hakisa_algos.stages.recording_film import Film
 from hakisa_algos.stages.recording_writer import RecordingWriter
-from hakisa_algos.training.video import VideoWriter
 from hakisa_envs.contract import FRAME_STACK, TRANSITION
 from hakisa_envs.recording.events import BAD, BEGIN, END, GAP, ON, PAUSE, PRESS, RESUME, Event
 from hakisa_envs.recording.inverse import Inverse, Rules
@@ -50,6 +50,7 @@ class Summary:
         events: Of the person.
         missed: Deadlines.
         gaps: Rows of which it is not known what the player did.
+        repeated: Frames of the film that show the one before, as there was no time for them.
         unsaid: What one command could not say, by kind (see `hakisa_envs.recording.inverse`).
         why: Why it ended.
     """
@@ -59,6 +60,7 @@ class Summary:
     events: int = 0
     missed: int = 0
     gaps: int = 0
+    repeated: int = 0
     unsaid: Counter[str] = field(default_factory=Counter)
     why: str = ""
 
@@ -133,7 +135,7 @@ class _Recorder:
         self._script = True
         self._paused = False
         self._writer = RecordingWriter(folder, env.observation_space, env.action_space, env.metadata[FRAME_STACK])
-        self._video = VideoWriter(folder / VIDEO, env.rate) if video else None
+        self._video = Film(folder / VIDEO, env.rate) if video else None
         self._inverse: Inverse | None = None
         self._newest: _Row | None = None  # the last frame, whose row is not over
 
@@ -228,6 +230,7 @@ class _Recorder:
             stack.callback(self._writer.close)
             if self._video is not None:
                 stack.callback(self._video.close)
+                self.summary.repeated = self._video.repeated
             for listener in (self._listener, self._host):
                 if listener is not None:
                     stack.callback(listener.close)
@@ -293,7 +296,7 @@ class _Recorder:
             for name, region in self._kept.items():
                 columns[f"keep.{name}"] = to_rgb(region.of(view.frame.pixels))
             if self._video is not None:
-                self._video.add(to_rgb(view.frame.pixels))
+                self._video.add(view.frame.pixels)
         return _Row(observation, start, columns, int(info["t_obs_ns"]))
 
     def _commit(self, now: int | None) -> None:
@@ -354,6 +357,12 @@ class _Recorder:
     def _write_facts(self) -> None:
         env, session = self.env, self.env.session
         assert session is not None
+        outside = {name: r for name, r in self._kept.items() if session.area.intersect(r) != r}
+        for name, region in outside.items():
+            raise ConfigError(
+                f"--keep: {name} is {dataclasses.astuple(region)}, which does not lie inside the window of "
+                f"{session.area.width} x {session.area.height} pixels"
+            )
         seen = env.profile.observation.region or session.area
         area = seen.left, seen.top, seen.width, seen.height
         rules = Rules.of(env.profile, env.rate, area)

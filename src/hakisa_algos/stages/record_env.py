@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from hakisa_envs.recording.events import BAD, BEGIN, END, PAUSE, PRESS, RELEASE,
 
 NONE = "none"
 HEIGHT = 480  # that pictures are enlarged to, about
+_FRAMES = 600  # of one step at most that are shown: between two rounds there are many
 # Which key stands for a word in the name of an action: "UP", "LEFTFIRE", "DOWN RIGHT X".
 WORDS = {
     "UP": "up", "DOWN": "down", "LEFT": "left", "RIGHT": "right", "FIRE": "space", "START": "return",
@@ -138,7 +140,8 @@ def record_env(
     """Records until the window is closed, or enough is recorded; F9 pauses, F10 marks the episode as bad.
 
     The env waits for the person and not the person for the env: a step begins when its time has come, and its action
-    is what is down then, or went down since the step before.
+    is what is down then, or went down since the step before. Of an emulated game all frames of a step are shown, one
+    after the other, in the time of the next; the last of them is what the agent sees.
 
     Args:
         env: drawn with ``render_mode="rgb_array"``; closed by whoever made it.
@@ -176,6 +179,10 @@ def _play(
     stop: Callable[[], bool],
 ) -> int:
     begin, rows, played = time.monotonic(), 0, 0
+    frames: deque[Any] = deque(maxlen=_FRAMES)
+    show_frames = getattr(env.unwrapped, "show_frames", None)
+    if show_frames is not None:
+        show_frames(frames.append)
 
     def over() -> bool:
         late = seconds is not None and time.monotonic() - begin >= seconds
@@ -185,14 +192,15 @@ def _play(
         played += 1
         seen, _ = env.reset(seed=seed)
         seed = None
+        frames.clear()  # of the way to the start
         writer.log([Event(time.monotonic_ns(), BEGIN)])
         say(f"episode {played}: {rows:,} rows so far")
         ended, start, due = False, True, time.monotonic()
         while not ended:
             shown_ns = time.monotonic_ns()
-            window.show(env.render())
             due = max(due + 1 / rate, time.monotonic() - 1 / rate)  # a late step is not made up for by a burst
-            down = window.wait(due)
+            down = window.wait(due, list(frames) or [env.render()])
+            frames.clear()
             while window.paused and not window.closed:
                 window.wait(time.monotonic() + 0.05)
                 due = time.monotonic()
@@ -250,16 +258,26 @@ class _Window:
         self._pygame.surfarray.blit_array(self._screen, large.swapaxes(0, 1))
         self._pygame.display.flip()
 
-    def wait(self, until: float) -> list[str]:
-        """Until then keys are heard; those that are down in the end or went down since, as they were pressed."""
+    def wait(self, until: float, pictures: Sequence[Any] = ()) -> list[str]:
+        """Until then pictures are shown, one after the other, and keys are heard.
+
+        Returns:
+            The keys that are down in the end or went down since, as they were pressed.
+        """
         pressed: list[str] = []
+        shown, begin = -1, time.monotonic()
+        each = max(until - begin, 1e-3) / max(len(pictures), 1)
         while True:
+            due = min(int((time.monotonic() - begin) / each), len(pictures) - 1)
+            if due > shown:  # what a slow machine is late with is left out, but never the last
+                shown = due
+                self.show(pictures[due])
             for event in self._pygame.event.get():
                 self._hear(event, pressed)
             left = until - time.monotonic()
-            if left <= 0 or self.closed:
+            if (left <= 0 and shown == len(pictures) - 1) or self.closed:
                 return [*self._down, *(key for key in pressed if key not in self._down)]
-            time.sleep(min(left, 0.004))
+            time.sleep(min(max(left, 0.0), 0.004))
 
     def _hear(self, event: Any, pressed: list[str]) -> None:
         pygame = self._pygame

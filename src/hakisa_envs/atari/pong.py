@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 import gymnasium as gym
@@ -113,6 +114,7 @@ class PongEnv(gym.Env[NDArray[np.uint8], np.int64], EzPickle):
         self._raw = np.zeros((2, SCREEN_HEIGHT, SCREEN_WIDTH), dtype=np.uint8)
         self._hits = PaddleHits()
         self._score = 0
+        self._show: Callable[[NDArray[np.uint8]], object] | None = None
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -159,6 +161,8 @@ class PongEnv(gym.Env[NDArray[np.uint8], np.int64], EzPickle):
         reward, terminated = 0.0, False
         for remaining in range(self.options.frame_skip - 1, -1, -1):
             points = self.ale.act(chosen)
+            if self._show is not None:
+                self._show(self.ale.getScreenRGB())
             reward += points
             self._score += points
             if self.options.paddle_reward:
@@ -176,6 +180,10 @@ class PongEnv(gym.Env[NDArray[np.uint8], np.int64], EzPickle):
             return None
         screen: NDArray[np.uint8] = self.ale.getScreenRGB()
         return screen
+
+    def show_frames(self, show: Callable[[NDArray[np.uint8]], object]) -> None:
+        """Give ``show`` the picture of every frame that a step emulates: uint8 RGB ``[210, 160, 3]``."""
+        self._show = show
 
     def get_action_meanings(self) -> list[str]:
         """The console's names of the actions, in order."""

@@ -25,6 +25,8 @@ T = TypeVar("T")
 
 # Whether no more frames are to be played after one with these numbers.
 Stop = Callable[[tuple[int, ...]], bool]
+# Gets what a frame showed.
+OnFrame = Callable[[NDArray[np.uint8]], object]
 
 MOVIE_ORIGIN = "Hakisa.json"  # in a movie's zip: whose it is
 
@@ -51,6 +53,7 @@ class Emulator:
         files: The game.
         buttons: Names of a pad's buttons, in the order of a pad's mask.
         origin: What its states are of.
+        on_frame: Gets the picture of each frame that is played, for somebody to look at; None: nobody does.
 
     Raises:
         MissingExtraError: If stable-retro is not installed.
@@ -60,6 +63,7 @@ class Emulator:
 
     files: GameFiles
     is_alive = True  # one in another process need not be
+    on_frame: OnFrame | None = None
 
     def __init__(self, files: GameFiles) -> None:
         retro = import_extra("stable_retro", extra="retro", needed_by=files.name)
@@ -126,6 +130,8 @@ class Emulator:
             if self._movie is not None:
                 self._record(pad)
             step()
+            if self.on_frame is not None:
+                self.on_frame(self.picture())
             seen.append(tuple(extract(variable.address, variable.type) for variable in watched))
             if stop(seen[-1]):
                 break

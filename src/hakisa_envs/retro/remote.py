@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hakisa_envs.processes import how_it_ended
-from hakisa_envs.retro.emulator import Emulator, Stop, in_use
+from hakisa_envs.retro.emulator import Emulator, OnFrame, Stop, in_use
 from hakisa_envs.retro.errors import EmulatorDiedError, RetroError
 from hakisa_envs.retro.game_files import GameFiles, Variable
 
@@ -134,9 +134,13 @@ def _end(process: subprocess.Popen[bytes], connection: Connection) -> None:
         process.wait()
 
 
-def open_emulator(files: GameFiles) -> Emulator | RemoteEmulator:
-    """An emulator in this process, or in one of its own if this has one already."""
-    return Emulator(files) if in_use() is None else RemoteEmulator(files)
+def open_emulator(files: GameFiles, on_frame: OnFrame | None = None) -> Emulator | RemoteEmulator:
+    """An emulator in this process, or in one of its own, which shows no single frames, if this has one already."""
+    if in_use() is not None:
+        return RemoteEmulator(files)
+    emulator = Emulator(files)
+    emulator.on_frame = on_frame
+    return emulator
 
 
 def serve(connection: Connection) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -210,6 +210,13 @@ class PokemonEmeraldEnv(gym.Env[Any, Any], EzPickle):
     def render(self) -> NDArray[np.uint8] | None:
         """The picture: uint8 RGB ``[160, 240, 3]``."""
         return None if self.render_mode is None or not self._game.is_open else self._game.picture()
+
+    def show_frames(self, show: Callable[[NDArray[np.uint8]], object]) -> None:
+        """Give ``show`` the picture of every frame that is emulated, from the first `reset` on: call it before that.
+
+        Of an emulator that had to be started in a process of its own it gets none.
+        """
+        self._game.on_frame = show
 
     def close(self) -> None:
         """Close the emulator; twice is silent."""

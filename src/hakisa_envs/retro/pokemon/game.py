@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hakisa_envs.retro.emulator import Emulator
+from hakisa_envs.retro.emulator import Emulator, OnFrame
 from hakisa_envs.retro.errors import StateError
 from hakisa_envs.retro.game_files import Variable, find_game
 from hakisa_envs.retro.movie import begin_movie
@@ -48,6 +48,7 @@ class Game:
 
     Attributes:
         reading: The newest, with the last values where there is none; None where no episode runs.
+        on_frame: Gets the picture of each frame that is played, if it is set before the first `begin`.
     """
 
     def __init__(self, name: str, frame_skip: int, until_control: int | None, movies: Path | None = None) -> None:
@@ -56,6 +57,7 @@ class Game:
         self.reading: Reading | None = None
         self._frame_skip = frame_skip
         self._until_control = until_control
+        self.on_frame: OnFrame | None = None
         self._emulator: Emulator | RemoteEmulator | None = None
 
     @property
@@ -113,7 +115,7 @@ class Game:
     def open(self) -> Emulator | RemoteEmulator:
         """The emulator, opened if it is not yet."""
         if self._emulator is None:
-            self._emulator = open_emulator(find_game(self.name))
+            self._emulator = open_emulator(find_game(self.name), self.on_frame)
         return self._emulator
 
     def close(self) -> None:

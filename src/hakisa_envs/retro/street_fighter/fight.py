@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from hakisa_envs.retro.emulator import Emulator
+from hakisa_envs.retro.emulator import Emulator, OnFrame
 from hakisa_envs.retro.errors import StateError
 from hakisa_envs.retro.game_files import find_game
 from hakisa_envs.retro.movie import begin_movie
@@ -70,6 +70,7 @@ class Fight:
     Attributes:
         frame: The frame that the next decision is made from; None where no episode runs.
         standing: Of the match.
+        on_frame: Gets the picture of each frame that is played, if it is set before the first `begin`.
     """
 
     def __init__(self, game: str, episode: Episode, movies: Path | None = None) -> None:
@@ -78,6 +79,7 @@ class Fight:
         self.episode = episode
         self.frame: Frame | None = None
         self.standing = Standing()
+        self.on_frame: OnFrame | None = None
         self._emulator: Emulator | RemoteEmulator | None = None
 
     @property
@@ -160,7 +162,7 @@ class Fight:
     def open(self) -> Emulator | RemoteEmulator:
         """The emulator, opened if it is not yet."""
         if self._emulator is None:
-            self._emulator = open_emulator(find_game(self.game))
+            self._emulator = open_emulator(find_game(self.game), self.on_frame)
         return self._emulator
 
     def close(self) -> None:

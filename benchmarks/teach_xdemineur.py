@@ -1,0 +1,262 @@
+"""A player clears mine fields, is recorded, and is cloned: how often does the clone click where the player does?
+
+    python benchmarks/teach_xdemineur.py                               # 10 minutes on each of 3 displays, 40 games
+    python benchmarks/teach_xdemineur.py --minutes 1 --games 3
+
+The player is a script with a rule that names one cell for each picture. In reading order: open the first cell beside a
+number that has all of its flags; else put a flag on the first cell beside a number that has just as many covered cells
+beside it; else, which is a guess, open the last cell that is covered. One click in ten is anywhere. It clicks through
+an X client of its own, and is heard by the real recorder.
+
+The agent sees 96 x 96 pixels in colour: 8 to a cell, which is what the strides of the network add up to.
+"""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import random
+import shutil
+import sys
+import tempfile
+import time
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import _results
+import numpy as np
+
+import hakisa_envs.screen.games as games
+from hakisa_algos import Agent
+from hakisa_algos.learners.cloning import CloningConfig
+from hakisa_algos.stages.record import record
+from hakisa_algos.stages.recording import Recording
+from hakisa_algos.stages.study import Studies, Study
+from hakisa_envs.screen.env import ScreenGameEnv
+from hakisa_envs.screen.image import to_rgb
+
+SIDE, CELL, MINES = 12, 21, 20
+LEFT, TOP = 15, 80
+SAFE = SIDE * SIDE - MINES
+RATE = 20.0
+LONGEST = 300  # steps of a game in which the clone does nothing that changes it
+NUMBERS = {(0, 0, 255): 1, (34, 139, 34): 2, (255, 0, 0): 3, (0, 0, 128): 4}
+OPEN, FLAG = 0, 1
+
+
+def look(field: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Which cells of an RGB picture of the field are covered, which of them have flags, and the open ones' numbers."""
+    cells = field.reshape(SIDE, CELL, SIDE, CELL, 3).swapaxes(1, 2)
+    covered = (cells == 127).all(4).sum((2, 3)) > 50
+    flags = covered & ((cells == (255, 0, 0)).all(4).sum((2, 3)) > 15)
+    number = np.full((SIDE, SIDE), 9)  # one that is never satisfied
+    number[(cells == 179).all(4).sum((2, 3)) > 395] = 0
+    for colour, value in NUMBERS.items():
+        number[(cells == colour).all(4).sum((2, 3)) > 60] = value
+    number[covered] = 0
+    return covered, flags, number
+
+
+def beside(cells: np.ndarray) -> np.ndarray:
+    """How many of the eight neighbours of each cell are marked."""
+    padded = np.pad(cells.astype(int), 1)
+    shifts = [(y, x) for y in range(3) for x in range(3) if (y, x) != (1, 1)]
+    return np.sum([padded[y : y + SIDE, x : x + SIDE] for y, x in shifts], 0)
+
+
+def rule(field: np.ndarray) -> tuple[int, int, int, bool]:
+    """What the player does about a picture: command, column, row, and whether the numbers say so."""
+    covered, flags, number = look(field)
+    unknown = covered & ~flags
+    shown = (number > 0) & (number < 9)
+    for command, satisfied in ((OPEN, beside(flags) == number), (FLAG, beside(covered) == number)):
+        found = np.argwhere(unknown & (beside(shown & satisfied) > 0))
+        if len(found):
+            return command, int(found[0][1]), int(found[0][0]), True
+    found = np.argwhere(unknown if unknown.any() else covered | True)
+    return OPEN, int(found[-1][1]), int(found[-1][0]), False
+
+
+class Player:
+    """Clicks through a client of its own; called at every step of the recorder.
+
+    Attributes:
+        sure: When it clicked where the numbers say so, on the clock of the rows.
+    """
+
+    def __init__(self, env: ScreenGameEnv, delay: int, random_share: float, seed: int) -> None:
+        self.env, self.delay, self.share, self.rng = env, delay, random_share, random.Random(seed)
+        self.session: Any = None
+        self.display: Any = None
+        self.waited = 0
+        self.sure: list[int] = []
+
+    def __call__(self) -> bool:
+        """Looks, and clicks after its reaction time."""
+        view, session = self.env.view, self.env.session
+        if view is None or session is None:
+            return False
+        if session is not self.session:
+            from Xlib.display import Display
+
+            self.session, self.display = session, Display(session.display.name)
+        self.waited += 1
+        if self.waited > self.delay:
+            self.waited = 0
+            command, column, row, sure = rule(to_rgb(view.frame.pixels)[TOP : TOP + 252, LEFT : LEFT + 252])
+            if self.rng.random() < self.share:
+                command, column, row = (self.rng.randrange(n) for n in (2, SIDE, SIDE))
+                sure = False
+            where = view.window.region
+            when = self.click(command, where.left + LEFT + CELL * column + 10, where.top + TOP + CELL * row + 10)
+            self.sure += [when] * sure
+        return False
+
+    def click(self, command: int, x: int, y: int) -> int:
+        """Left or right; when the server has heard of it."""
+        from Xlib import X
+        from Xlib.ext import xtest
+
+        xtest.fake_input(self.display, X.MotionNotify, x=x, y=y)
+        for kind in (X.ButtonPress, X.ButtonRelease):
+            xtest.fake_input(self.display, kind, 3 if command == FLAG else 1)
+        self.display.sync()
+        return time.monotonic_ns()
+
+
+def make_profile(folder: Path) -> str:
+    """The profile that ships, with the pictures that the clone is to see."""
+    shipped = Path(next(iter(games.__path__)))
+    shutil.copytree(shipped / "xdemineur", folder / "xdemineur")
+    text = (shipped / "xdemineur.toml").read_text(encoding="utf-8")
+    said = text.replace("size = [84, 84]", "size = [96, 96]\ngrey = false")
+    assert said != text
+    path = folder / "mines.toml"
+    path.write_text(said, encoding="utf-8")
+    return str(path)
+
+
+def play(profile: str, folder: Path, minutes: float, delay: int, share: float, seed: int) -> dict[str, Any]:
+    """One recording."""
+    env = ScreenGameEnv(profile, rate=RATE, timeout=10.0)
+    try:
+        options = {"game": profile, "rate": RATE, "timeout": 10.0}
+        player = Player(env, delay, share, seed)
+        done = record(env, folder, env_options=options, seconds=60 * minutes, say=lambda text: None, stop=player)
+    finally:
+        env.close()
+    np.save(folder.with_suffix(".npy"), np.array(player.sure))
+    return {"missed": done.missed, "rows": done.rows, "unsaid": {k: n for k, n in done.unsaid.items() if n}}
+
+
+def score(fields: list[float]) -> dict[str, float]:
+    """Safe fields opened per game."""
+    return {
+        "games": len(fields),
+        "fields": float(np.mean(fields)),
+        "sem": float(np.std(fields) / max(len(fields), 1) ** 0.5),
+    }
+
+
+def of_player(recordings: list[Recording]) -> dict[str, float]:
+    """What the player itself opened in games that it ended."""
+    fields = []
+    for recording in recordings:
+        reward, ended = recording.column("reward"), recording.column("terminated")
+        for one in recording.episodes:
+            if ended[one].any():
+                fields.append(SAFE * (reward[one].sum() - np.sign(reward[one][ended[one]][0])))
+    return score(fields)
+
+
+def of_policy(agent: Agent, count: int) -> dict[str, float]:
+    """What the clone opens."""
+    found = agent.evaluate(count, num_envs=min(count, 3), max_steps=LONGEST)
+    ends = [{"loss": 1.0, "win": -1.0}.get(outcome or "", 0.0) for outcome in found.outcomes]
+    fields = [SAFE * float(total + end) for total, end in zip(found.returns, ends, strict=True)]
+    return score(fields) | {"won": found.outcomes.count("win"), "cut": int(found.cut.sum())}
+
+
+def of_chance(profile: str, count: int) -> dict[str, float]:
+    """What random actions open."""
+    env = ScreenGameEnv(profile, rate=RATE, timeout=10.0)
+    fields = []
+    try:
+        for _ in range(count):
+            env.reset()
+            total, over, steps = 0.0, False, 0
+            while not over and steps < LONGEST:
+                _, reward, terminated, truncated, _ = env.step(env.action_space.sample())
+                over, steps = terminated or truncated, steps + 1
+                total += 0.0 if terminated else float(reward)
+            fields.append(SAFE * total)
+    finally:
+        env.close()
+    return score(fields)
+
+
+def agreement(agent: Agent, studies: Studies) -> dict[str, float]:
+    """Of held-out clicks that the rule names, how many the clone clicks on too, and with that button."""
+    lessons, rows = studies.learner.lessons, studies.rows
+    assert lessons is not None
+    position = lessons.position[lessons.held_out]
+    done, marked = lessons.action[lessons.held_out], []
+    for recording in studies.recordings:
+        t = recording.column("t_ns")
+        at = np.searchsorted(t, np.load(recording.path.with_suffix(".npy")), "right") - 1
+        # The row after the last of a recording is in none of its columns.
+        marked.append(np.isin(np.arange(len(t) + 1), at))
+    sure = np.concatenate(marked)[position]
+    said, _ = agent.predict(rows.observation(position[sure]).numpy())
+    same = said == done[sure]
+    return {
+        "clicks": len(done),
+        "named": int(sure.sum()),
+        "cell_top1": float(same[:, 1:].all(1).mean()),
+        "cell_and_button_top1": float(same.all(1).mean()),
+    }
+
+
+def main() -> int:
+    """Records, studies, plays, stores."""
+    parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
+    parser.add_argument("--minutes", type=float, default=10.0, help="of each display")
+    parser.add_argument("--displays", type=int, default=3)
+    parser.add_argument("--delay", type=int, default=1, help="steps of a twentieth of a second before each click")
+    parser.add_argument("--random", type=float, default=0.1, help="share of random clicks")
+    parser.add_argument("--games", type=int, default=40)
+    parser.add_argument("--steps", type=int, default=4000, help="gradient steps at most")
+    given = parser.parse_args()
+    home = Path(tempfile.mkdtemp())
+    profile = make_profile(home)
+    folders = [home / f"recording{i}" for i in range(given.displays)]
+    with ProcessPoolExecutor(given.displays, multiprocessing.get_context("spawn")) as pool:
+        asked = [
+            pool.submit(play, profile, folder, given.minutes, given.delay, given.random, seed)
+            for seed, folder in enumerate(folders)
+        ]
+        recorded = [one.result() for one in asked]
+    figures: dict[str, Any] = {
+        "observation": [96, 96, "RGB"],
+        "recordings": recorded,
+        "player": of_player([Recording.open(folder) for folder in folders]),
+    }
+    print(figures, flush=True)
+    config = CloningConfig(total_steps=given.steps, balance=0.0)
+    studies = Studies(Study(tuple(map(str, folders)), "ppo", config))
+    studies.run(home / "run")
+    agent = Agent.load(home / "run", "Hakisa/ScreenGame-v0")
+    figures |= {"gradient_steps": studies.learner.facts().needs.done, "held_out": agreement(agent, studies)}
+    print(figures["held_out"], flush=True)
+    if given.games:
+        figures |= {"clone": of_policy(agent, given.games), "random": of_chance(profile, given.games)}
+        print(figures["clone"], figures["random"])
+    agent.close()
+    print(_results.save("teach_xdemineur", figures))
+    shutil.rmtree(home)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
