@@ -21,7 +21,9 @@ def wait_until(condition, timeout=5.0, message="the condition never held"):
     began, limit = time.monotonic(), timeout
     while not (value := condition()):
         if time.monotonic() - began > limit:
-            assert limit == timeout and (slow := slowness()) > 1.2, f"{message} within {limit:g} s"
+            slow = slowness()
+            assert limit == timeout, f"{message} within {limit:g} s"
+            assert slow > 1.2, f"{message} within {limit:g} s"
             limit *= 2 * slow
         time.sleep(0.002)
     return value
