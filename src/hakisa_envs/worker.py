@@ -20,7 +20,7 @@ from gymnasium.spaces import Space
 from gymnasium.vector.utils import CloudpickleWrapper
 
 from hakisa_envs import contract, states
-from hakisa_envs.processes import how_it_ended
+from hakisa_envs.processes import Ending, how_it_ended
 from hakisa_envs.shared_memory import SharedObservations, boxes
 
 EnvFactory = Callable[[], gym.Env[Any, Any]]
@@ -88,6 +88,7 @@ class Worker:
         arguments = (CloudpickleWrapper(factory), theirs, column, os.getpid())
         self.process = context.Process(target=work, args=arguments, name=f"hakisa-env-{column}", daemon=True)
         self.process.start()
+        self._ending = Ending(self.process)
         theirs.close()
 
     def share(self, memory: SharedObservations, num_envs: int) -> None:
@@ -108,9 +109,8 @@ class Worker:
 
     def receive(self, timeout: float) -> tuple[str, Any] | None:
         """The next answer: ``("ok", what)``, ``("raised", exception)`` or ``("died", words)``; None: not in time."""
-        sources = [self.connection, self.process.sentinel]
-        if not self.connection.poll(0) and self.connection not in wait(sources, timeout):
-            return None if self.process.is_alive() else self._died()
+        if not self.connection.poll(0) and self.connection not in wait([self.connection, self._ending], timeout):
+            return self._died() if self._ending.came() else None
         try:
             answer = self.connection.recv_bytes()
         except (EOFError, OSError):
@@ -123,11 +123,8 @@ class Worker:
         return verb, data
 
     def end(self, timeout: float) -> None:
-        """Wait, then kill: a stopped process hears nothing else."""
-        self.process.join(timeout)
-        if self.process.is_alive():
-            self.process.kill()
-            self.process.join()
+        """Wait for its end, then bring it about."""
+        self._ending.bring_about(timeout)
         self.connection.close()
         self.process.close()
 

@@ -2,12 +2,14 @@
 
 import copy
 import os
+import signal
 import subprocess
 import sys
 import textwrap
 import time
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from multiprocessing import forkserver
 
 import gymnasium as gym
 import numpy as np
@@ -224,6 +226,31 @@ def test_every_way_to_start_a_process(context):
     assert envs.step([STEP] * 2)[3].tolist() == [True, False]
     assert envs.step([STEP] * 2)[0].tolist() == [[-1, 0], [6, 2]]
     envs.close()
+
+
+@pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="multiprocessing alone knows of a process")
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
+def test_a_fork_server_that_a_signal_to_all_ends_costs_no_episode(number):
+    envs = ProcessVectorEnv([Toy] * 2)
+    envs.reset(seed=5)
+    envs.step([STEP] * 2)
+    pids, server = envs.pids, forkserver._forkserver._forkserver_pid
+    os.kill(server, number)
+    os.waitid(os.P_PID, server, os.WEXITED | os.WNOWAIT)
+    for steps in (2, 3):
+        observations, _, _, truncated, infos = envs.step([STEP] * 2)
+        assert observations.tolist() == [[5, steps], [6, steps]]
+        assert not truncated.any()
+        assert "failure" not in infos
+    assert envs.pids == pids
+    os.kill(pids[1], signal.SIGKILL)  # what has really died is still noticed, and replaced
+    assert envs.step([STEP] * 2)[3].tolist() == [False, True]
+    assert envs.step([STEP] * 2)[0].tolist()[0] == [5, 5]
+    assert envs.pids[0] == pids[0] != envs.pids[1]
+    os.kill(envs.pids[0], signal.SIGSTOP)  # it hears no farewell
+    pids = [*envs.pids, pids[1]]
+    envs.close()
+    assert all(map(gone, pids))
 
 
 def test_what_is_forgotten_is_closed():

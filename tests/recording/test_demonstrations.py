@@ -3,47 +3,22 @@
 import json
 import shutil
 
-import gymnasium as gym
 import numpy as np
 import pytest
 
-import hakisa_envs  # noqa: F401 (it registers)
 from hakisa_algos import DQN, PPO, Agent, DQNConfig
 from hakisa_algos.cli.main import main
 from hakisa_algos.errors import CheckpointError, ConfigError
 from hakisa_algos.stages.demonstrations import check_game, demonstrations
 from hakisa_algos.stages.recording import Recording
-from hakisa_algos.stages.recording_writer import RecordingWriter
 from hakisa_algos.training.demonstrations import SHARE
 from tests.helpers.learning import assert_same
+from tests.helpers.pressed import ENV, PRESS, press
 
-PRESS = {"num_keys": 3, "grid_size": 3, "episode_length": 16}
-ENV = "Hakisa/Press-v0"
 SMALL = DQNConfig(
     total_steps=256, num_envs=2, buffer_size=32, learning_starts=16, train_every=16, gradient_steps=2, batch_size=16,
     hidden_sizes=(16,), demonstration_share=0.25,
 )  # fmt: skip
-
-
-def press(folder, options=PRESS, **facts):
-    """A recording of somebody who always does what Press asks for."""
-    env = gym.make(ENV, disable_env_checker=True, **options).unwrapped
-    writer = RecordingWriter(folder, env.observation_space, env.action_space, None)
-    known = {"name": "press", "env": ENV, "env_options": options, "rate": 10.0, "idle": None}
-    writer.describe(known | {"commands": ["wait", "press", "click"]} | facts)
-    t = 0
-    for episode in range(6):
-        seen, _ = env.reset(seed=episode)
-        over = False
-        while not over:
-            action = env.game.answers[env._targets[env._position]]
-            after, reward, over, _, _ = env.step(action)
-            values = {"reward": np.float32(reward), "terminated": over, "t_ns": t}
-            writer.add(seen, action, values, start=env._position == 1, following=after)
-            seen, t = after, t + 100_000_000
-        writer.end(seen, {"t_ns": t})
-    writer.close()
-    return Recording.open(folder)
 
 
 @pytest.fixture(scope="module")

@@ -17,32 +17,17 @@ from hakisa_algos.learners.cloning import CloningConfig
 from hakisa_algos.stages.recording import Recording
 from hakisa_algos.stages.recording_writer import RecordingWriter
 from hakisa_algos.stages.study import Studies, Study, begun
+from tests.helpers.pressed import PRESS, press
 
 CONFIG = CloningConfig(total_steps=150, update_steps=50, batch_size=64, learning_rate=5e-3, idle_run=0)
 SMALL = {"hidden_sizes": (64,), "num_envs": 2}
-PRESS = {"num_keys": 3, "grid_size": 3, "episode_length": 16}
 
 
 @pytest.fixture(scope="module")
 def pressed(tmp_path_factory):
-    """A recording of somebody who always does what Press asks for."""
+    """The folder of a recording of somebody who always does what Press asks for."""
     folder = tmp_path_factory.mktemp("study") / "press"
-    env = gym.make("Hakisa/Press-v0", disable_env_checker=True, **PRESS).unwrapped
-    writer = RecordingWriter(folder, env.observation_space, env.action_space, None)
-    facts = {"name": "press", "env": "Hakisa/Press-v0", "env_options": PRESS, "rate": 10.0, "idle": None}
-    writer.describe(facts | {"commands": ["wait", "press", "click"]})
-    t = 0
-    for episode in range(40):
-        seen, _ = env.reset(seed=episode)
-        over = False
-        while not over:
-            action = env.game.answers[env._targets[env._position]]
-            after, reward, over, _, _ = env.step(action)
-            values = {"reward": np.float32(reward), "terminated": over, "t_ns": t}
-            writer.add(seen, action, values, start=env._position == 1, following=after)
-            seen, t = after, t + 100_000_000
-        writer.end(seen, {"t_ns": t})
-    writer.close()
+    press(folder, episodes=40)
     return folder
 
 

@@ -214,6 +214,29 @@ def test_the_same_seed_and_actions_are_the_same_after_a_restore_and_beside_anoth
     assert_same([three.unwrapped.step(int(a)) for a in np.random.default_rng(4).integers(63, size=20)], after)
 
 
+TO_ALL = """
+import os, signal
+import gymnasium as gym
+import hakisa_envs
+
+envs = [gym.make("Hakisa/Fighter-v0") for _ in range(2)]
+for env in envs:
+    env.reset(seed=1)
+for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    signal.signal(number, lambda number, frame: None)
+    os.killpg(0, number)
+    for env in envs:
+        assert env.step(0)[2:4] == (False, False), number
+print(type(envs[1].unwrapped._fight.open()).__name__)
+"""
+
+
+def test_an_emulator_in_a_process_of_its_own_hears_no_signal_to_all():
+    command = [sys.executable, "-c", TO_ALL]
+    done = subprocess.run(command, start_new_session=True, capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stdout) == (0, "RemoteEmulator\n"), done.stderr
+
+
 def assert_same(rows, others):
     assert len(rows) == len(others)
     for row, other in zip(rows, others, strict=True):

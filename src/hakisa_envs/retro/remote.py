@@ -50,6 +50,7 @@ class RemoteEmulator:
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
                 env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
+                start_new_session=True,  # what a terminal or a scheduler sends to all is for this process to decide
             )
         self._connection = Connection(mine.detach())
         self.close = weakref.finalize(self, _end, self._process, self._connection)
@@ -158,7 +159,7 @@ def serve(connection: Connection) -> None:
                 connection.send(("ok", answer))
             except Exception as error:
                 connection.send(("raised", _sendable(error)))
-    except (EOFError, OSError, KeyboardInterrupt):
+    except (EOFError, OSError):
         return
     finally:
         if emulator is not None:
