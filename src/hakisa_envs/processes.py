@@ -22,8 +22,8 @@ def how_it_ended(code: int | None) -> str:
 class Ending:
     """Tells when a process of `multiprocessing` has ended, and ends it.
 
-    By the process itself, where the system can: `multiprocessing` hears of it through its fork server, which a signal to
-    all processes of a terminal or a scheduler ends, and then takes every process for one that has ended.
+    By the process itself, where the system can: `multiprocessing` hears of it through its fork server, which a signal
+    to all processes of a terminal or a scheduler ends, and then takes every process for one that has ended.
 
     Args:
         process: One that was started.
