@@ -38,13 +38,14 @@ class Ending:
             except ProcessLookupError:  # so soon: then the fork server lives, and says so
                 self._pidfd = None
 
-    def fileno(self) -> int:
-        """Readable once it has ended."""
+    @property
+    def sentinel(self) -> int:
+        """A handle for `multiprocessing.connection.wait`, ready once it has ended."""
         return int(self._process.sentinel) if self._pidfd is None else self._pidfd
 
     def came(self, timeout: float = 0.0) -> bool:
         """True if it has ended within so many seconds."""
-        return bool(wait([self], timeout))
+        return bool(wait([self.sentinel], timeout))
 
     def bring_about(self, timeout: float) -> None:
         """Wait, then kill: a stopped process hears nothing else. Once only."""
@@ -53,7 +54,7 @@ class Ending:
                 self._process.kill()
             else:
                 signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
-            wait([self])
+            wait([self.sentinel])
         self._process.join()
         if self._pidfd is not None:
             os.close(self._pidfd)

@@ -109,7 +109,8 @@ class Worker:
 
     def receive(self, timeout: float) -> tuple[str, Any] | None:
         """The next answer: ``("ok", what)``, ``("raised", exception)`` or ``("died", words)``; None: not in time."""
-        if not self.connection.poll(0) and self.connection not in wait([self.connection, self._ending], timeout):
+        ended = self._ending.sentinel
+        if not self.connection.poll(0) and self.connection not in wait([self.connection, ended], timeout):
             return self._died() if self._ending.came() else None
         try:
             answer = self.connection.recv_bytes()
