@@ -10,6 +10,7 @@ import pytest
 from Xlib import X
 from Xlib.ext import xtest
 
+from hakisa_envs.screen.errors import InputError
 from hakisa_envs.screen.input.client import InputClient
 from hakisa_envs.screen.input.listener import PersonListener, input_method
 from tests.screen.helpers import Screen, wait_until
@@ -268,3 +269,38 @@ def test_keys_repeat_again_after_a_kill(xserver, person):
     wait_until(lambda: repeats(person), 30)
     os.close(reading)
     os.close(writing)
+
+
+def test_keys_of_a_layout_that_changes_key_by_key_are_heard_where_they_are_then(listener, person, game):
+    left, canary = person.keycode(LEFT), person.keycode(CANARY)
+    names_of = {LEFT: [LEFT] * 2, CANARY: [CANARY, ord("Q")]}
+    try:
+        person.display.change_keyboard_mapping(left, [names_of[CANARY]])  # there is no "Left" now
+        person.display.sync()
+        heard(listener, ("layout",), count=1)
+        person.display.change_keyboard_mapping(canary, [names_of[LEFT]])
+        person.display.sync()
+        heard(listener, ("layout",), count=1)
+        for code in (left, canary):
+            for kind in (X.KeyPress, X.KeyRelease):
+                xtest.fake_input(person.display, kind, code)
+        person.display.sync()
+        assert names(heard(listener, count=2)) == [("press", "Left"), ("release", "Left")]
+    finally:
+        person.display.change_keyboard_mapping(left, [names_of[LEFT]])
+        person.display.change_keyboard_mapping(canary, [names_of[CANARY]])
+        person.display.sync()
+
+
+def test_key_on_a_layout_that_lacks_one_of_the_games_ends_the_recording_and_says_which(listener, person, game):
+    left = person.keycode(LEFT)
+    person.display.change_keyboard_mapping(left, [[CANARY, ord("Q")]])
+    person.display.sync()
+    try:
+        heard(listener, ("layout",), count=1)
+        person.tap(SPACE)
+        with pytest.raises(InputError, match="'Left' is not on the keyboard layout"):
+            heard(listener, count=1)
+    finally:
+        person.display.change_keyboard_mapping(left, [[LEFT] * 2])
+        person.display.sync()

@@ -1,6 +1,7 @@
 """Which keys may be pressed on a real keyboard layout, whatever they are called."""
 
 import ctypes
+import ctypes.util
 import os
 import shutil
 import signal
@@ -9,13 +10,14 @@ import time
 
 import pytest
 from Xlib import XK, X
+from Xlib.display import Display
 
 from hakisa_envs.screen.display import open_display
 from hakisa_envs.screen.env import ScreenGameEnv
 from hakisa_envs.screen.errors import InputError
 from hakisa_envs.screen.input.client import InputClient
 from hakisa_envs.screen.input.devices import XTestDevice
-from hakisa_envs.screen.input.keys import LAYOUT_CHANGED, TYPED, denied_together, keysym
+from hakisa_envs.screen.input.keys import LAYOUT_CHANGED, LEVELS, TYPED, denied_together, keysym, resolve
 from hakisa_envs.screen.input.presses import GAP_NS
 from hakisa_envs.screen.processes import Keeper
 
@@ -107,11 +109,45 @@ def test_names_of_keys_are_those_of_x(name, number):
         ("Esc", "Escape"), ("Key.space", "space"), ("K_RETURN", "Return"), ("KeyA", "a"), ("Digit7", "7"),
         ("ctrl", "Control_L"), ("PgUp", "Page_Up"), ("spacebar", "space"), ("Backspace", "BackSpace"),
         ("numpad5", "KP_5"), ("AltGr", "ISO_Level3_Shift"), ("Greek_alfa", "Greek_alpha"), ("\u00e9", "eacute"),
-        ("\u03b1", "Greek_alpha"), ("!", "exclam"),
+        ("\u03b1", "Greek_alpha"), ("!", "exclam"), ("\u20ac", "EuroSign"), ("\u2190", "Left"), ("\r", "Return"),
+        ("AltRight", "Alt_R"), ("ctrlleft", "Control_L"), ("Key.ctrl_r", "Control_R"), ("KEY_RIGHTALT", "Alt_R"),
+        ("Left Ctrl", "Control_L"), ("rightcontrol", "Control_R"), ("option", "Alt_L"), ("cursor_left", "Left"),
+        ("Keypad 5", "KP_5"), ("num0", "KP_0"), ("numpad*", "KP_Multiply"), ("keypad+", "KP_Add"),
+        ("KEY_KPDOT", "KP_Decimal"), ("K_LEFTPAREN", "parenleft"), ("K_CARET", "asciicircum"), ("bs", "BackSpace"),
+        ("newline", "Return"), ("bang", "exclam"), ("EuroSgn", "EuroSign"), ("Page-Up", "Page_Up"),
     ],
 )  # fmt: skip
 def test_suggestion_is_the_key_that_was_meant(given, meant):
     with pytest.raises(InputError, match=f"did you mean '{meant}'"):
+        keysym(given)
+
+
+@pytest.mark.parametrize(
+    ("given", "called"),
+    [
+        ("cmd", "Super_L"), ("MetaRight", "Super_R"), ("winleft", "Super_L"), ("PrintScreen", "Print"),
+        ("prtsc", "Print"), ("KEY_SYSRQ", "Sys_Req"), ("ContextMenu", "Menu"), ("apps", "Menu"), ("f12", "F12"),
+    ],
+)  # fmt: skip
+def test_key_that_must_not_be_pressed_is_no_suggestion(given, called):
+    with pytest.raises(InputError, match=f"'{given}', which X calls '{called}', must not be pressed"):
+        keysym(given)
+
+
+@pytest.mark.parametrize(
+    ("given", "match"),
+    [
+        ("mouse1", "no keys.*left_click"),
+        ("wheelup", "no keys"),
+        ("Shift_L+a", "only a script's press"),
+        ("", "'plus'"),
+        ("xf86audiomute", "must not be pressed"),
+        ("Again", "names are those of X"),  # and not the name of a letter that is a little like it
+        ("Fn", "names are those of X"),
+    ],
+)
+def test_what_is_no_key_says_what_it_is(given, match):
+    with pytest.raises(InputError, match=match):
         keysym(given)
 
 
@@ -144,8 +180,11 @@ def test_layout_that_changes_lets_go_and_presses_the_right_key_afterwards(remapp
     assert LAYOUT_CHANGED in player.report().released
     assert player.act([("hold", "a")], 10.0).pressed == 1
     assert remapped.held() == {b}
-    assert player.act([("release", "a"), ("hold", TYPED + "B")], 10.0).held[-1] == TYPED + "B"
-    assert a in remapped.held()
+    player.release_all()
+    assert player.act([("hold", TYPED + "B")], 10.0).pressed == 1
+    assert remapped.held() == {a, remapped.keycode(XK.XK_Shift_L)}  # or it would be a "b"
+    assert player.act([("release", TYPED + "B")], 10.0).held in ((), (TYPED + "B", "Shift_L"))
+    wait_until(lambda: not remapped.held(), 1.0)
 
 
 def test_layout_that_changes_just_before_a_press_is_no_press_of_another_key(remapped, player):
@@ -233,6 +272,63 @@ def test_key_is_not_pressed_while_another_of_several_layouts_is_on(remapped, pla
     groups.lock(0)
     assert player.act([("hold", "a")], 10.0).pressed == 1
     groups.close()
+
+
+@pytest.mark.skipif(shutil.which("setxkbmap") is None, reason="needs setxkbmap (scripts/system-packages.sh)")
+def test_typed_character_takes_the_modifiers_that_the_present_layout_wants(remapped):
+    name = remapped.display.get_display_name()
+    remapped.focus(remapped.window(0, 0, 200, 150, title="game"))
+    client = InputClient(name, [TYPED + "@", TYPED + "a"], timeout=10.0)
+    client.start()
+    client.wait_ready()
+    client.set_target(remapped.root.query_tree().children[-1].id)
+    for layout, modifiers in (("us", ["Shift_L"]), ("de", ["ISO_Level3_Shift"]), ("us", ["Shift_L"])):
+        subprocess.run(["setxkbmap", "-display", name, layout], check=True)
+        wait_until(lambda: client.act([("hold", TYPED + "@")], 10.0).held)  # once it has heard of the layout
+        wait_until(lambda m=modifiers: set(client.act([("hold", TYPED + "@")], 10.0).held) == {*m, TYPED + "@"}, 2.0)
+        for event in remapped.events():
+            if event.type == X.MappingNotify:
+                remapped.display.refresh_keyboard_mapping(event)
+        assert {remapped.keycode(keysym(key)) for key in modifiers} < remapped.held()
+        client.release_all()
+    assert client.restarts == 0
+    client.close()
+
+
+@pytest.mark.skipif(shutil.which("setxkbmap") is None, reason="needs setxkbmap (scripts/system-packages.sh)")
+@pytest.mark.parametrize(
+    ("layout", "text"),
+    [
+        ("us", "aZ~"),
+        ("de", "\u00fc\u00c4@\u20ac\u2192"),
+        ("cz", "\u010d\u0159\u011b\u016f"),
+        ("pl", "\u0142\u017c\u0104"),
+        ("hu", "\u0151\u0170\u02dd"),
+        ("tr", "\u011f\u0130\u015f"),
+        ("ru", "\u0439\u044a\u0401\u2116"),
+        ("ua", "\u0457\u0404\u0456"),
+        ("rs", "\u0452\u0459\u0408"),
+        ("gr", "\u03c2\u03c3\u03a9"),
+        ("il", "\u05d0\u05e9"),
+        ("ara", "\u0634\u061f"),
+        ("th", "\u0e01\u0e3f"),
+        ("ge", "\u10d0"),
+    ],
+)
+def test_characters_of_every_script_are_typed_where_a_layout_has_them(remapped, layout, text):
+    library = ctypes.util.find_library("xkbcommon")
+    if library is None:
+        pytest.skip("needs libxkbcommon, to judge")
+    to_unicode = ctypes.CDLL(library).xkb_keysym_to_utf32
+    name = remapped.display.get_display_name()
+    subprocess.run(["setxkbmap", "-display", name, layout], check=True)
+    display = Display(name)
+    contacts = resolve(display, [TYPED + character for character in text])
+    columns = {modifiers: column for column, modifiers in LEVELS.items()}
+    pressed = [contacts[TYPED + character] for character in text]
+    made = [display.keycode_to_keysym(contact.code, columns[contact.modifiers]) for contact in pressed]
+    display.close()
+    assert "".join(chr(to_unicode(value)) for value in made) == text
 
 
 @pytest.mark.skipif(shutil.which("setxkbmap") is None, reason="needs setxkbmap (scripts/system-packages.sh)")

@@ -108,6 +108,27 @@ def test_text_is_typed_on_another_layout_too(listen):
     keeper.close()
 
 
+@pytest.mark.skipif(shutil.which("setxkbmap") is None, reason="needs setxkbmap (scripts/system-packages.sh)")
+@pytest.mark.parametrize(("first", "then"), [("us", "de"), ("de", "us"), ("us", "fr")])
+def test_script_follows_a_layout_that_changes_in_mid_session(first, then):
+    keeper = Keeper()
+    name = open_display("xvfb", (640, 480), keeper).name
+    subprocess.run(["setxkbmap", "-display", name, first], check=True)
+    script = (Step(do="type", text="Yz @{1}"), Step(do="press", key="Control_L+z"))
+    env = ScreenGameEnv(game(game_windows.PLAIN, reset=script), display=name, armed=True, timeout=10.0)
+    for layout in (first, then):
+        subprocess.run(["setxkbmap", "-display", name, layout], check=True)
+        env.reset()
+        listener = Listener(env)  # which asks for the layout of now
+        env.reset()
+        assert listener.text() == "Yz @{1}z"
+        assert not listener.held()
+        listener.close()
+    assert env.session.input.restarts == 0
+    env.close()
+    keeper.close()
+
+
 def test_character_that_no_key_types_is_named_before_anything_is_pressed():
     env = ScreenGameEnv(game(game_windows.PLAIN, reset=(Step(do="type", text="ab\u4e2d"),)))
     with pytest.raises(InputError, match="The character '\u4e2d' is not on the keyboard layout"):

@@ -228,7 +228,7 @@ class Step:
     @property
     def keys(self) -> tuple[str, ...]:
         """The keys of ``key``, each by itself."""
-        return tuple(self.key.split("+")) if self.key else ()
+        return tuple(key.strip() for key in self.key.split("+")) if self.key else ()
 
 
 @dataclass(frozen=True)

@@ -81,8 +81,7 @@ class ScriptRunner:
             self._ask([move], "the pointer could not be moved", where, deadline)
         elif step.do == "type":
             for character in step.text:
-                name = TYPED + character
-                self._press((*self._session.input.chords.get(name, ()), name), step, where, deadline)
+                self._press((TYPED + character,), step, where, deadline)
         elif step.do in ("press", "click"):
             self._press(step.keys or (BUTTON[step.button],), step, where, deadline)
 

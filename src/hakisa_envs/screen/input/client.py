@@ -76,7 +76,6 @@ class InputClient:
 
     Attributes:
         restarts: How often a server that had died was replaced.
-        chords: Once it is ready: which keys must be held for a typed character, for those that need any.
         killed: Once it is closed: somebody had pressed the kill chord, whether a report said so or not.
     """
 
@@ -96,7 +95,6 @@ class InputClient:
         self.restarts = 0
         self.killed = False
         self.pid = 0
-        self.chords: dict[str, tuple[str, ...]] = {}
         self._keeper = keeper
         self._guard = guard
         self._fix = (
@@ -158,7 +156,6 @@ class InputClient:
         if "error" in reply:
             raise InputError(reply["error"], reply.get("key", ""))
         self.pid = reply["ready"]
-        self.chords = {name: tuple(modifiers) for name, modifiers in reply["chords"].items()}
 
     def set_target(self, window: int) -> Report:
         """Press in this window only, given by its X id; 0 for none. Releases everything."""

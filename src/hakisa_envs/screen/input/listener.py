@@ -55,6 +55,7 @@ class PersonListener:
         self._down: set[str] = set()
         self._place: tuple[int, int] | None = None
         self._size = (0, 0)
+        self._lacks: InputError | None = None  # why the layout of now cannot be listened to
         self._by_pointer = False  # the focus is where the pointer is
         self._last_ns = 0
         self._window = self._display.create_resource_object("window", window)
@@ -184,7 +185,10 @@ class PersonListener:
         elif event.type == x.MappingNotify:
             self._display.refresh_keyboard_mapping(event)
             self._let_go(time.monotonic_ns())
-            self._read_keys()
+            try:
+                self._read_keys()
+            except InputError as error:  # perhaps not for long: programs swap two keys by two requests
+                self._lacks = error
             self._say(time.monotonic_ns(), e.LAYOUT)
         elif getattr(event, "window", None) != self._window:
             return
@@ -239,6 +243,8 @@ class PersonListener:
                 return
         if not self._focused:
             return  # whatever it was, it was not for the game
+        if self._lacks is not None and kind == "KeyPress":
+            raise self._lacks
         if kind == "Motion":
             by, raw = _motion(data, words)
             if any(by) or any(raw):
@@ -263,6 +269,7 @@ class PersonListener:
 
     def _read_keys(self) -> None:
         contacts: list[Contact] = list(resolve(self._display, self._names).values())
+        self._lacks = None
         self._keys = {contact.code: contact.name for contact in contacts if contact.kind == "key"}
         self._buttons = {code: name for name, code in BUTTONS.items() if name in self._names}
         self._chord.find_keys()

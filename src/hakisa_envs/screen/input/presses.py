@@ -31,6 +31,7 @@ class _State:
     pressed_at: int = 0
     ready_at: int = 0  # not to be pressed before
     waiting: tuple[int, int] | None = None  # a tap that waits: how long to hold, when it is stale
+    helpers: tuple[_State, ...] = ()  # modifiers that are down for its sake, and go up with it
 
 
 @dataclass
@@ -57,11 +58,6 @@ class Presses:
         self.counts = Counts()
         self._states = {name: _State(contact) for name, contact in contacts.items()}
         self._sent: list[_State] = []  # pressed, but perhaps not yet done
-
-    @property
-    def contacts(self) -> dict[str, Contact]:
-        """The keys and buttons that may be pressed, by name."""
-        return {name: state.contact for name, state in self._states.items()}
 
     def held(self) -> list[str]:
         """Names of what is down now."""
@@ -93,9 +89,9 @@ class Presses:
             self.advance(now)
 
     def set_contacts(self, contacts: dict[str, Contact]) -> None:
-        """From now on press these, under the same names; everything must be up."""
+        """From now on press these, and modifiers that only the new ones need; everything must be up."""
         for name, contact in contacts.items():
-            self._states[name].contact = contact
+            self._states.setdefault(name, _State(contact)).contact = contact
 
     def release_all(self, now: int) -> list[str]:
         """Let go of everything at once, and forget what waits. Returns what was down."""
@@ -140,15 +136,30 @@ class Presses:
             self.settle()
 
     def _press(self, state: _State, now: int) -> bool:
+        """Press it, and before it the modifiers that its contact needs and nobody holds."""
+        modifiers = (self._states[name] for name in state.contact.modifiers)
+        state.helpers = tuple(modifier for modifier in modifiers if not modifier.down)
+        if not all(self._put_down(each, now) for each in (*state.helpers, state)):
+            self._lift(state.helpers, now)
+            self.counts.refused += 1
+            return False
+        self.counts.pressed += 1
+        return True
+
+    def _put_down(self, state: _State, now: int) -> bool:
         down = [other.contact for other in self._states.values() if other.down]
         if denied_together([*down, state.contact]) or not self.device.press(state.contact):
-            self.counts.refused += 1
             return False
         state.down, state.pressed_at = True, now
         self._sent.append(state)
-        self.counts.pressed += 1
         return True
 
     def _release(self, state: _State, now: int) -> None:
         state.down, state.until, state.ready_at = False, None, now + GAP_NS
         self.device.release(state.contact)
+        self._lift(state.helpers, now)
+
+    def _lift(self, helpers: tuple[_State, ...], now: int) -> None:
+        for helper in helpers:
+            if helper.down:
+                self._release(helper, now)

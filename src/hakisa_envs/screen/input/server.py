@@ -79,8 +79,7 @@ class InputServer:
         signal.set_wakeup_fd(self.wakeup_end)
         signal.signal(signal.SIGTERM, lambda number, frame: None)
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-        chords = {name: contact.modifiers for name, contact in self.presses.contacts.items() if contact.modifiers}
-        self.reply({"ready": os.getpid(), "chords": chords})
+        self.reply({"ready": os.getpid()})
         try:
             while self.running:
                 self.wait()

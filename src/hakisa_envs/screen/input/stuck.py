@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from hakisa_envs.errors import import_extra
-from hakisa_envs.screen.input.keys import Contact, name_of
+from hakisa_envs.screen.input.keys import Contact
+from hakisa_envs.screen.input.keysyms import name_of
 from hakisa_envs.screen.keeper import processes
 
 KEYS, BUTTONS = 0, 1  # classes of XInput's QueryDeviceState
