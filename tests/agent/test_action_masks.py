@@ -190,11 +190,12 @@ def test_predict_takes_a_mask():
         assert other.predict(batch, action_mask=masks)[0].tolist() == [i % ACTIONS for i in range(50)]
 
 
+@pytest.mark.parametrize("mode", [None, AutoresetMode.NEXT_STEP, AutoresetMode.SAME_STEP])
 @pytest.mark.parametrize("env", [Unlike, Conditional])
 @pytest.mark.parametrize("network", [None, "own"])
 @pytest.mark.parametrize("memory", [None, "lstm", "gru"])
-def test_the_first_ratio_is_one(env, network, memory):
-    """Against the log-probability of the pass that chose the action."""
+def test_the_first_ratio_is_one(env, network, memory, mode):
+    """Against the log-probability of the pass that chose the action; rows that only reset are among the others."""
 
     class Own(torch.nn.Module):
         features = 4
@@ -206,7 +207,8 @@ def test_the_first_ratio_is_one(env, network, memory):
             return (observation["action_mask"] if isinstance(observation, dict) else observation) / 1e6
 
     remembering = {"memory": memory, "memory_size": 8, "memory_chunk": 16}
-    agent = PPO(env, config_of("ppo", precision="fp32", **remembering), network=Own if network else None)
+    envs = env if mode is None else SyncVectorEnv([env] * 3, autoreset_mode=mode)
+    agent = PPO(envs, config_of("ppo", precision="fp32", **remembering), network=Own if network else None)
     seen = []
     policy = agent.policy
     draw = policy._draw

@@ -317,7 +317,8 @@ def test_a_crash_file_replays_what_was_acted(tmp_path, mode):
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [
-        ({"n_steps": 100}, "n_steps=100 must be a multiple of memory_chunk=32, such as 96 or 128"),
+        ({"n_steps": 100}, "n_steps=100 must be a multiple of memory_chunk=32, its default: take n_steps=96 or 128"),
+        ({"n_steps": 100, "memory_chunk": 30}, "a multiple of memory_chunk=30: take n_steps=90 or 120, or a memory_ch"),
         ({"minibatch_size": 16}, "minibatch_size=16 must be at least memory_chunk=32"),
         ({"memory_size": 0}, "memory_size=0 must be greater than 0"),
         ({"memory_chunk": -1}, "memory_chunk=-1 must be greater than 0"),
