@@ -108,8 +108,8 @@ class PPOConfig(GradientConfig):
             fitting = self.n_steps - self.n_steps % chunk
             default = "" if self.memory_chunk else ", its default"
             raise ConfigError(
-                f"n_steps={self.n_steps} must be a multiple of memory_chunk={chunk}{default}: take n_steps={fitting} or "
-                f"{fitting + chunk}, or a memory_chunk that divides it"
+                f"n_steps={self.n_steps} must be a multiple of memory_chunk={chunk}{default}: take n_steps={fitting} "
+                f"or {fitting + chunk}, or a memory_chunk that divides it"
             )
         if self.minibatch_size < chunk:
             raise ConfigError(
