@@ -21,6 +21,7 @@ from hakisa_algos.data.lessons import Lessons
 from hakisa_algos.data.needs import Nothing
 from hakisa_algos.data.rollout import RolloutBuffer
 from hakisa_algos.errors import ConfigError
+from hakisa_algos.learners import optimizers
 from hakisa_algos.learners.agreement import Agreement
 from hakisa_algos.learners.config import Shape
 from hakisa_algos.learners.gradient import Descent, GradientLearner
@@ -153,7 +154,7 @@ class CloningLearner:
         )
         self.policy = self._make_student().policy
         self.generator = torch.Generator().manual_seed(seed)
-        adam = functools.partial(torch.optim.Adam, lr=config.learning_rate, fused=True)
+        adam = functools.partial(optimizers.Adam, lr=config.learning_rate, fused=True)
         self.descent = Descent(self.policy, adam, self.generator, self.device)
         self.lessons: Lessons | None = None
         self.agreement: Agreement | None = None

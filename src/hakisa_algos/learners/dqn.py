@@ -23,6 +23,7 @@ from hakisa_algos.data.replay import ReplaySampler, Sources, Transitions
 from hakisa_algos.data.rollout import RolloutBuffer
 from hakisa_algos.data.stored import StoredRows
 from hakisa_algos.errors import ConfigError
+from hakisa_algos.learners import optimizers
 from hakisa_algos.learners.config import EpsilonConfig
 from hakisa_algos.learners.demonstrations import held, state_of
 from hakisa_algos.learners.gradient import NORMALIZER_ROWS, Descent, GradientLearner
@@ -145,7 +146,7 @@ class DQNLearner(GradientLearner):
         self.target = copy.deepcopy(self.policy)
         self.target.normalizer = self.policy.normalizer  # both see the same numbers
         self.rng = np.random.Generator(np.random.Philox(seed))
-        adam = functools.partial(torch.optim.Adam, lr=config.learning_rate, fused=True)
+        adam = functools.partial(optimizers.Adam, lr=config.learning_rate, fused=True)
         self.descent = Descent(self.policy, adam, self.rng, self.device, self.target)
         self.target.requires_grad_(False)
         exponent = config.priority_exponent if config.prioritized else 0.0

@@ -19,6 +19,7 @@ from hakisa_algos.data.needs import Rows
 from hakisa_algos.data.returns import generalized_advantages
 from hakisa_algos.data.rollout import Rollout, RolloutBuffer
 from hakisa_algos.errors import ConfigError
+from hakisa_algos.learners import optimizers
 from hakisa_algos.learners.chunks import ChunkedRollout
 from hakisa_algos.learners.config import GradientConfig, Shape, anneal
 from hakisa_algos.learners.gradient import Descent, GradientLearner
@@ -224,8 +225,8 @@ class PPOLearner(GradientLearner):
             )
         self.prior: Prior | None = None
         self._warmed = False  # the critic is good enough
-        adam = functools.partial(torch.optim.Adam, lr=config.learning_rate, eps=1e-5, fused=True)
-        rmsprop = functools.partial(torch.optim.RMSprop, lr=config.learning_rate, alpha=0.99, eps=1e-5)
+        adam = functools.partial(optimizers.Adam, lr=config.learning_rate, eps=1e-5, fused=True)
+        rmsprop = functools.partial(optimizers.RMSprop, lr=config.learning_rate, alpha=0.99, eps=1e-5)
         self.generator = torch.Generator().manual_seed(seed)
         optimizer = adam if config.optimizer == "adam" else rmsprop
         self.descent = Descent(self.policy, optimizer, self.generator, self.device)

@@ -15,6 +15,7 @@ from torch import Tensor
 from hakisa_algos.data.needs import Rows
 from hakisa_algos.data.returns import lambda_returns
 from hakisa_algos.data.rollout import Rollout, RolloutBuffer
+from hakisa_algos.learners import optimizers
 from hakisa_algos.learners.config import EpsilonConfig
 from hakisa_algos.learners.gradient import Descent, GradientLearner
 from hakisa_algos.learners.learner import Facts
@@ -84,7 +85,7 @@ class PQNLearner(GradientLearner):
 
     def _begin(self, seed: int) -> None:
         self.policy.epsilon.fill_(self.config.epsilon_start)
-        optimizer = functools.partial(torch.optim.RAdam, lr=self.config.learning_rate)
+        optimizer = functools.partial(optimizers.RAdam, lr=self.config.learning_rate)
         self.generator = torch.Generator().manual_seed(seed)
         self.descent = Descent(self.policy, optimizer, self.generator, self.device)
 

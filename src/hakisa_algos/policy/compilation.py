@@ -7,8 +7,6 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-import torch._dynamo.config
-from torch._dynamo.exc import TorchDynamoException
 
 logger = logging.getLogger(__name__)
 
@@ -22,6 +20,8 @@ class Compiled:
     """
 
     def __init__(self, function: Callable[..., Any]) -> None:
+        import torch._dynamo.config  # here, because it takes as long as the rest of torch
+
         self._function = function
         # Off by default in torch 2.13, and what lets a loss and its gradient be one graph; unknown to torch 2.8.
         if hasattr(torch._dynamo.config, "trace_autograd_ops"):
@@ -31,7 +31,7 @@ class Compiled:
     def __call__(self, *arguments: Any) -> Any:
         try:
             return self._run(*arguments)
-        except TorchDynamoException as error:
+        except torch._dynamo.exc.TorchDynamoException as error:
             reason = " ".join(str(error).split("\n\n")[0].split())
             logger.warning("compile=True does not work here, so %s runs eagerly: %s", self._function.__name__, reason)
             self._run = self._function
