@@ -34,6 +34,12 @@ lit_high = [9, 9, 9]
 unlit_low = [0, 0, 0]
 unlit_high = [0, 0, 0]
 """
+BOTH = """kind = "lamps"
+places = [[0, 0, 9, 9]]
+lit_low = [100, 0, 0]
+lit_high = [255, 60, 60]
+unlit_low = [0, 0, 0]
+"""
 
 DIGITS = """kind = "digits"
 region = [0, 0, 9, 9]
@@ -83,6 +89,46 @@ def test_file_in_another_encoding_says_which_one_it_should_have(tmp_path):
             load_profile(tmp_path / "mine.toml")
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "match"),
+    [
+        (
+            "[reading.lives]",
+            "[reading.score]",
+            r"line 13.*'\[reading\.score\]'.*each \[reading\.NAME\] has a name of its own",
+        ),
+        ("grid = [1920, 1080]", 'keys = ["a"]', r"line 9.*'keys = \[\"a\"\]'.*It is there already"),
+        ("[reading.lives]", '[reward]\nreading="score"\n[[reward]]', r"'\[\[reward\]\]'.*It is there already"),
+        ('title = "Game"', "title = Game", "'title = Game'.*Texts stand in quotes"),
+        ('title = "Game"', r'title = "\d"', "In single quotes a backslash"),
+        ("[window]", "[window]\ngrey = True", "true and false"),
+        ("size = [1920, 1080]", "size = 1920 x 1080", r"line 4.*'size = 1920 x 1080'.*name = value"),
+        ("[window]", "{window}", "A line is a"),
+        ("[window]", "[window]\ntitle", "A line is a"),
+    ],
+)
+def test_what_is_no_toml_shows_the_line_and_says_what_it_should_be(tmp_path, old, new, match):
+    (tmp_path / "mine.toml").write_text(BASE.replace(old, new, 1))
+    with pytest.raises(ProfileError, match=rf"mine\.toml is not TOML: .*{match}"):
+        load_profile(tmp_path / "mine.toml")
+
+
+@pytest.mark.parametrize(("other", "refused"), [("t.png", True), ("copy.png", True), ("u.png", False)])
+def test_two_readings_that_look_for_the_same_are_refused(tmp_path, other, refused):
+    random = np.random.default_rng(0)
+    for names in (("t.png", "copy.png"), ("u.png",)):
+        picture = random.integers(0, 256, (8, 8, 3)).astype(np.uint8)
+        for name in names:
+            cv2.imwrite(str(tmp_path / name), picture)
+    reading = '[reading.{}]\nkind = "template"\npicture = "{}"\n'
+    both = reading.format("won", "t.png") + reading.format("lost", other)
+    if refused:
+        with pytest.raises(ProfileError, match=r"reading\.lost\.picture = .* shows the same as reading\.won\.picture"):
+            profile(tmp_path, both)
+        both += "region = [0, 0, 99, 99]\n"
+    assert len(profile(tmp_path, both).readings) == 4
+
+
 @pytest.mark.parametrize("size", [(41, 10), (10, 31)])
 def test_template_that_is_larger_than_the_window_can_never_be_seen_and_is_refused(tmp_path, size):
     cv2.imwrite(str(tmp_path / "t.png"), np.random.default_rng(0).integers(0, 256, (*size[::-1], 3)).astype(np.uint8))
@@ -120,6 +166,9 @@ def test_window_alone_is_a_profile_whose_agent_looks_on(tmp_path, monkeypatch):
         ("[observation]\nregion = [1900, 0, 100, 100]\n", r"observation\.region.*inside the window, 1920 x 1080"),
         ('[reading.x]\nkind = "black"\nregion = [0, 1079, 2, 2]\n', r"reading\.x\.region.*inside the window"),
         (f"[reading.x]\n{LAMPS}places = [[0, 0, 9, 9], [1915, 0, 9, 9]]\n", r"reading\.x\.places\[1\].*inside the win"),
+        (f"[reading.x]\n{LAMPS}places = [[0, 0, 9, 9], [0, 0, 9, 9]]\n", r"places\[1\] = .* same as .*places\[0\]"),
+        (f"[reading.x]\n{BOTH}unlit_high = [100, 9, 9]\n", r"overlap: a lamp of .* \[100, 0, 0\] would be both"),
+        (f"[reading.x]\n{BOTH}unlit_high = [255, 255, 255]\n", "overlap"),
         ("[screen]\nsize = [1280, 720]\n", r"screen\.size = \[1280, 720\] must be as large as the window, 1920 x 1080"),
         ('[reading.x]\nknd = "black"\n', "needs a kind"),
         ('[reading.x]\nkind = "blck"\n', r"did you mean 'black'\? There are"),
@@ -142,6 +191,21 @@ def test_window_alone_is_a_profile_whose_agent_looks_on(tmp_path, monkeypatch):
         ('[[launch]]\ncommand = ["game"]\n', r"launch.* must be a table\. Write \[launch\], and once only"),
         ('[[pause]]\nhow = "none"\n', r"Write \[pause\], and once only"),
         ('[[reading.x]]\nkind = "black"\n', r"Write \[reading\.x\], and once only"),
+        ('[reading]\nx = "black"\n', r"reading\.x = 'black' must be a table\. Write \[reading\.x\]"),
+        ('[reading."my score"]\nkind = "black"\n', r"'my score' is a name that.* Write \[reading\.my_score\]"),
+        ('[reading.""]\nkind = "black"\n', "'' is a name that conditions cannot hold"),
+        ('[reading.and]\nkind = "black"\n', "neither and nor or"),
+        ('[reading.1e3]\nkind = "black"\n', "no number"),
+        ('[reading."a.b"]\nkind = "black"\n', r"Write \[reading\.a_b\]"),
+        ('[reading.a.b]\nkind = "black"\n', r"reading\.a needs a kind.*If a\.b is its name, put _"),
+        ('[[reset]]\ndo = "press"\nkey = "a+a"\n', "name one key twice"),
+        ('[[reset]]\ndo = "press"\nkey = "Prior+Page_Up"\n', "name one key twice"),
+        ('[[reset]]\ndo = "press"\nkey = "+"\n', "its own key is 'plus'"),
+        ('[[reset]]\ndo = "move"\nby = [0, 40000]\n', r"reset\[0\]\.by\[1\] = 40000 must lie between"),
+        ('[observation]\ngrey = "true"\n', r"bool, not str\. It is true or false, without quotes"),
+        ('[observation]\nstack = 2.0\n', r"int, not float\. It is a whole number"),
+        ('[[reward]]\nreading = "score"\nweight = "1"\n', r"float, not str\. It is a number, without quotes"),
+        (f'[[reward]]\nreading = "score"\nweight = 1{"0" * 400}\n', "must be of type float"),
         ('[[reset]]\ndo = "press"\nkey = "Alt_L+F4"\n', r"reset\[0\]\.key = 'Alt_L\+F4' is not allowed"),
         ('[[reset]]\ndo = "press"\nkey = "Shift_L+F12"\n', r"reset\[0\]\.key.*kill chord"),
         ('[[reset]]\ndo = "press"\nkey = "Shift_L+Retrun"\n', r"reset\[0\]\.key.*'Return'"),
@@ -167,8 +231,17 @@ def test_window_alone_is_a_profile_whose_agent_looks_on(tmp_path, monkeypatch):
         ('[[reset]]\ndo = "press"\nkey = ","\n', r"reset\[0\]\.key = ','.*did you mean 'comma'"),
         ('[pause]\nhow = "key"\n', "pause.key"),
         ('[pause]\nhow = "stop"\n', "launches itself"),
-        ('[launch]\nenvironment = {A = 1}\n', "quotes"),
-        ('[launch]\ncommand = "game"\n', "must be a list"),
+        ('[launch]\nenvironment = {A = 1}\n', r"launch\.environment\.A = 1 must be of type str.*quotes"),
+        ('[launch]\ncommand = "game -w"\n', r'must be a list\. Write \["game", "-w"\]'),
+        ('[launch]\ncommand = [" "]\n', r"launch\.command\[0\] = ' ' must be a program"),
+        ('[launch]\ncommand = ["sh", "a\\u0000"]\n', r"launch\.command\[1\].*NUL"),
+        ('[launch]\ncommand = ["sh"]\nenvironment = {"A=B" = ""}\n', "'A=B' is no name of a variable"),
+        ('[launch]\ncommand = ["sh"]\nenvironment = {"" = ""}\n', "'' is no name of a variable"),
+        ('[launch]\ncommand = ["sh"]\nenvironment = {A = "\\u0000"}\n', r"environment\.A = .*NUL"),
+        ('[launch]\ncommand = ["sh"]\nenvironment = {DISPLAY = ":5"}\n', r"DISPLAY = ':5' is set by.*display=':1'"),
+        ('[launch]\ncommand = ["sh"]\nfiles = {a = "\\u20ac"}\n', r"'a' = '\u20ac' is no byte.*\\u00e2\\u0082\\u00ac"),
+        ('[launch]\ncommand = ["sh"]\nfiles = {"a" = "", "a/b" = ""}\n', "'a' cannot be a file and .* of 'a/b'"),
+        ('[launch]\nfolder = "/"\n', "says nothing of what to launch"),
         ('[launch]\nfiles = {"/etc/x" = ""}\n', r"launch\.files = '/etc/x' must be the path of a file below"),
         ('[launch]\nfiles = {"a/../../x" = ""}\n', r"launch\.files = 'a/\.\./\.\./x' must be"),
         ('[launch]\nfiles = {"" = ""}\n', r"launch\.files = '' must be"),
@@ -207,6 +280,15 @@ def test_program_that_cannot_be_run_is_named(tmp_path):
         ('"noop", ', '"noop", "noop", ', "none twice"),
         ('"wheel"', '"whel"', "did you mean 'wheel'"),
         ("grid = [1920, 1080]", "grid = [1921, 1080]", "one place per pixel"),
+        ('"a", "space"', '"a", "Left"', r"actions\.keys\[2\] = 'Left' is the same as actions\.keys\[0\]"),
+        ('"a", "space"', '"Prior", "Page_Up"', r"actions\.keys\[2\] = 'Page_Up' is the same as actions\.keys\[1\]"),
+        ('"a", "space"', '"a", 1', r"actions\.keys\[2\] = 1 must be of type str.*quotes"),
+        ("steps = [-5, 0, 5]", "steps = [5, 0, 5]", r"actions\.steps\[2\] = 5 is the same as actions\.steps\[0\]"),
+        ("steps = [-5, 0, 5]", "steps = [99999]", r"actions\.steps\[0\] = 99999 must lie between -32767"),
+        ("steps = [-5, 0, 5]", 'buttons = ["left", "left"]', r"actions\.buttons\[1\] = 'left' is the same"),
+        ("[window]", 'episodes = ["life", "life"]\n[window]', r"episodes\[1\] = 'life' is the same as episodes\[0\]"),
+        ("[window]", 'episodes = [""]\n[window]', "must all have names"),
+        ("size = [1920, 1080]", 'size = "1920x1080"', r"must be a list of 2, such as \[1, 2\]"),
     ],
 )
 def test_mistakes_in_window_and_actions(tmp_path, old, new, match):

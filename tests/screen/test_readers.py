@@ -197,7 +197,7 @@ def test_tolerances_are_explained_with_the_figure_that_the_picture_has_now(tmp_p
     paint(pixels, Region(0, 0, 10, 4), RED)
     assert explain(Template(tmp_path / "t.png"), pixels) == "the best correlation is 1.000 (least = 0.95)"
     assert explain(Bar(Region(0, 0, 20, 4), (150, 0, 0), (255, 60, 60)), pixels).startswith("10 of 20 lines")
-    lamps = Lamps((Region(0, 0, 4, 4), Region(20, 10, 4, 4)), (0, 0, 0), (9, 9, 9), (9, 9, 9), (9, 9, 9))
+    lamps = Lamps((Region(0, 0, 4, 4), Region(20, 10, 4, 4)), (0, 0, 0), (9, 9, 9), (20, 0, 0), (29, 9, 9))
     assert explain(lamps, pixels) == "the mean colours are [200, 20, 20], [37, 90, 12]"
     assert "is 90 (black is at most 8)" in explain(Black(Region(20, 10, 4, 4)), pixels)
     assert explain(Brightness(), pixels) == ""

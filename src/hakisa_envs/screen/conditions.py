@@ -93,6 +93,11 @@ class Condition:
         return any(all(term.holds(now, before or {}) for term in group) for group in self.groups)
 
 
+def can_be_named(name: str) -> bool:
+    """Whether a condition can be about a reading of this name."""
+    return bool(re.fullmatch(NAME, name)) and not re.fullmatch(NUMBER, name) and name not in ("and", "or")
+
+
 def _term(text: str) -> Term:
     if match := STATE.fullmatch(text):
         return Term(match["name"], " ".join(match["word"].split()))

@@ -38,9 +38,9 @@ def fill(word: str, folder: Path) -> str:
     return word.replace("{python}", sys.executable).replace("{profile}", str(folder))
 
 
-def resolve_program(word: str, folder: Path) -> Path:
-    """What a word of a command that is a path stands for: relative to the profile's folder, like all its paths."""
-    return folder / fill(word, folder)
+def resolve_path(word: str, folder: Path) -> Path:
+    """What a path in a profile stands for: relative to the profile's folder, and ``~`` is the user's home."""
+    return folder / Path(fill(word, folder)).expanduser()
 
 
 @dataclass(frozen=True)
@@ -50,10 +50,10 @@ class Launch:
     Attributes:
         command: Program and arguments. ``{python}`` is this Python, ``{profile}`` the profile's folder, where a program
             such as ``./game`` is looked for too.
-        search: Folders in which the program is looked for after PATH; after these come ``/usr/games`` and
-            ``/usr/local/games``. ``{profile}`` is the profile's folder.
+        search: Folders in which the program is looked for after PATH, relative to the profile's folder; after these
+            come ``/usr/games`` and ``/usr/local/games``.
         environment: Variables to set; ``{python}`` and ``{profile}`` are as in a command. HOME, unless given, is an
-            empty folder of the game's own.
+            empty folder of the game's own. DISPLAY is the game's display, and cannot be given.
         files: Files to write before the start, path below that HOME -> content (written as Latin-1). Absolute paths and
             ``..`` are refused.
         folder: Where it runs, for games that look for their data there; relative to the profile's folder. Default:

@@ -101,7 +101,7 @@ class Keeper:
                     request = json.loads(data)
                     try:
                         reply = operations[request["op"]](request, fds)
-                    except OSError as error:
+                    except (OSError, ValueError) as error:  # a ValueError: what no program can be given
                         reply = {"error": str(error)}
                     for fd in fds:
                         os.close(fd)

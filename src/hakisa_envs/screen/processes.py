@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from hakisa_envs.screen.errors import ProcessError
+from hakisa_envs.screen.keeper import MESSAGE_BYTES
 
 
 class Program:
@@ -139,8 +140,14 @@ class Keeper:
         if self._socket is None:
             raise ProcessError("The env is closed, and with it everything that it launched; call reset().")
         self._count += 1
+        message = json.dumps({"id": self._count, **request}).encode()
+        if len(message) > MESSAGE_BYTES:
+            raise ProcessError(
+                f"{request['op']!r} takes {len(message)} bytes, and the process that owns the launched programs reads "
+                f"{MESSAGE_BYTES}: a command or an environment is too long."
+            )
         try:
-            socket.send_fds(self._socket, [json.dumps({"id": self._count, **request}).encode()], list(fds))
+            socket.send_fds(self._socket, [message], list(fds))
             reply: dict[str, Any] = {}
             while reply.get("id") != self._count:  # an answer that came too late for its question is skipped
                 data = self._socket.recv(1 << 17)
@@ -153,7 +160,7 @@ class Keeper:
                 "Close the env and call reset()."
             ) from error
         if "error" in reply:
-            raise ProcessError(f"{request.get('argv', request['op'])} failed: {reply['error']}")
+            raise ProcessError(f"{request.get('argv', request['op'])} failed: {reply['error']}.")
         return reply
 
     def close(self) -> None:

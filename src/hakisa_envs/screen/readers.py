@@ -113,6 +113,13 @@ class Lamps:
             raise ValueError("places = [] must name at least one lamp")
         check_range(self.lit_low, self.lit_high, "lit_{}")
         check_range(self.unlit_low, self.unlit_high, "unlit_{}")
+        lows = [max(pair) for pair in zip(self.lit_low, self.unlit_low, strict=True)]
+        highs = [min(pair) for pair in zip(self.lit_high, self.unlit_high, strict=True)]
+        if all(low <= high for low, high in zip(lows, highs, strict=True)):
+            raise ValueError(
+                f"lit_low to lit_high and unlit_low to unlit_high overlap: a lamp of the colour {lows} would be both "
+                "lit and not. Take them apart in red, green or blue"
+            )
 
     def read(self, pixels: Pixels) -> float | None:
         """The number of lit lamps."""
@@ -167,6 +174,11 @@ class Template:
         """Width and height of the small picture."""
         height, width = self._template.shape[:2]
         return width, height
+
+    def looks_for_the_same_as(self, other: Template) -> bool:
+        """Whether both look for one picture in one place."""
+        same = self.region == other.region and self.least == other.least
+        return same and np.array_equal(self._template, other._template)
 
     def _correlation(self, pixels: Pixels) -> float | None:
         cv2 = import_extra("cv2", extra="screen", needed_by="the reader 'template'")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import os
-import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterable
@@ -14,16 +13,19 @@ from typing import TypeVar
 
 import numpy as np
 
+from hakisa_envs.processes import how_it_ended
 from hakisa_envs.screen.capture import Capture, Frame
 from hakisa_envs.screen.display import Display, open_display
 from hakisa_envs.screen.errors import InputError, ProcessError, ProfileError, ReaderError, WindowError
-from hakisa_envs.screen.game import GAME_FOLDERS, GameProfile, fill, resolve_program
+from hakisa_envs.screen.game import GameProfile, fill, resolve_path
 from hakisa_envs.screen.image import Pixels, Region, pad, save_screenshot
 from hakisa_envs.screen.input.client import Command, InputClient, Report
 from hakisa_envs.screen.input.presses import TAP_NS
 from hakisa_envs.screen.keeper import FOLDER, descendants, processes
 from hakisa_envs.screen.processes import Keeper, Program
+from hakisa_envs.screen.programs import find_program, why_not_started
 from hakisa_envs.screen.readers import explain
+from hakisa_envs.screen.titles import why_no_match
 from hakisa_envs.screen.window import WindowFinder, WindowState
 from hakisa_envs.screen.xthread import XThread
 
@@ -327,35 +329,28 @@ class Session:
             (home / name).write_text(content, encoding="latin-1")
         profile = self.profile.folder
         words = [fill(word, profile) for word in launch.command]
-        self.program = program = self._program(launch.command[0], [fill(place, profile) for place in launch.search])
+        self.program = program = find_program(launch.command[0], profile, launch.search, self.profile.name)
         # X looks in HOME.
         inherited = {"XAUTHORITY": str(Path.home() / ".Xauthority"), **os.environ}
         inherited = {name: value for name, value in inherited.items() if name not in ELSEWHERE}
         given = {name: fill(value, profile) for name, value in launch.environment.items()}
         environment = {**inherited, "HOME": str(home), **given, "DISPLAY": display.name}
-        self._game = self._keeper.launch(
-            [program, *words[1:]],
-            environment=environment,
-            folder=str(profile / launch.folder if launch.folder else home),
-            log=self.folder / "game.log",
-        )
-
-    def _program(self, name: str, search: Iterable[str] = ()) -> str:
-        path = str(resolve_program(name, self.profile.folder)) if "/" in name or "{" in name else name
-        folders = [*os.environ.get("PATH", os.defpath).split(os.pathsep), *search, *GAME_FOLDERS]
-        program = shutil.which(path, path=os.pathsep.join(folders))
-        if program is None:
-            raise ProcessError(
-                f"The game {self.profile.name!r} needs the program {name!r}, which is not installed: it is in none of "
-                f"{', '.join(dict.fromkeys(filter(None, folders)))}. If it is elsewhere, name that folder in "
-                "launch.search."
+        try:
+            self._game = self._keeper.launch(
+                [program, *words[1:]],
+                environment=environment,
+                folder=str(resolve_path(launch.folder, profile) if launch.folder else home),
+                log=self.folder / "game.log",
             )
-        return program
+        except ProcessError as error:
+            raise ProcessError(
+                f"The game {self.profile.name!r} could not be started. {error}{why_not_started(program, error)}"
+            ) from error
 
     def _launch_manager(self, name: str) -> None:
         """Start the window manager, and wait until it is there: one that comes later moves the game's window about."""
         environment = {**os.environ, "DISPLAY": self.display.name}
-        program = self._program(name)
+        program = find_program(name, self.profile.folder, self.profile.launch.search, self.profile.name)
         manager = self._keeper.launch([program], environment=environment, log=self.folder / "wm.log")
         deadline = time.monotonic() + self.profile.window.timeout
         while not self._thread.call(self._finder.is_managed, self.timeout):
@@ -441,11 +436,14 @@ class Session:
         titles = self._thread.call(self._finder.titles, self.timeout)
         log = self.folder / "game.log"
         words = log.read_text(errors="replace")[-500:].strip() if log.exists() else ""
-        what = f"The game ended with status {code}" if code is not None else "The game did not show its window"
+        what = "The game did not show its window"
+        if code is not None:
+            what = f"The game ended with {f'status {code}' if code >= 0 else how_it_ended(code)}"
+        title = self.profile.window.title
         return (
             f"{what}: none {'of its own ' if self.profile.launch.command else ''}on display {self.display.name} has a "
-            f"title with {self.profile.window.title!r} after at most {self.profile.window.timeout:g} s; there are "
-            f"{titles or 'none'}. The game said: {words or 'nothing'}.{self._picture()}"
+            f"title with {title!r} after at most {self.profile.window.timeout:g} s; there are {titles or 'none'}."
+            f"{why_no_match(title, titles)} The game said: {words or 'nothing'}.{self._picture()}"
         )
 
     def _picture(self) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import json
+import sys
 import types
 import typing
 from collections.abc import Iterable, Mapping
@@ -15,6 +17,12 @@ from hakisa_envs.screen.errors import ProfileError
 from hakisa_envs.screen.image import Region
 
 T = TypeVar("T")
+WRITTEN: dict[Any, str] = {
+    str: "Put it in quotes.",
+    bool: "It is true or false, without quotes.",
+    int: "It is a whole number, without quotes and point.",
+    float: "It is a number, without quotes.",
+}
 
 
 def nearest(name: str, known: Iterable[Any]) -> str:
@@ -79,8 +87,10 @@ class TableBuilder:
         if origin is tuple:
             every = len(arguments) == 2 and arguments[1] is Ellipsis
             if not isinstance(given, list) or not (every or len(given) == len(arguments)):
-                wanted = "a list" if every else f"a list of {len(arguments)}"
-                raise self.error(where, given, f"must be {wanted}", "")
+                numbers = list(range(1, len(arguments) + 1))
+                wanted = "a list" if every else f"a list of {len(arguments)}, such as {numbers}"
+                fix = f"Write {json.dumps(given.split() or [given])}." if every and isinstance(given, str) else ""
+                raise self.error(where, given, f"must be {wanted}", fix)
             kinds = [arguments[0]] * len(given) if every else arguments
             return tuple(
                 self.value(item, kind, f"{where}[{i}]") for i, (item, kind) in enumerate(zip(given, kinds, strict=True))
@@ -100,13 +110,15 @@ class TableBuilder:
                 raise self.error(where, given, f"does not exist: there is no file {file}", fix)
             return file
         if origin is not None and issubclass(origin, Mapping):
-            if not isinstance(given, dict) or not all(isinstance(value, str) for value in given.values()):
-                raise self.error(where, given, "must be a table of texts", "Put the values in quotes.")
-            return dict(given)
-        if hint is float and isinstance(given, int) and not isinstance(given, bool):
+            if not isinstance(given, dict):
+                raise self.error(where, given, "must be a table of texts", "")
+            return {name: self.value(value, str, f"{where}.{name}") for name, value in given.items()}
+        if hint is float and type(given) is int and abs(given) < sys.float_info.max:
             return float(given)
         if type(given) is not hint:
-            raise self.error(where, given, f"must be of type {hint.__name__}, not {type(given).__name__}", "")
+            raise self.error(
+                where, given, f"must be of type {hint.__name__}, not {type(given).__name__}", WRITTEN.get(hint, "")
+            )
         return given
 
     def _condition(self, text: str, where: str) -> Condition:

@@ -31,6 +31,16 @@ def decode_title(value: bytes, encoding: str) -> str:
         return value.decode("latin-1")
 
 
+def why_no_match(pattern: str, titles: list[str]) -> str:
+    """A sentence on how a pattern would fit one of these titles, which it does not; empty if it would not."""
+    for title in titles:
+        if re.search(pattern, title, re.IGNORECASE):
+            return f" {title!r} differs in small and capital letters; '(?i){pattern}' fits it."
+        if pattern.strip("^$") in title:
+            return f" {title!r} has these characters, but some mean another in a pattern; '{re.escape(title)}' fits it."
+    return ""
+
+
 def _decode_compound(value: bytes) -> str:
     parts = ESCAPE.split(value)
     text, upper, wide, whole = parts[0].decode("iso8859-1"), "iso8859-1", "", ""

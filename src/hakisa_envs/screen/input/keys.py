@@ -105,9 +105,10 @@ def check_chord(names: Iterable[str]) -> None:
         InputError: If they must not, one of them must never be pressed, or one is named twice.
     """
     names = list(names)
-    if len(set(names)) < len(names):
+    keysyms = [keysym(name) for name in names]
+    if len(set(keysyms)) < len(keysyms):
         raise InputError(f"The keys {'+'.join(names)!r} name one key twice.")
-    if denied_together([Contact(name, "key", 0, role(keysym(name))) for name in names]):
+    if denied_together([Contact(name, "key", 0, role(value)) for name, value in zip(names, keysyms, strict=True)]):
         raise InputError(f"The keys {'+'.join(names)!r} must not be pressed together: the desktop listens to them.")
 
 
