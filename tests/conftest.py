@@ -1,4 +1,4 @@
-"""What holds for every test: one thread per worker, no window, no sound, and in CI no silent skip."""
+"""What holds for every test: one thread per worker, no window, no sound, no wait for the disk; in CI no silent skip."""
 
 import os
 import shutil
@@ -9,6 +9,9 @@ import pytest
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
 os.environ.setdefault("SDL_AUDIODRIVER", "dummy")
+
+# Tests kill processes, not the machine: nothing need reach the disk, for which thousands of checkpoints would wait.
+os.fsync = lambda descriptor: None
 
 
 def fail_skip_in_ci(report):

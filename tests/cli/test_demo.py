@@ -27,9 +27,11 @@ def change(monkeypatch, name, **changes):
 @pytest.fixture(autouse=True)
 def in_a_hurry(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    # Whole games take seconds; these end after a few decisions.
-    change(monkeypatch, "pong", env_options={"max_episode_steps": 100})
+    # Whole games, films, rollouts and networks take seconds; these are of a few decisions.
+    change(monkeypatch, "pong", env_options={"max_episode_steps": 100}, film_steps=20)
     change(monkeypatch, "fighter", env_options={"max_episode_steps": 30, "states": "versus"}, film_steps=20)
+    tiny = dataclasses.replace(demo.FOR_PICTURES, network="small", num_envs=2, minibatch_size=64)
+    monkeypatch.setattr(demo, "FOR_PICTURES", tiny)
     monkeypatch.setattr(demo, "_MEASURING_SECONDS", 0.01)
     # On cores that other tests use too, two threads wait for each other.
     monkeypatch.setattr(demo, "resolve_threads", lambda threads, space: 1)
