@@ -73,7 +73,8 @@ def learning(arguments: argparse.Namespace) -> None:
     for name in arguments.tasks:
         task = tasks()[name]
         kinds = [(memory, refresh) for memory in ("lstm", "gru") for refresh in switches] + [(None, True)]
-        rows = [learn(task, *kind, seed) for kind in kinds for seed in range(1, arguments.seeds + 1)]
+        first = arguments.first_seed
+        rows = [learn(task, *kind, seed) for kind in kinds for seed in range(first, first + arguments.seeds)]
         found = {}
         for memory, refresh in kinds:
             returns = [row["mean_return"] for row in rows if (row["memory"], row["refresh"]) == (memory, refresh)]
@@ -86,7 +87,8 @@ def learning(arguments: argparse.Namespace) -> None:
             print(name, label, found[label], flush=True)
         described = dataclasses.asdict(task) | {"make": task.make.__name__}
         if not arguments.no_save:
-            print(_results.save(f"recurrent_{name}", {"task": described, "rows": rows, "found": found}))
+            further = "" if first == 1 else f"_seeds_from_{first}"
+            print(_results.save(f"recurrent_{name}{further}", {"task": described, "rows": rows, "found": found}))
 
 
 @dataclass(frozen=True)
@@ -210,6 +212,7 @@ def main() -> None:
     parser.add_argument("what", choices=["learning", "speed"])
     parser.add_argument("--tasks", nargs="+", default=["cartpole", "recall"], choices=["cartpole", "recall"])
     parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--first-seed", type=int, default=1)
     parser.add_argument("--refresh", default="both", choices=["both", "on", "off"])
     parser.add_argument("--games", nargs="+", default=["cartpole", "pong"], choices=["cartpole", "pong"])
     parser.add_argument("--rounds", type=int, default=5)
