@@ -14,6 +14,7 @@ OVERLAPPING_RESETS = "overlapping_resets"
 EPISODES_PER_SEED = "episodes_per_seed"
 LAUNCHES_PROGRAMS = "launches_programs"
 EXCLUSIVE = "exclusive"
+ASSISTS = "assists"
 
 # Keys of ``info``.
 TRANSITION = "transition"
@@ -25,6 +26,10 @@ OUTCOME = "outcome"
 OPPONENT = "opponent"
 START = "start"
 ACTION_MASK = "action_mask"
+PLACE = "place"
+PROGRESS = "progress"
+MILESTONE = "milestone"
+REWARD_PART = "reward_"  # and the name of a part
 
 OUTCOMES = ("win", "loss", "draw")
 
@@ -33,6 +38,7 @@ PAUSE, RESUME = "pause", "resume"
 GET_STATE, SET_STATE = "get_state", "set_state"
 GROUPS = "groups"
 ACTION_MASKS = "action_masks"
+KEEP_MILESTONES, START_FROM = "keep_milestones", "start_from"
 
 METADATA = (
     CONTRACT,
@@ -43,5 +49,19 @@ METADATA = (
     EPISODES_PER_SEED,
     LAUNCHES_PROGRAMS,
     EXCLUSIVE,
+    ASSISTS,
 )
-INFOS = (TRANSITION, LEARNED, COUNTED, RESETTING, BEGAN, OUTCOME, OPPONENT, START, ACTION_MASK)
+INFOS = (
+    TRANSITION,
+    LEARNED,
+    COUNTED,
+    RESETTING,
+    BEGAN,
+    OUTCOME,
+    OPPONENT,
+    START,
+    ACTION_MASK,
+    PLACE,
+    PROGRESS,
+    MILESTONE,
+)

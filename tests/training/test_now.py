@@ -7,8 +7,9 @@ import pytest
 from hakisa_algos import PPO, PPOConfig
 from hakisa_algos.data.columns import FrameStack
 from hakisa_algos.errors import ConfigError
-from hakisa_algos.training.now import newest_frames, png, tiled
+from hakisa_algos.training.now import newest_frames, tiled
 from hakisa_algos.training.options import RunOptions
+from hakisa_algos.training.pictures import png
 
 CONFIG = PPOConfig(num_envs=3, n_steps=8, epochs=1, minibatch_size=24, total_steps=24 * 6)
 

@@ -17,6 +17,7 @@ from torch import nn
 from hakisa_algos.data.contract import GROUPS, PAUSE, REAL_TIME, RESUME, declared, follows
 from hakisa_algos.data.episodes import EpisodeCounter
 from hakisa_algos.data.needs import Elsewhere, Episodes, Games, MakeEnvs, Need, Nothing, Play, Rows
+from hakisa_algos.data.notes import Note
 from hakisa_algos.data.rebuild import Rebuilder
 from hakisa_algos.data.rollout import RolloutBuffer
 from hakisa_algos.data.stepper import Part, Standing, Stepper, joined
@@ -30,6 +31,8 @@ from hakisa_algos.policy.precision import torch_threads, weights_cast_once
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
+# Hears the notes of a row, by column, where episodes begin after it, and the env steps so far.
+Listener = Callable[[Mapping[int, Note], np.ndarray, int], None]
 
 # Fewer rows are not worth a thread.
 _FEWEST_ROWS = 8
@@ -66,6 +69,7 @@ class Collector:
     Attributes:
         nanoseconds: time spent since the start in ``"env"``, the envs themselves, and in ``"act"``; means over threads.
         info_keys: entries of the last infos that episodes keep, where they are numbers.
+        listener: hears what infos say beside transitions; None: nobody does.
         has_learned: whether any row since the start can be learned from.
         stop: asked before every row; True ends a collection by :class:`hakisa_algos.errors.Stopped`.
     """
@@ -90,6 +94,7 @@ class Collector:
         self.info_keys: tuple[str, ...] = ()
         self.stop: Callable[[], bool] = bool
         self.has_learned = False
+        self.listener: Listener | None = None
         self._counter = EpisodeCounter(buffer.num_envs, discount)
         self._make_envs = make_envs
         self._play: Play | None = None
@@ -153,6 +158,7 @@ class Collector:
         self._hold(False)
         for stepper in (self._whole, *self._groups):
             stepper.info_keys, stepper.stop = self.info_keys, self.stop
+            stepper.takes_notes = self.listener is not None
         try:
             with acting(self.policy):
                 return self._collect(need, meanwhile)
@@ -280,6 +286,8 @@ class Collector:
         if np.count_nonzero(part.start):
             self._counter.begin(part.start)
         self.buffer.observe(part.standing.observation, part.start)
+        if self.listener is not None:
+            self.listener(part.notes, part.start, self.buffer.steps)
 
     def _open(self) -> None:
         if self._lost:

@@ -24,6 +24,7 @@ OVERLAPPING_RESETS = "overlapping_resets"
 EPISODES_PER_SEED = "episodes_per_seed"
 LAUNCHES_PROGRAMS = "launches_programs"
 EXCLUSIVE = "exclusive"
+ASSISTS = "assists"
 
 # Keys of ``info``.
 TRANSITION = "transition"
@@ -35,6 +36,10 @@ OUTCOME = "outcome"
 OPPONENT = "opponent"
 START = "start"
 ACTION_MASK = "action_mask"
+PLACE = "place"
+PROGRESS = "progress"
+MILESTONE = "milestone"
+REWARD_PART = "reward_"  # and the name of a part
 
 OUTCOMES = ("win", "loss", "draw")
 
@@ -43,6 +48,7 @@ PAUSE, RESUME = "pause", "resume"
 GET_STATE, SET_STATE = "get_state", "set_state"
 GROUPS = "groups"
 ACTION_MASKS = "action_masks"
+KEEP_MILESTONES, START_FROM = "keep_milestones", "start_from"
 
 
 class Said(NamedTuple):

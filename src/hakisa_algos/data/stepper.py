@@ -30,6 +30,7 @@ from hakisa_algos.data.contract import (
 )
 from hakisa_algos.data.faults import check_finite, env_name, flags, raise_clearer, rewards
 from hakisa_algos.data.masks import MaskReader
+from hakisa_algos.data.notes import Note, read_notes
 from hakisa_algos.data.vectorize import ResetMode, episodes_per_seed, overlaps_resets, reset_columns, reset_mode
 from hakisa_algos.errors import ConfigError, Stopped
 from hakisa_algos.policy.observations import RawObservation, map_observation, pick, to_tensors
@@ -74,6 +75,7 @@ class Part(NamedTuple):
         final: the final observation of every truncated column.
         final_state: the policy's state with it.
         told: of every column whose episode ended, further fields of :class:`hakisa_algos.data.episodes.Episode`.
+        notes: of every column that said where it stands, if they are wanted.
         start: bool: an episode begins with the observation that follows, or nothing of an episode is shown yet.
         standing: after the row.
         seeds: by which columns were begun anew.
@@ -86,6 +88,7 @@ class Part(NamedTuple):
     final: dict[int, Any]
     final_state: dict[int, State]
     told: dict[int, dict[str, Any]]
+    notes: dict[int, Note]
     start: np.ndarray
     standing: Standing
     seeds: dict[int, int]
@@ -110,6 +113,7 @@ class Stepper:
 
     Attributes:
         info_keys: entries of the last infos that episodes keep, where they are numbers.
+        takes_notes: whether parts have notes.
         stop: asked before every row; True raises :class:`hakisa_algos.errors.Stopped`.
         masks: reads action masks; None where observations carry none.
     """
@@ -131,6 +135,7 @@ class Stepper:
         self.explore = explore
         self.limit = episode_limit
         self.info_keys: tuple[str, ...] = ()
+        self.takes_notes = False
         self.stop: Callable[[], bool] = bool
         self.mode = reset_mode(envs)
         self.contract = follows(envs.metadata)
@@ -171,7 +176,7 @@ class Stepper:
             mask = self._allowed(self.masks.read(infos, self._all), episode, zeros, ~resetting)
         seen = self._seen(raw, mask, episode, zeros, resetting)
         standing = standing._replace(observation=seen, resetting=resetting)
-        return Part({}, self._none, {}, {}, {}, self._all, standing, self._numbered(seeds), 0, spent)
+        return Part({}, self._none, {}, {}, {}, {}, self._all, standing, self._numbered(seeds), 0, spent)
 
     def decide(self, standing: Standing, generator: torch.Generator) -> Decision:
         """What the policy does where ``standing`` stands."""
@@ -232,6 +237,9 @@ class Stepper:
         }
         for name, extra in decision.extras.items():
             values[name] = extra.cpu().numpy()
+        notes: dict[int, Note] = {}
+        if self.takes_notes and self.contract:
+            notes = read_notes(infos, reward, counted, done, self.first)
         final: dict[int, Any] = {}
         final_state: dict[int, State] = {}
         told: dict[int, dict[str, Any]] = {}
@@ -262,7 +270,7 @@ class Stepper:
             mask = self._allowed(mask, episode, length, ~idle)
         encoded = self._seen(raw, mask, episode, length, idle)
         after = Standing(encoded, state, episode, length, waiting, resetting)
-        return Part(values, counted, final, final_state, told, start, after, seeds, act, spent)
+        return Part(values, counted, final, final_state, told, notes, start, after, seeds, act, spent)
 
     def _reset(
         self, done: np.ndarray, mask: np.ndarray | None, before: Standing
@@ -433,6 +441,7 @@ def joined(parts: Sequence[Part]) -> Part:
         {column: seen for part in parts for column, seen in part.final.items()},
         {column: state for part in parts for column, state in part.final_state.items()},
         {column: told for part in parts for column, told in part.told.items()},
+        {column: note for part in parts for column, note in part.notes.items()},
         np.concatenate([part.start for part in parts]),
         Standing(observation, state, *rest),
         {column: seed for part in parts for column, seed in part.seeds.items()},

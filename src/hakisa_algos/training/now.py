@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import math
-import os
-import struct
-import threading
-import time
-import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +14,9 @@ from numpy.typing import NDArray
 
 from hakisa_algos.data.columns import FrameStack
 from hakisa_algos.data.contract import REAL_TIME, declared
-from hakisa_algos.data.files import TEMPORARY
 from hakisa_algos.policy.observations import MASK, keyed
+from hakisa_algos.training.pictures import Picture, PictureFile
 
-# Of the run's time at most that share goes into taking frames where envs must draw them.
-_SHARE = 0.01
 _GAP = 2  # pixels between frames
 _HEIGHT = 900  # pixels of the whole, about
 _LARGEST_ZOOM = 4
@@ -31,10 +25,10 @@ Frames = Sequence[NDArray[np.uint8]]  # of each env, RGB [height, width, 3]
 
 
 class NowPicture:
-    """Replaces a PNG now and then.
+    """Replaces a picture now and then.
 
     Frames are the newest of observations that are pictures, which costs nothing; else what the envs draw, if their
-    render mode is ``"rgb_array"``. The file is written by a thread, beside and renamed: it is whole at every moment.
+    render mode is ``"rgb_array"``.
 
     Args:
         path: the file.
@@ -46,11 +40,9 @@ class NowPicture:
     def __init__(
         self, path: Path, seconds: float, envs: VectorEnv[Any, Any, Any], stack: FrameStack | None = None
     ) -> None:
-        self.path = path
-        self._seconds, self._envs, self._stack = seconds, envs, stack
+        self._file = PictureFile(path, seconds)
+        self._envs, self._stack = envs, stack
         self._draws = envs.render_mode == "rgb_array" and not declared(envs, REAL_TIME)
-        self._due = 0.0
-        self._writer: threading.Thread | None = None
 
     def update(self, observation: Any) -> None:
         """Take a picture, if it is time. No env may be stepped meanwhile.
@@ -58,22 +50,18 @@ class NowPicture:
         Args:
             observation: the newest, encoded, each array ``[num_envs, ...]``; None where nobody knows it.
         """
-        began = time.monotonic()
-        if began < self._due or (self._writer is not None and self._writer.is_alive()):
-            return
+        self._file.update(lambda: self._frames(observation))
+
+    def _frames(self, observation: Any) -> Callable[[], Picture] | None:
         frames = newest_frames(observation, self._stack)
         if frames is None and self._draws:
             drawn = self._envs.render()
             frames = None if drawn is None else [np.asarray(frame) for frame in drawn if frame is not None]
-        self._due = time.monotonic() + max(self._seconds, (time.monotonic() - began) / _SHARE)
-        if frames:
-            self._writer = threading.Thread(target=_write, args=(self.path, frames), name="now.png", daemon=True)
-            self._writer.start()
+        return functools.partial(tiled, frames) if frames else None
 
     def close(self) -> None:
         """Wait for the last one."""
-        if self._writer is not None:
-            self._writer.join()
+        self._file.close()
 
 
 def newest_frames(observation: Any, stack: FrameStack | None) -> Frames | None:
@@ -91,7 +79,7 @@ def newest_frames(observation: Any, stack: FrameStack | None) -> Frames | None:
     return None
 
 
-def tiled(frames: Frames) -> NDArray[np.uint8]:
+def tiled(frames: Frames) -> Picture:
     """Frames side by side, enlarged or thinned out by a whole number: uint8 RGB ``[height, width, 3]``."""
     columns = math.ceil(math.sqrt(len(frames)))
     rows = math.ceil(len(frames) / columns)
@@ -105,26 +93,3 @@ def tiled(frames: Frames) -> NDArray[np.uint8]:
         top, left = index // columns * size[0], index % columns * size[1]
         whole[top : top + part.shape[0], left : left + part.shape[1]] = part
     return whole
-
-
-def png(picture: NDArray[np.uint8]) -> bytes:
-    """uint8 RGB ``[height, width, 3]`` as a PNG file (https://www.w3.org/TR/png-3)."""
-
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
-    height, width, _ = picture.shape
-    lines = np.zeros((height, 1 + 3 * width), np.uint8)  # before each line its filter: none
-    lines[:, 1:] = picture.reshape(height, -1)
-    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    chunks = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(lines.tobytes(), 1)) + chunk(b"IEND", b"")
-    return b"\x89PNG\r\n\x1a\n" + chunks
-
-
-def _write(path: Path, frames: Frames) -> None:
-    temporary = path.with_name(TEMPORARY + path.name)
-    try:
-        temporary.write_bytes(png(tiled(frames)))
-        os.replace(temporary, path)
-    except OSError:  # a full disk is told of by what matters
-        temporary.unlink(missing_ok=True)

@@ -34,7 +34,10 @@ class RunOptions:
     collapse: Literal["warn", "restore", "off"] = "warn"
     """When the policy collapses: warn, restore the best weights at half the learning rate, or do not look."""
     picture_every: float = 2.0
-    """Seconds, at least, between pictures of what all envs show: now.png in the run's folder. 0: none."""
+    """Seconds, at least, between pictures in the run's folder: now.png, what all envs show, and map.png, where agents
+    have been, if the env says it. 0: none."""
+    on_exploit: Literal["warn", "stop"] = "warn"
+    """When a part of the reward is farmed, as far as the env tells parts and places: warn, or stop the run as well."""
     info_keys: tuple[str, ...] = ()
     """Entries of the env's info whose means are logged, each as info/KEY."""
     tensorboard: bool = False

@@ -22,10 +22,12 @@ from hakisa_algos.data.rollout import RolloutBuffer
 from hakisa_algos.errors import NonFiniteError, ObservationError, PoolError, Stopped
 from hakisa_algos.learners.learner import Facts, Learner
 from hakisa_algos.training.checkpoint import Checkpoints
+from hakisa_algos.training.chronicle import MAP, Chronicle
 from hakisa_algos.training.collapse import CollapseDetector
 from hakisa_algos.training.metrics import Sink
 from hakisa_algos.training.now import NowPicture
 from hakisa_algos.training.options import RunOptions
+from hakisa_algos.training.pictures import Picture, PictureFile, write_png
 from hakisa_algos.training.signals import StopSignals
 from hakisa_algos.training.statistics import EpisodeStatistics
 from hakisa_algos.training.stopwatch import Stopwatch
@@ -78,6 +80,7 @@ class Trainer:
             checkpoint is the best.
         buffer: what was collected.
         statistics: of finished episodes.
+        chronicle: what agents did, as far as infos say.
         stopped_by: why :meth:`train` came back early, or None.
     """
 
@@ -109,12 +112,15 @@ class Trainer:
         self.buffer.action_space = None if envs is None else envs.single_action_space
         self.collector = Collector(envs, learner.policy, self.buffer, seed=seed, device=device, make_envs=make_envs)
         self.statistics = EpisodeStatistics()
+        self.chronicle = Chronicle(num_envs)
+        self.collector.listener = self.chronicle.hear
         self._detector = CollapseDetector(facts.target_kl)
         self._best_state: dict[str, Any] | None = None
         self._best_evaluation = -math.inf
         self._saving: Checkpoints | None = None
         self._saved: tuple[Path | None, int] | None = None
         self._now: NowPicture | None = None
+        self._map: PictureFile | None = None
         self._told_of_no_kl = self._looked_at_keys = False
         self._doing = "the first step"  # what a signal would wait for
         self.stopped_by: str | None = None
@@ -140,7 +146,7 @@ class Trainer:
             BaseException: what an env, a callback, a sink raised; what was learned until then is saved.
         """
         self.stopped_by = None
-        self._now = self._now_picture()
+        self._begin_pictures()
         self.collector.info_keys, self._looked_at_keys = self.options.info_keys, False
         first = self.step
         failed: BaseException | None = None
@@ -167,8 +173,7 @@ class Trainer:
             finally:
                 with contextlib.suppress(Exception) if failed or signals.name else contextlib.nullcontext():
                     self.collector.close()
-                if self._now is not None:
-                    self._now.close()
+                self._end_pictures()
             if failed is None or self.step > first:
                 self._save_at_the_end(failed)
         if failed is not None:
@@ -226,7 +231,7 @@ class Trainer:
             if self._passed(before, self.options.evaluate_every):
                 metrics |= self._evaluate(signals)
             self._tell(metrics)
-            self.stopped_by = signals.name or self.stopped_by
+            self.stopped_by = signals.name or self._look_for_farms() or self.stopped_by
             if self._passed(before, self.options.checkpoint_every):
                 self._save_once()
         if self.envs is not None and not self.collector.has_learned and self.step > first:
@@ -256,7 +261,7 @@ class Trainer:
         except NonFiniteError as error:
             self._crash(error)
             raise
-        return self.statistics.metrics() | metrics
+        return self.statistics.metrics() | metrics | self.chronicle.metrics()
 
     def _tell(self, metrics: dict[str, float]) -> None:
         for callback in self.callbacks:
@@ -269,12 +274,35 @@ class Trainer:
             self.view.update(self.step, metrics)
         if self._now is not None:
             self._now.update(self.collector.observation)
+        if self._map is not None and not self.chronicle.is_empty:
+            self._map.update(self._drawn_map)
 
-    def _now_picture(self) -> NowPicture | None:
-        if self.checkpoints is None or self.envs is None or not self.options.picture_every:
-            return None
-        path = self.checkpoints.parent / "now.png"
-        return NowPicture(path, self.options.picture_every, self.envs, self.buffer.stack)
+    def _look_for_farms(self) -> str | None:
+        """Says of new ones, and what the run is stopped by if it is to be."""
+        news = self.chronicle.take_news()
+        for text in news:
+            self._notice(text)
+        return "exploit" if news and self.options.on_exploit == "stop" else None
+
+    def _begin_pictures(self) -> None:
+        self._now = self._map = None
+        every = self.options.picture_every
+        if self.checkpoints is not None and self.envs is not None and every:
+            folder = self.checkpoints.parent
+            self._now = NowPicture(folder / "now.png", every, self.envs, self.buffer.stack)
+            self._map = PictureFile(folder / MAP, every)
+
+    def _drawn_map(self) -> Callable[[], Picture]:
+        picture = self.chronicle.map.picture()  # now: what it is drawn from changes while a thread writes it
+        return lambda: picture
+
+    def _end_pictures(self) -> None:
+        if self._now is not None:
+            self._now.close()
+        if self._map is not None:
+            self._map.close()
+            if not self.chronicle.is_empty:
+                write_png(self._map.path, self.chronicle.map.picture)
 
     def _count_episodes(self) -> list[float]:
         episodes = list(self.buffer.finished)
@@ -367,6 +395,7 @@ class Trainer:
         if self._saving is None or self._saving.folder != self.checkpoints:
             self._saving = Checkpoints(self.checkpoints)
         self.save_into(self._saving, best=best)
+        self.chronicle.write(self.checkpoints.parent)
         self._saved = (self.checkpoints, self.step)
 
     def save_into(self, checkpoints: Checkpoints, *, best: bool = False) -> Path:
@@ -386,6 +415,7 @@ class Trainer:
             "collector": self.collector.state(),
             "buffer": self.buffer.state(),
             "statistics": self.statistics.state(),
+            "chronicle": self.chronicle.state(),
             "collapse": self._detector.state(),
             "best_state": self._best_state,
             "best_evaluation": self._best_evaluation,
@@ -401,6 +431,8 @@ class Trainer:
         self.buffer.older = self.buffer.restore(state["buffer"], rows)
         exact = self.collector.load_state(state["collector"])
         self.statistics.load_state(state["statistics"])
+        if "chronicle" in state:  # older checkpoints have none
+            self.chronicle.load_state(state["chronicle"])
         self._detector.load_state(state["collapse"])
         self._best_state = state["best_state"]
         self._best_evaluation = state["best_evaluation"]

@@ -23,6 +23,7 @@ from hakisa_envs.retro.pixels import PixelStack
 from hakisa_envs.retro.pokemon.actions import NOTHING, Actions, ActionSet
 from hakisa_envs.retro.pokemon.emerald import BADGES, Reading
 from hakisa_envs.retro.pokemon.game import EMERALD, PRESS_FRAMES, Game
+from hakisa_envs.retro.pokemon.milestones import PROGRESS, Milestones
 from hakisa_envs.retro.pokemon.observations import VisitedMap, state_observation, state_space
 from hakisa_envs.retro.pokemon.rewards import TABLES, RewardEngine, RewardTable
 from hakisa_envs.vector import make_process_vec
@@ -49,8 +50,8 @@ class PokemonEmeraldEnv(gym.Env[Any, Any], EzPickle):
 
     **Episode** It is *truncated* after ``episode_length`` decisions, and *terminated* by the goal, if there is one.
     ``info``: ``start``, ``map`` (group and number), ``x``, ``y``, ``badges``, ``frames`` (that the step lasted),
-    ``read`` (whether all of the memory was) and ``reward_<part>``; with a goal ``outcome``: ``"win"`` where it is
-    reached, else ``"loss"``.
+    ``read`` (whether all of the memory was) and ``reward_<part>``; ``place``, ``progress`` and, now and then,
+    ``milestone``, see docs/contract.md; with a goal ``outcome``: ``"win"`` where it is reached, else ``"loss"``.
 
     Making it opens nothing. The first `reset` opens the emulator; where this process has one already, it gets a process
     of its own.
@@ -132,6 +133,7 @@ class PokemonEmeraldEnv(gym.Env[Any, Any], EzPickle):
         if not isinstance(reward, RewardTable):
             checked_choice("reward", reward, TABLES)
         self._rewards = RewardEngine(reward if isinstance(reward, RewardTable) else TABLES[reward])
+        self._news, self._progress, self._milestones = RewardEngine(PROGRESS), 0.0, Milestones()
         self.metadata = {**self.metadata, "render_fps": 60 / frame_skip}  # type: ignore[misc]
         self._pixels = None if observation == "state" else PixelStack(frame_stack, (height, width), needed_by=game)
         self._visited = VisitedMap() if visited_map else None
@@ -140,6 +142,8 @@ class PokemonEmeraldEnv(gym.Env[Any, Any], EzPickle):
             self.metadata[contract.FRAME_STACK] = (0, frame_stack, "reset")
         self._state = state
         self._start = ""
+        self._from: str | None = None
+        self._kept: Path | None = None
         self._decisions = 0
         self._last_choice = NOTHING
 
@@ -151,7 +155,8 @@ class PokemonEmeraldEnv(gym.Env[Any, Any], EzPickle):
             StateError: If the state is missing, broken or of another game.
         """
         super().reset(seed=seed)
-        self._start = (options or {}).get("state") or self._state or find_game(self.game).default_state
+        given = (options or {}).get("state")
+        self._start = given or self._from or self._state or find_game(self.game).default_state
         self._decisions, self._last_choice = 0, NOTHING
         with self._lost_emulator():
             reading = self._game.begin(self._start, int(self.np_random.integers(self.start_frames + 1)))
@@ -161,6 +166,9 @@ class PokemonEmeraldEnv(gym.Env[Any, Any], EzPickle):
         if self._visited is not None:
             self._visited.restart(reading.place)
         self._rewards.begin(reading)
+        self._news.begin(reading)
+        self._progress = 0.0
+        self._milestones.begin(reading)
         return self._observe(reading), self._info(reading, 0, True, {})
 
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
@@ -199,10 +207,16 @@ class PokemonEmeraldEnv(gym.Env[Any, Any], EzPickle):
         if self._visited is not None:
             self._visited.add(reading.place)
         parts = self._rewards.pay(new)
+        self._progress += sum(self._news.pay(new).values())
+        reached = self._milestones.next(reading)
+        if reached is not None:
+            self._keep(reached)
         self._decisions += 1
         terminated = self.goal is not None and reading.badges >= self.goal
         truncated = not terminated and self._decisions >= self.episode_length
         observation, info = self._observe(reading), self._info(reading, frames, new.is_whole, parts)
+        if reached is not None:
+            info[contract.MILESTONE] = reached
         if terminated or truncated:
             self._game.end()
         return observation, self._rewards.table.total(parts), terminated, truncated, info
@@ -233,6 +247,9 @@ class PokemonEmeraldEnv(gym.Env[Any, Any], EzPickle):
             "pixels": None if self._pixels is None else self._pixels.observation(),
             "visited": None if self._visited is None else self._visited.get_state(),
             "rewards": self._rewards.get_state(),
+            "news": self._news.get_state(),
+            "progress": self._progress,
+            "milestones": self._milestones.get_state(),
             "started_from": self._start,
             "decisions": self._decisions,
             "last_choice": list(self._last_choice),
@@ -253,6 +270,9 @@ class PokemonEmeraldEnv(gym.Env[Any, Any], EzPickle):
             self._visited.set_state(state["visited"])
         if state["rewards"]:
             self._rewards.set_state(state["rewards"])
+            self._news.set_state(state["news"])
+        self._progress = float(state["progress"])
+        self._milestones.set_state(state["milestones"])
         self._start, self._decisions = state["started_from"], int(state["decisions"])
         direction, button = state["last_choice"]
         self._last_choice = int(direction), int(button)
@@ -260,6 +280,25 @@ class PokemonEmeraldEnv(gym.Env[Any, Any], EzPickle):
             self._np_random, _ = seeding.np_random(0)
             self._np_random.bit_generator.state = state["generator"]
             self._np_random_seed = -1
+
+    def keep_milestones(self, folder: str | None) -> None:
+        """From now on save the game where a milestone is reached, as ``FOLDER/MILESTONE.state``; None: no longer.
+
+        What is there already stays. Episodes begin from such a file by `start_from`, or by the option ``state``.
+        """
+        self._kept = None if folder is None else Path(folder).absolute()
+
+    def start_from(self, state: str | None) -> None:
+        """Let later episodes begin in a state, named or by the path of its file; None: where they did before."""
+        self._from = state
+
+    def _keep(self, milestone: str) -> None:
+        if self._kept is None or (path := self._kept / f"{milestone}.state").exists():
+            return
+        self._kept.mkdir(parents=True, exist_ok=True)
+        with self._lost_emulator():
+            self._game.open().save(beside := path.with_suffix(".new"))
+        beside.replace(path)
 
     @contextmanager
     def _lost_emulator(self) -> Iterator[None]:
@@ -297,7 +336,9 @@ class PokemonEmeraldEnv(gym.Env[Any, Any], EzPickle):
         outcome = {} if self.goal is None else {contract.OUTCOME: "win" if reading.badges >= self.goal else "loss"}
         return {
             **outcome,
-            contract.START: self._start,
+            contract.START: Path(self._start).stem if self._start.endswith(".state") else self._start,
+            contract.PLACE: (group, number, x, y),
+            contract.PROGRESS: self._progress,
             "map": (group, number),
             "x": x,
             "y": y,

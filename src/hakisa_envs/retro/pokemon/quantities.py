@@ -20,6 +20,8 @@ EVENTS, ITEMS = _mask(0x50, 0x2BB), _mask(0x3E8, 0x4FF)
 SCRIPTS = _mask(0x50, 0x4FF)
 TRAINERS = _mask(0x500, 0x85F)
 POKEDEX, POKENAV, CHAMPION = _mask(0x861, 0x861), _mask(0x862, 0x862), _mask(0x87F, 0x87F)
+# Cleared when a map is left: trees that were cut grow again.
+TEMPORARY = _mask(0x01, 0x1F)
 BADGES, TOWNS = _mask(0x867, 0x86E), _mask(0x86F, 0x87E)
 
 TILES_OF_A_CELL = 6
@@ -59,6 +61,10 @@ def _experience(reading: Reading) -> float | None:
     return math.tanh(EXPERIENCE_SCALE * sum(monster.experience for monster in reading.party))
 
 
+def _points(reading: Reading) -> float | None:
+    return None if reading.party is None else float(sum(monster.experience for monster in reading.party))
+
+
 def _money(reading: Reading) -> float | None:
     return None if reading.money is None else float(reading.money)
 
@@ -91,6 +97,7 @@ BITS: Mapping[str, Callable[[Reading], int | None]] = {
     "towns": _of_flags(TOWNS),
     "seen": lambda reading: reading.seen,
     "owned": lambda reading: reading.owned,
+    "temporary": _of_flags(TEMPORARY),
 }
 
 NUMBERS: Mapping[str, Callable[[Reading], float | None]] = {
@@ -99,6 +106,7 @@ NUMBERS: Mapping[str, Callable[[Reading], float | None]] = {
     "best level": _best_level,
     "health": _health,  # share of the party's full health
     "experience": _experience,  # of the party, from 0 to 1
+    "points": _points,  # the same experience as it is
     "money": _money,
 }
 

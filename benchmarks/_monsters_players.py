@@ -1,0 +1,272 @@
+"""Players of Monsters who look at memory before each decision, so that a stray step throws none of them off."""
+
+from __future__ import annotations
+
+import itertools
+import sys
+from collections import deque
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+from hakisa_envs.retro.game_files import HOMEBREW
+from hakisa_envs.retro.pokemon.actions import BUTTONS, DIRECTIONS
+from hakisa_envs.retro.pokemon.emerald import Reading, Scene
+from hakisa_envs.retro.pokemon.env import PokemonEmeraldEnv
+from hakisa_envs.retro.pokemon.game import MONSTERS
+
+sys.path.append(str(HOMEBREW / "monsters"))  # its scripts import one another from their own folder
+
+from maps import MAPS, PORTALS, rows  # noqa: E402
+from walker import KINDS, STEPS, WALKED  # noqa: E402
+
+Spot = tuple[str, int, int]
+NAMES = list(MAPS)
+SCREENFUL = 240  # frames that a decision may take
+A = BUTTONS.index("A")
+
+
+class Player:
+    """Plays one env; with a probability of ``detours`` a decision is a random one."""
+
+    def __init__(self, seed: int, state: str, detours: float) -> None:
+        self.env = PokemonEmeraldEnv(
+            game=MONSTERS, until_control=SCREENFUL, observation="state", state=state, reward="dvruette"
+        )
+        self.generator = np.random.default_rng(seed)
+        self.info = self.env.reset(seed=seed)[1]
+        self.reward = 0.0
+        self._detours = detours
+        self._blocked: set[Spot] = set()
+        self._outside: Spot | None = None  # where the door of the house leads that one is in
+
+    @property
+    def reading(self) -> Reading:
+        """What is so now."""
+        reading = self.env._game.reading
+        assert reading is not None
+        return reading
+
+    @property
+    def where(self) -> Spot:
+        """Map, x and y."""
+        place = self.reading.place
+        assert place is not None
+        return NAMES[place.number], place.x, place.y
+
+    @property
+    def is_fighting(self) -> bool:
+        return self.reading.scene is Scene.BATTLE
+
+    @property
+    def is_free(self) -> bool:
+        """Whether one may walk."""
+        return self.reading.scene is Scene.OVERWORLD and not self.reading.locked
+
+    @property
+    def health(self) -> float:
+        """Of the party, from 0 to 1."""
+        party = self.reading.party or ()
+        return sum(one.health for one in party) / max(1, sum(one.full_health for one in party))
+
+    def act(self, direction: str = "", button: int = 0) -> None:
+        """A decision, or a random one."""
+        action = len(BUTTONS) * DIRECTIONS.index(direction) + button
+        if self.generator.random() < self._detours:
+            action = int(self.generator.integers(len(BUTTONS) * len(DIRECTIONS)))
+        before, was_free = self.where, self.is_free
+        _, self.reward, *_, self.info = self.env.step(action)
+        now, ahead = self.where, _ahead(before, DIRECTIONS[action // len(BUTTONS)])
+        if now[0] != before[0] and _kind(ahead) == "DOOR":
+            self._outside = (before[0], ahead[1], ahead[2] + 1)
+        if now == before and ahead != before and was_free and self.is_free:
+            self._blocked.add(ahead)
+
+    def walk(self, target: Spot) -> None:
+        """One decision on the way; what was in the way is tried again now and then."""
+        if self.generator.random() < 0.02:
+            self._blocked.clear()
+        self.act(self._way(target) or str(self.generator.choice(DIRECTIONS[1:])))
+
+    def _way(self, target: Spot) -> str | None:
+        """The first step of the shortest way through all maps."""
+        queue, first = deque([self.where]), {self.where: ""}
+        while queue:
+            here = queue.popleft()
+            if here == target:
+                break
+            for name in STEPS:
+                ahead = _ahead(here, name)
+                if ahead in self._blocked or _kind(ahead) not in WALKED:
+                    continue
+                to = PORTALS.get(ahead, ahead) or self._outside
+                if to is not None and to not in first:
+                    first[to] = first[here] or name
+                    queue.append(to)
+        return first.get(target)
+
+    def close(self) -> None:
+        """Let the game go."""
+        self.env.close()
+
+
+def _ahead(spot: Spot, direction: str) -> Spot:
+    dx, dy = STEPS.get(direction, (0, 0))
+    return spot[0], spot[1] + dx, spot[2] + dy
+
+
+def _kind(spot: Spot) -> str:
+    name, x, y = spot
+    squares = rows(name)
+    inside = 0 <= y < len(squares) and 0 <= x < len(squares[0])
+    return KINDS[squares[y][x]] if inside else "BLOCKED"
+
+
+# A script makes one decision whenever it is asked for the next thing.
+Script = Callable[[Player], Iterator[None]]
+
+
+def through(player: Player, chooses: str = "") -> Iterator[None]:
+    """Until one may walk: say yes, fight; or choose what a menu has in a direction from its first entry."""
+    while not player.is_free:
+        if chooses:
+            player.act(chooses)
+            yield
+        if not player.is_free:
+            player.act(button=A)
+            yield
+
+
+def go(player: Player, target: Spot, in_fights: str = "") -> Iterator[None]:
+    """Walk there; in fights, fight or choose something else."""
+    while player.where != target or not player.is_free:
+        if player.is_free:
+            player.walk(target)
+            yield
+        else:
+            yield from through(player, in_fights if player.is_fighting else "")
+
+
+def use(player: Player, target: Spot, facing: str, chooses: str = "", in_fights: str = "") -> Iterator[None]:
+    """Go there, speak to whom or what is there, and say yes."""
+    yield from go(player, target, in_fights)
+    player.act(facing)
+    yield
+    if player.is_free:
+        player.act(button=A)
+        yield
+    yield from through(player, chooses)
+
+
+RUN, SECOND = "UP", "DOWN"  # from the first of four; the second of any
+NURSE: Spot = ("HEALER", 6, 3)
+GRASS: dict[str, list[Spot]] = {
+    name: [(name, x, y) for y, row in enumerate(rows(name)) for x, square in enumerate(row) if square == ","]
+    for name in ("ROUTE_1", "ROUTE_2")
+}
+FAR_GRASS = [spot for spot in GRASS["ROUTE_2"] if spot[1] > 9]  # beyond the tree
+
+
+def ferry(player: Player) -> Iterator[None]:
+    """There and back."""
+    while True:
+        island = player.where[0] == "ISLAND"
+        yield from use(player, ("ISLAND", 11, 8) if island else ("PORT", 10, 9), "DOWN")
+
+
+def gambling(player: Player) -> Iterator[None]:
+    """At a machine in the shop."""
+    while True:
+        yield from use(player, ("SHOP", 8, 2), "UP")
+
+
+def heal(player: Player) -> Iterator[None]:
+    """Get hurt, run, get healed."""
+    while True:
+        while player.health == 1:
+            yield from go(player, FAR_GRASS[int(player.generator.integers(len(FAR_GRASS)))], RUN)
+        yield from use(player, NURSE, "UP", in_fights=RUN)
+
+
+def cut(player: Player) -> Iterator[None]:
+    """Cut the tree, leave, come back: it has grown again."""
+    while True:
+        yield from use(player, ("ROUTE_2", 7, 6), "RIGHT")
+        yield from go(player, ("OAK", 18, 7))
+
+
+def box(player: Player) -> Iterator[None]:
+    """Catch a second one; then into the box with it and out again."""
+    while len(player.reading.party or ()) < 2 and not (player.reading.owned or 0).bit_count() > 1:
+        spots = GRASS["ROUTE_1"]
+        yield from go(player, spots[int(player.generator.integers(len(spots)))], SECOND)
+    while True:
+        for chosen in ("", SECOND):
+            yield from use(player, ("HEALER", 10, 2), "UP", chosen)
+
+
+def levelling(at: float) -> Script:
+    """Fight in the grass, and get healed below a share of health."""
+
+    def play(player: Player) -> Iterator[None]:
+        while True:
+            while player.health > at:
+                spots = GRASS["ROUTE_1"]
+                yield from go(player, spots[int(player.generator.integers(len(spots)))])
+            yield from use(player, NURSE, "UP")
+
+    return play
+
+
+def journey(player: Player) -> Iterator[None]:
+    """Badges, with healing where it is needed; then the grass."""
+    while not player.reading.party:
+        yield from use(player, ("FERN", 8, 8), "UP")
+    while player.reading.badges < 1:
+        yield from levelling_to(player, 8)
+        yield from use(player, ("GYM_1", 7, 2), "UP")
+    while player.where[0] != "PORT":
+        yield from use(player, ("ROUTE_2", 7, 6), "RIGHT")
+        for _ in itertools.takewhile(lambda _: player.where[0] == "ROUTE_2", range(30)):
+            if player.is_free:
+                player.act("RIGHT")
+                yield
+            else:
+                yield from through(player)
+    while player.reading.badges < 2:
+        yield from use(player, NURSE, "UP")
+        yield from use(player, ("GYM_2", 7, 2), "UP")
+    yield from levelling(0.5)(player)
+
+
+def levelling_to(player: Player, level: int) -> Iterator[None]:
+    """The same, up to a level; then healed once more."""
+    fights = levelling(0.5)(player)
+    while max(one.level for one in player.reading.party or ()) < level:
+        next(fights)
+        yield
+    yield from use(player, NURSE, "UP")
+
+
+def wandering(player: Player) -> Iterator[None]:
+    """From anywhere to anywhere; fights are fought, and healed after when it is close."""
+    spots = [
+        (name, x, y)
+        for name in ("FERN", "ROUTE_1", "OAK", "HEALER", "SHOP", "GYM_1")
+        for y, row in enumerate(rows(name))
+        for x, square in enumerate(row)
+        if KINDS[square] == "FREE"
+    ]
+    while True:
+        target = spots[int(player.generator.integers(len(spots)))]
+        for _ in zip(range(120), go(player, target), strict=False):  # somebody may stand there
+            yield
+        if player.health < 0.5:
+            yield from use(player, NURSE, "UP")
+
+
+def random_play(player: Player) -> Iterator[None]:
+    """Anything."""
+    while True:
+        player.act(str(player.generator.choice(DIRECTIONS)), int(player.generator.integers(len(BUTTONS))))
+        yield
