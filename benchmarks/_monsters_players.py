@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import sys
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
@@ -17,8 +17,8 @@ from hakisa_envs.retro.pokemon.game import MONSTERS
 
 sys.path.append(str(HOMEBREW / "monsters"))  # its scripts import one another from their own folder
 
-from maps import MAPS, PORTALS, rows  # noqa: E402
-from walker import KINDS, STEPS, WALKED  # noqa: E402
+from maps import MAPS, PORTALS, rows
+from walker import KINDS, STEPS, WALKED
 
 Spot = tuple[str, int, int]
 NAMES = list(MAPS)
@@ -167,6 +167,11 @@ GRASS: dict[str, list[Spot]] = {
 FAR_GRASS = [spot for spot in GRASS["ROUTE_2"] if spot[1] > 9]  # beyond the tree
 
 
+def search(player: Player, in_fights: str = "", spots: Sequence[Spot] = GRASS["ROUTE_1"]) -> Iterator[None]:
+    """Walk to some place in the grass."""
+    yield from go(player, spots[int(player.generator.integers(len(spots)))], in_fights)
+
+
 def ferry(player: Player) -> Iterator[None]:
     """There and back."""
     while True:
@@ -184,7 +189,7 @@ def heal(player: Player) -> Iterator[None]:
     """Get hurt, run, get healed."""
     while True:
         while player.health == 1:
-            yield from go(player, FAR_GRASS[int(player.generator.integers(len(FAR_GRASS)))], RUN)
+            yield from search(player, RUN, FAR_GRASS)
         yield from use(player, NURSE, "UP", in_fights=RUN)
 
 
@@ -197,22 +202,26 @@ def cut(player: Player) -> Iterator[None]:
 
 def box(player: Player) -> Iterator[None]:
     """Catch a second one; then into the box with it and out again."""
-    while len(player.reading.party or ()) < 2 and not (player.reading.owned or 0).bit_count() > 1:
-        spots = GRASS["ROUTE_1"]
-        yield from go(player, spots[int(player.generator.integers(len(spots)))], SECOND)
+    for searches in itertools.count(1):
+        if (player.reading.owned or 0).bit_count() > 1:
+            break
+        yield from search(player, SECOND)
+        if player.health < 0.5:
+            yield from use(player, NURSE, "UP", in_fights=SECOND)
+        if searches % 20 == 0:  # no ball may be left
+            yield from use(player, ("SHOP", 4, 3), "UP", in_fights=RUN)
     while True:
         for chosen in ("", SECOND):
             yield from use(player, ("HEALER", 10, 2), "UP", chosen)
 
 
-def levelling(at: float) -> Script:
-    """Fight in the grass, and get healed below a share of health."""
+def levelling(at: float, flees: float = 0.0) -> Script:
+    """Fight in the grass, or flee with a probability, and get healed below a share of health."""
 
     def play(player: Player) -> Iterator[None]:
         while True:
             while player.health > at:
-                spots = GRASS["ROUTE_1"]
-                yield from go(player, spots[int(player.generator.integers(len(spots)))])
+                yield from search(player, RUN if player.generator.random() < flees else "")
             yield from use(player, NURSE, "UP")
 
     return play

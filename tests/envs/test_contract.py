@@ -79,6 +79,7 @@ METADATA = {
     contract.EPISODES_PER_SEED: 4,
     contract.LAUNCHES_PROGRAMS: True,
     contract.EXCLUSIVE: True,
+    contract.ASSISTS: ("a map",),
 }
 INFO = {
     contract.TRANSITION: False,
@@ -88,6 +89,9 @@ INFO = {
     contract.OPPONENT: "somebody",
     contract.START: "corner",
     contract.ACTION_MASK: np.array([True, False]),
+    contract.PLACE: (1, 2, 3),
+    contract.PROGRESS: 4.5,
+    contract.MILESTONE: "badge",
 }
 
 

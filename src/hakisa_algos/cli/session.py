@@ -12,6 +12,7 @@ from hakisa_algos.cli.text import command
 from hakisa_algos.data.vectorize import why_not_from_file
 from hakisa_algos.training.console import ConsoleView
 from hakisa_algos.training.options import RunOptions
+from hakisa_algos.training.report import REPORT, write_report
 from hakisa_algos.training.run_folder import RunFolder
 from hakisa_algos.training.signals import exit_status
 from hakisa_algos.training.trainer import Callback
@@ -23,6 +24,7 @@ def train(agent: Agent, run: Path, options: RunOptions, callbacks: Sequence[Call
     assert folder is not None
     with ConsoleView(f"{agent.name.upper()} on {agent.identity()['env']}", agent.config.total_steps) as view:
         agent.learn(view=view, callbacks=callbacks)
+    write_report(folder)
     return folder
 
 
@@ -46,6 +48,7 @@ def _report(agent: Agent) -> None:
     longer = [] if agent.stopped_by else ["--total-steps", 2 * max(total, agent.steps)]
     env = env_flag(folder)
     print(f"  everything    {folder.path}")
+    print(f"  look at it    {folder.path / REPORT}")
     print(f"  measure it    {command('eval', folder.path, *env)}")
     print(f"  continue it   {command('resume', folder.path, *env, *longer, *logging_flags(agent.options))}", flush=True)
 

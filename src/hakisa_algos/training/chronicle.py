@@ -4,7 +4,7 @@ farmed. It is kept in the run's folder and nowhere else."""
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from hakisa_algos.data.files import write_json
 from hakisa_algos.data.notes import Note, Place
 from hakisa_algos.training.exploits import Farm, FarmDetector, coarse
-from hakisa_algos.training.exploration import ExplorationMap
+from hakisa_algos.training.exploration import ORDERS, ExplorationMap
+from hakisa_algos.training.pictures import png_text
 
 CHRONICLE, MAP = "chronicle.json", "map.png"  # in the run's folder
 
@@ -57,14 +58,20 @@ class FoundFarm:
 class Chronicle:
     """Hears every row's notes.
 
+    Args:
+        columns: of the envs.
+        assists: what makes the game easier than it is for who has only the picture and the buttons.
+
     Attributes:
+        assists: these, and what comes to them.
         map: where agents have been.
         milestones: that were reached, by name, in order.
         farms: that were found.
         is_empty: whether the envs never said anything.
     """
 
-    def __init__(self, columns: int) -> None:
+    def __init__(self, columns: int, assists: Sequence[str] = ()) -> None:
+        self.assists = list(assists)
         self.map = ExplorationMap()
         self.milestones: dict[str, Milestone] = {}
         self.farms: dict[tuple[str, Place], FoundFarm] = {}
@@ -75,7 +82,7 @@ class Chronicle:
         self._minutes, self._since = 0.0, time.monotonic()
 
     def hear(self, notes: Mapping[int, Note], start: NDArray[np.bool_], step: int) -> None:
-        """Takes in a row, after which the run has ``step`` env steps and new episodes begin in the columns ``start``."""
+        """Takes in a row, after which the run has ``step`` env steps, and episodes begin in the columns ``start``."""
         self.is_empty = self.is_empty and not notes
         for column, note in notes.items():
             self.map.add(note.place, step)
@@ -121,12 +128,17 @@ class Chronicle:
     def write(self, folder: Path) -> None:
         """Puts what is known into the run's folder."""
         if not self.is_empty:
-            write_json(folder / CHRONICLE, self.plain())
+            maps = {
+                by: {".".join(map(str, where)): png_text(picture) for where, picture in self.map.pictures(by)}
+                for by in ORDERS
+            }
+            write_json(folder / CHRONICLE, self.plain() | {"maps": maps})
 
     def plain(self) -> dict[str, Any]:
-        """As JSON says it, all but the map."""
+        """As JSON says it, all but the maps."""
         return {
             "columns": self._columns,
+            "assists": self.assists,
             "minutes": self.minutes,
             "milestones": {
                 name: {**asdict(one), "columns": sorted(one.columns)} for name, one in self.milestones.items()

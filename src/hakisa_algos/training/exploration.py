@@ -12,6 +12,7 @@ from hakisa_algos.data.notes import Place
 from hakisa_algos.training.pictures import Picture
 
 By = Literal["visits", "first"]
+ORDERS: tuple[By, ...] = ("visits", "first")
 
 _ZOOM, _GAP = 4, 8  # pixels of a tile's side, and between maps
 _WIDTH = 1000  # pixels that maps are laid out in, side by side
@@ -52,8 +53,7 @@ class ExplorationMap:
 
     def picture(self) -> Picture:
         """All maps twice: above by how often anybody was there, below by when somebody was first."""
-        by: tuple[By, ...] = ("visits", "first")
-        return _stacked([_laid_out([_labelled(*each) for each in self.pictures(one)]) for one in by])
+        return _stacked([_laid_out([_labelled(*each) for each in self.pictures(by)]) for by in ORDERS])
 
     def pictures(self, by: By) -> list[tuple[Place, Picture]]:
         """A picture of each map, in order; tiles are dark where few were or long ago, and bright where many or late."""

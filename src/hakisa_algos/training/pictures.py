@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import struct
 import threading
@@ -69,6 +70,11 @@ def png(picture: Picture) -> bytes:
     header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
     chunks = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(lines.tobytes(), 1)) + chunk(b"IEND", b"")
     return b"\x89PNG\r\n\x1a\n" + chunks
+
+
+def png_text(picture: Picture) -> str:
+    """The same file as the address of an HTML page's picture, which so needs no file."""
+    return f"data:image/png;base64,{base64.b64encode(png(picture)).decode('ascii')}"
 
 
 def write_png(path: Path, make: Callable[[], Picture]) -> None:

@@ -16,7 +16,7 @@ from gymnasium.vector import VectorEnv
 
 from hakisa_algos.data.collect import Collector
 from hakisa_algos.data.columns import FrameStack
-from hakisa_algos.data.contract import FRAME_STACK, declared
+from hakisa_algos.data.contract import ASSISTS, FRAME_STACK, declared
 from hakisa_algos.data.needs import Nothing, Rows
 from hakisa_algos.data.rollout import RolloutBuffer
 from hakisa_algos.errors import NonFiniteError, ObservationError, PoolError, Stopped
@@ -112,7 +112,7 @@ class Trainer:
         self.buffer.action_space = None if envs is None else envs.single_action_space
         self.collector = Collector(envs, learner.policy, self.buffer, seed=seed, device=device, make_envs=make_envs)
         self.statistics = EpisodeStatistics()
-        self.chronicle = Chronicle(num_envs)
+        self.chronicle = Chronicle(num_envs, () if envs is None else declared(envs, ASSISTS, ()))
         self.collector.listener = self.chronicle.hear
         self._detector = CollapseDetector(facts.target_kl)
         self._best_state: dict[str, Any] | None = None

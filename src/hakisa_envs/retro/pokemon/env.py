@@ -140,6 +140,13 @@ class PokemonEmeraldEnv(gym.Env[Any, Any], EzPickle):
         self.observation_space = self._space()
         if observation == "pixels" and not visited_map:
             self.metadata[contract.FRAME_STACK] = (0, frame_stack, "reset")
+        helps = {
+            "the agent reads the game's memory": observation != "pixels",
+            "the agent sees where it has been": visited_map,
+            "a decision lasts until the player may act again": until_control is not None,
+            f"episodes start at {state}": state is not None,
+        }
+        self.metadata[contract.ASSISTS] = tuple(words for words, is_so in helps.items() if is_so)
         self._state = state
         self._start = ""
         self._from: str | None = None

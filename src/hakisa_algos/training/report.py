@@ -1,0 +1,133 @@
+"""A run as one HTML file that needs nothing else: curves, where agents were, how far they came, what was farmed."""
+
+from __future__ import annotations
+
+import importlib.resources
+import json
+import math
+import string
+from collections.abc import Iterable, Mapping, Sequence
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from hakisa_algos.data.files import write_text
+from hakisa_algos.training.chronicle import CHRONICLE
+from hakisa_algos.training.metrics import read_metrics
+from hakisa_algos.training.run_folder import RunFolder
+
+REPORT = "report.html"
+# What is drawn, where a run has it: a metric's name, and what it is.
+_CURVES = {
+    "rollout/ep_rew_mean": "mean return of the last 100 episodes",
+    "eval/mean_reward": "mean return of evaluations",
+    "explore/places": "places where anybody has been",
+    "explore/maps": "maps where anybody has been",
+}
+_WIDTH, _HEIGHT, _EDGE = 470, 190, 28
+_MAPS = {
+    "visits": "How often agents were there: dark seldom, bright often.",
+    "first": "When one was there first: dark early in the run, bright lately.",
+}
+
+
+def write_report(folder: RunFolder) -> Path:
+    """Writes report.html into a run's folder, of the run as it stands now."""
+    rows = read_metrics(folder.metrics) if folder.metrics.is_file() else []
+    told = _json(folder.path / CHRONICLE)
+    config = folder.config
+    steps = rows[-1]["step"] if rows else 0
+    sections = [_curves(rows), _assists(told), _farms(told), _milestones(told), _maps(told)]
+    text = string.Template(
+        importlib.resources.files("hakisa_algos.training").joinpath(REPORT).read_text(encoding="utf-8")
+    ).substitute(
+        title=escape(f"{str(config.get('algorithm')).upper()} on {config.get('env') or 'an env of its own'}"),
+        lead=escape(f"{folder.path.name}: {steps:,} env steps, seed {config.get('seed')}"),
+        sections="\n".join(filter(None, sections)),
+        config=escape(json.dumps(config, indent=1, ensure_ascii=False)),
+        system=escape(json.dumps(_json(folder.path / "system.json"), indent=1, ensure_ascii=False)),
+    )
+    write_text(folder.path / REPORT, text)
+    return folder.path / REPORT
+
+
+def _json(path: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    return found
+
+
+def _curves(rows: Sequence[Mapping[str, Any]]) -> str:
+    charts = []
+    for name, words in _CURVES.items():
+        points = [(row["step"], row[name]) for row in rows if name in row and math.isfinite(row[name])]
+        if len(points) > 1:
+            charts.append(f"<figure>{_chart(points)}<figcaption>{escape(words)}</figcaption></figure>")
+    return f'<h2>Curves</h2><div class="row">{"".join(charts)}</div>' if charts else ""
+
+
+def _chart(points: Sequence[tuple[float, float]]) -> str:
+    """An SVG of a curve over env steps, with its ends written beside it."""
+    (left, right), (low, high) = ((min(values), max(values)) for values in zip(*points, strict=True))
+
+    def at(x: float, y: float) -> str:
+        across = _EDGE + (x - left) / ((right - left) or 1) * (_WIDTH - 2 * _EDGE)
+        return f"{across:.1f},{_HEIGHT - _EDGE - (y - low) / ((high - low) or 1) * (_HEIGHT - 2 * _EDGE):.1f}"
+
+    line = " ".join(at(*point) for point in points)
+    return (
+        f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}"><polyline points="{line}"/><text x="{_EDGE}" y="18">{high:.4g}</text>'
+        f'<text x="{_EDGE}" y="{_HEIGHT - 8}">{low:.4g}</text><text x="{_WIDTH - _EDGE}" y="{_HEIGHT - 8}" '
+        f'text-anchor="end">{right:,} env steps</text></svg>'
+    )
+
+
+def _assists(told: Mapping[str, Any]) -> str:
+    if not told:
+        return ""
+    items = "".join(f"<li>{escape(words)}</li>" for words in told["assists"])
+    none = "<p>None: pictures and buttons from the true start.</p>"
+    return f"<h2>Assists</h2>{f'<ul>{items}</ul>' if items else none}"
+
+
+def _farms(told: Mapping[str, Any]) -> str:
+    if not told:
+        return ""
+    rows = [
+        (farm["part"], farm["says"], f"{farm['run_step']:,}", farm["episodes"], len(farm["columns"]))
+        for farm in told["farms"]
+    ]
+    if not rows:
+        return "<h2>Farms</h2><p>No part of the reward was seen to be farmed.</p>"
+    return "<h2>Farms</h2>" + _table(("part", "what was seen first", "at step", "episodes", "envs"), rows)
+
+
+def _milestones(told: Mapping[str, Any]) -> str:
+    rows = [
+        (
+            name, f"{one['step']:,}", f"{one['minutes']:.1f}", f"{len(one['columns']) / told['columns']:.0%}",
+            one["start"] or "",
+        )
+        for name, one in told.get("milestones", {}).items()
+    ]  # fmt: skip
+    heads = ("milestone", "first step", "first minute", "share of envs", "that episode began at")
+    return "<h2>Milestones</h2>" + _table(heads, rows) if rows else ""
+
+
+def _maps(told: Mapping[str, Any]) -> str:
+    parts = []
+    for by, words in _MAPS.items():
+        pictures = told.get("maps", {}).get(by, {})
+        if pictures:
+            figures = "".join(
+                f'<figure><img alt="map {escape(name)}" src="{picture}">'
+                f"<figcaption>{escape(name)}</figcaption></figure>"
+                for name, picture in pictures.items()
+            )
+            parts.append(f'<p>{escape(words)}</p><div class="row">{figures}</div>')
+    return "<h2>Map</h2>" + "".join(parts) if parts else ""
+
+
+def _table(heads: Iterable[str], rows: Iterable[Iterable[Any]]) -> str:
+    head = "".join(f"<th>{escape(word)}</th>" for word in heads)
+    body = "".join("<tr>" + "".join(f"<td>{escape(str(cell))}</td>" for cell in row) + "</tr>" for row in rows)
+    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
