@@ -255,7 +255,7 @@ class PokemonEmeraldEnv(gym.Env[Any, Any], EzPickle):
             "visited": None if self._visited is None else self._visited.get_state(),
             "rewards": self._rewards.get_state(),
             "news": self._news.get_state(),
-            "progress": self._progress,
+            "news_seen": self._progress,
             "milestones": self._milestones.get_state(),
             "started_from": self._start,
             "decisions": self._decisions,
@@ -278,7 +278,7 @@ class PokemonEmeraldEnv(gym.Env[Any, Any], EzPickle):
         if state["rewards"]:
             self._rewards.set_state(state["rewards"])
             self._news.set_state(state["news"])
-        self._progress = float(state["progress"])
+        self._progress = float(state["news_seen"])
         self._milestones.set_state(state["milestones"])
         self._start, self._decisions = state["started_from"], int(state["decisions"])
         direction, button = state["last_choice"]
