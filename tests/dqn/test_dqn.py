@@ -68,7 +68,7 @@ def test_targets_are_the_papers(double, n_step):
     for parameter in learner.target.parameters():
         torch.nn.init.normal_(parameter, generator=torch.Generator().manual_seed(1))
     batch, *_ = learner._draw(buffer, 1.0)
-    targets = learner._targets(batch)
+    targets = learner.targets(batch)
     online, target = learner.policy(batch.next_observation), learner.target(batch.next_observation)
     for i in range(len(batch)):
         k = int(batch.steps[i])

@@ -8,8 +8,9 @@ from gymnasium import spaces
 
 import hakisa_envs  # noqa: F401 (it registers)
 from hakisa_algos.errors import ConfigError
-from hakisa_algos.stages.record_env import KeyMap, _Window, record_env
+from hakisa_algos.stages.record_env import KeyMap, record_env
 from hakisa_algos.stages.recording import Recording
+from hakisa_algos.stages.window import Window
 
 FACTS = {"name": "counts", "env": "Counts-v0", "env_options": {}}
 
@@ -133,13 +134,13 @@ class Emulates(Counts):
 
 
 def test_every_emulated_frame_is_shown(tmp_path, monkeypatch):
-    shown, show = [], _Window.show
+    shown, show = [], Window.show
 
     def watched(self, picture):
         shown.append(int(picture[0, 0, 0]))
         show(self, picture)
 
-    monkeypatch.setattr(_Window, "show", watched)
+    monkeypatch.setattr(Window, "show", watched)
     keys = KeyMap.of(Emulates())
     record_env(Emulates(), tmp_path / "r", facts=FACTS, keys=keys, rate=2.0, seconds=2.0, say=lambda text: None)
     steps = 1 + max(shown) // 10

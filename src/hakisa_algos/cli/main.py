@@ -37,7 +37,9 @@ VERBS = {
     "record": ("record", "record how you play a game"),
     "review": ("review", "look at a recording, leave parts of it out"),
     "study": ("study", "make an agent that plays as was recorded"),
+    "consolidate": ("consolidate", "learn offline from recordings, a person's and the agent's own"),
     "explore": ("explore", "let an agent play, and record it"),
+    "play": ("play", "watch an agent play, and let it go on learning"),
     "doctor": ("doctor", "show what is installed, and what is missing"),
     "demo": ("demo", "watch PPO learn a game in about five minutes"),
     "watch": ("watch", "show what an agent would see of a live game"),
@@ -59,7 +61,7 @@ USER_ERROR = 2
 STATUSES = (
     "Exit status: 0 done, 1 failed, 2 something to put right; stopped by Ctrl+C 130, SIGTERM 143, SIGHUP 129,\n"
     "or by | head, when that has read enough, 141.\n"
-    "train, resume and demo save first; a second Ctrl+C or SIGTERM ends them at once, without saving."
+    "train, resume, play --learn and demo save first; a second Ctrl+C or SIGTERM ends them at once, without saving."
 )
 
 
@@ -120,7 +122,7 @@ def _run(arguments: list[str]) -> int:
 
 
 def _help() -> str:
-    verbs = "\n".join(f"  {bold(f'hakisa {verb:<8}')}{what}" for verb, (_, what) in VERBS.items())
+    verbs = "\n".join(f"  {bold(f'hakisa {verb:<12}')}{what}" for verb, (_, what) in VERBS.items())
     examples = "\n".join(f"  {dim(line)}" for line in EXAMPLES)
     more = f"hakisa VERB --help tells more.\n\n{STATUSES}"
     return f"{bold('hakisa')}: train agents on games\n\n{verbs}\n\n{examples}\n\n{more}"

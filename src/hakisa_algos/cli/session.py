@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Protocol, Self
 
 from hakisa_algos.agent import Agent
 from hakisa_algos.cli.text import command
@@ -15,14 +16,28 @@ from hakisa_algos.training.options import RunOptions
 from hakisa_algos.training.report import REPORT, write_report
 from hakisa_algos.training.run_folder import RunFolder
 from hakisa_algos.training.signals import exit_status
-from hakisa_algos.training.trainer import Callback
+from hakisa_algos.training.trainer import Callback, View
 
 
-def train(agent: Agent, run: Path, options: RunOptions, callbacks: Sequence[Callback] = ()) -> RunFolder:
+class Viewed(View, Protocol):
+    """A view that is entered, and left at the end."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(self, *exception: object) -> None: ...
+
+
+def train(
+    agent: Agent,
+    run: Path,
+    options: RunOptions,
+    callbacks: Sequence[Callback] = (),
+    open_view: Callable[[str, int], Viewed] = ConsoleView,
+) -> RunFolder:
     """Runs ``agent`` to its end in the folder ``run``, which is new or its own, and shows it."""
     folder = agent.start_run(run, options)  # what it refuses should not be said below a view
     assert folder is not None
-    with ConsoleView(f"{agent.name.upper()} on {agent.identity()['env']}", agent.config.total_steps) as view:
+    with open_view(f"{agent.name.upper()} on {agent.identity()['env']}", agent.config.total_steps) as view:
         agent.learn(view=view, callbacks=callbacks)
     write_report(folder)
     return folder

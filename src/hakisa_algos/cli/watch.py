@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -83,6 +83,13 @@ def newest_frame(env: ScreenGameEnv, observation: Picture) -> Picture:
     return np.ascontiguousarray(np.broadcast_to(frame, (*frame.shape[:2], 3)))
 
 
+class Said(Protocol):
+    """What is to be said below a picture."""
+
+    def lines(self, width: int) -> list[str]:
+        """In several lines of at most ``width`` characters."""
+
+
 class Drawing:
     """Draws in place, on a terminal that has colours."""
 
@@ -92,7 +99,7 @@ class Drawing:
         self._drawn = 0  # lines
         self._next = 0.0
 
-    def show(self, observation: Picture, status: Status) -> None:
+    def show(self, observation: Picture, status: Said) -> None:
         """See :data:`Show`; steps that come too fast are left out."""
         now = time.monotonic()
         if now < self._next:
@@ -109,6 +116,22 @@ class Drawing:
         self._drawn = len(lines)
 
 
+def draws() -> bool:
+    """Whether standard output is a terminal that can be drawn on."""
+    return colourful(sys.stdout) and "TERM" in os.environ
+
+
+@contextmanager
+def drawing() -> Iterator[Drawing]:
+    """Draws on standard output, without a cursor meanwhile."""
+    sys.stdout.write(HIDE_CURSOR)
+    try:
+        yield Drawing(sys.stdout)
+    finally:
+        sys.stdout.write(SHOW_CURSOR)
+        sys.stdout.flush()
+
+
 @contextmanager
 def _shown(out: Path | None, env: ScreenGameEnv) -> Iterator[Show]:
     if out is not None:
@@ -123,13 +146,9 @@ def _shown(out: Path | None, env: ScreenGameEnv) -> Iterator[Show]:
 
         with VideoWriter(out, env.rate) as video:
             yield film
-    elif colourful(sys.stdout) and "TERM" in os.environ:
-        sys.stdout.write(HIDE_CURSOR)
-        try:
-            yield Drawing(sys.stdout).show
-        finally:
-            sys.stdout.write(SHOW_CURSOR)
-            sys.stdout.flush()
+    elif draws():
+        with drawing() as picture:
+            yield picture.show
     else:
         yield lambda observation, status: print(status.line(), flush=True)
 

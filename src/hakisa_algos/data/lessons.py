@@ -12,6 +12,8 @@ from hakisa_algos.errors import ConfigError
 Array = np.ndarray
 # Columns that a dataset may have besides; bools. Rows marked so are examined by, or not used at all.
 HELD_OUT, DROPPED = "held_out", "dropped"
+# Another: a person played, and not an agent.
+PERSON = "person"
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,6 +23,7 @@ class Lessons:
     Attributes:
         position: of each row's observation in the source, ``[n]``.
         action: that was taken ``delay`` rows later, ``[n, *action shape]``.
+        acted: the number of the row in which it was taken; meaningless where the row counts nothing, ``[n]``.
         start: an episode begins with the row, bool ``[n]``.
         weight: how much the row counts, 0 where it is not learned from, ``[n]``.
         held_out: the row is examined by, and never learned from, bool ``[n]``.
@@ -29,6 +32,7 @@ class Lessons:
 
     position: Array
     action: Array
+    acted: Array
     start: Array
     weight: Array
     held_out: Array
@@ -43,7 +47,7 @@ class Lessons:
         source: Any,
         *,
         conditional: bool,
-        delay: int = 0,
+        delay: int | Array = 0,
         held_out: float = 0.1,
         balance: float = 0.5,
         idle: Array | None = None,
@@ -55,9 +59,10 @@ class Lessons:
         Args:
             source: the rows.
             conditional: an action's first entry is its command; else actions count as wholes.
-            delay: rows from what was seen to what was done about it, in the same episode.
+            delay: rows from what was seen to what was done about it, in the same episode; or that of each row.
             held_out: share of the episodes that are examined by, drawn; at least one. Of a single episode it is the
-                last part. Rows that are marked in a column ``held_out`` go before that.
+                last part. Rows that are marked in a column ``held_out`` go before that. Where a column ``person`` says
+                that both a person and an agent played, that holds of the episodes of each.
             balance: 0 counts every row the same; 1 every command, however rare.
             idle: the action that does nothing; of a conditional space its first entry.
             idle_run: of each run of it, rows after so many in a row are left out; 0: none.
@@ -73,14 +78,15 @@ class Lessons:
         start = np.ones(len(position), bool)
         start[1:] = (age[1:] == 0) | (age[1:] != age[:-1] + 1)
         episode = np.cumsum(start) - 1
-        good = learned & transition & ~_marked(source, DROPPED, position)
+        good = learned & transition & ~marked(source, DROPPED, position)
         after = np.arange(len(position)) + delay
         there = after < len(position)
         after[~there] = 0
         action, good = action[after], good & there & good[after] & (episode[after] == episode)
-        chosen = _marked(source, HELD_OUT, position)
-        if not (chosen & good).any():
-            chosen = _drawn(episode, good, held_out, seed)
+        examined, person = (marked(source, name, position) for name in (HELD_OUT, PERSON))
+        chosen = np.zeros(len(position), bool)
+        for own in (good & person, good & ~person):
+            chosen |= examined & own if (examined & own).any() else _drawn(episode, own, held_out, seed)
         idles = np.zeros(len(position), bool) if idle is None else _same(action, idle, conditional)
         thinned = good & ~chosen & _beyond(idles & good, start, idle_run) if idle_run else np.zeros_like(good)
         weight = np.zeros(len(position), np.float32)
@@ -91,10 +97,11 @@ class Lessons:
                     "examine by others; record more, or mark fewer as held out"
                 )
             weight[part] = _weights(action[part], conditional, balance)
-        return cls(position, action, start, weight, chosen & good, int(thinned.sum()))
+        return cls(position, action, after, start, weight, chosen & good, int(thinned.sum()))
 
 
-def _marked(source: Any, name: str, position: Array) -> Array:
+def marked(source: Any, name: str, position: Array) -> Array:
+    """A column of bools at positions; all False where the source has none of that name."""
     try:
         marks: Array = source.take(name, position).astype(bool)
     except KeyError:  # no such column

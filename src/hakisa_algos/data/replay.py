@@ -103,7 +103,7 @@ class ReplaySampler:
             for _ in range(_MOST_REDRAWS):
                 wrong = np.flatnonzero(~source.take("learned", position))
                 if not len(wrong):
-                    return self._transitions(source, position, np.ones(batch_size, np.float32))
+                    return self.at(source, position)
                 position[wrong] = rng.integers(first, last, len(wrong))
         raise ValueError(f"none of the {source.rows - source.oldest} stored rows is a transition; collect more")
 
@@ -139,6 +139,10 @@ class ReplaySampler:
         position = np.arange(first * self._num_envs, buffer.steps)
         tree.set(position % self._size, np.where(buffer.take("learned", position), self._highest, 0.0))
         self._admitted, self._oldest = buffer.rows, buffer.oldest
+
+    def at(self, source: Source, position: np.ndarray) -> Transitions:
+        """Those that begin at chosen positions ``[batch]``, which are transitions."""
+        return self._transitions(source, position, np.ones(len(position), np.float32))
 
     def _transitions(self, buffer: Source, position: np.ndarray, weight: np.ndarray) -> Transitions:
         window = position[:, None] + np.arange(self._n_step) * buffer.num_envs

@@ -38,7 +38,7 @@ from hakisa_algos.policy.q_heads import QValues
 STUDENTS = ("ppo", "dqn")
 # Values are preferences at this temperature: a clone that is sure of an action then values it by about 0.8 more than
 # others, which is the margin of DQfD.
-_TEMPERATURE = 0.1
+TEMPERATURE = 0.1
 # Rows that the statistics of observations are taken from, once.
 _NORMALIZER_ROWS = 4096
 
@@ -120,6 +120,7 @@ class CloningLearner:
     Attributes:
         lessons: what it learns from.
         agreement: how well the newest clone agrees with the held-out episodes.
+        is_best: whether the newest clone is the best so far.
         best_loss: of the best clone, which is what a :meth:`student` begins from.
         best_report: how well that one agrees, as JSON.
     """
@@ -161,6 +162,7 @@ class CloningLearner:
         self._source: Any = None
         self._chunks: LessonChunks | None = None
         self._done = self._worse = 0
+        self.is_best = False
         self.best_loss, self._best_weights = math.inf, self._weights()
         self.best_report: dict[str, Any] | None = None
 
@@ -230,7 +232,7 @@ class CloningLearner:
         """Of actions, whichever algorithm the policy is of."""
         said = self.policy(observation) if chunks is None else self.policy(observation, chunks)
         if isinstance(said, QValues):
-            return ActionDistribution(cast(Any, said.heads), said.log_probs(_TEMPERATURE))
+            return ActionDistribution(cast(Any, said.heads), said.log_probs(TEMPERATURE))
         distribution: ActionDistribution = said[0]
         return distribution
 
@@ -253,7 +255,8 @@ class CloningLearner:
                 agreement.add(distribution, self._chunks.action[picked.counted], self._chunks.weight[picked.counted])
         self.agreement = agreement
         metrics = agreement.metrics()
-        if metrics["held_out/loss"] < self.best_loss:
+        self.is_best = metrics["held_out/loss"] < self.best_loss
+        if self.is_best:
             self.best_loss, self.best_report = metrics["held_out/loss"], agreement.report()
             self._worse, self._best_weights = 0, self._weights()
         else:

@@ -216,7 +216,7 @@ class DQNLearner(GradientLearner):
             seen = self._statistics_due(buffer)
             for step in range(1, config.gradient_steps + 1):
                 batch, shown = self._draw(buffer, min(progress, 1.0))
-                targets = self._targets(batch)
+                targets = self.targets(batch)
                 with learning(self.policy):
                     loss, error, each = self._loss(batch, targets, shown)
                     terms.append(self.descent.differentiate(loss, each))
@@ -226,11 +226,11 @@ class DQNLearner(GradientLearner):
                     metrics = self.descent.settle(terms, seen, functools.partial(_crash_data, batch))
                 self.descent.step()
                 if config.polyak:
-                    self._move_target(config.polyak)
+                    self.move_target(config.polyak)
         if seen is not None:
             self._normalized_at = buffer.steps
         if config.polyak is None and buffer.steps - self._copied_at >= config.target_every:
-            self._move_target(1.0)
+            self.move_target(1.0)
             self._copied_at = buffer.steps
         if config.prioritized:  # once per update, as in Ape-X, so that a GPU is not waited for within it
             self._sources.own.update_priorities(*(torch.cat(each).cpu().numpy() for each in zip(*errors, strict=True)))
@@ -259,7 +259,7 @@ class DQNLearner(GradientLearner):
         return loss, error.detach(), terms
 
     @torch.no_grad()
-    def _targets(self, batch: Transitions) -> Tensor:
+    def targets(self, batch: Transitions) -> Tensor:
         """Discounted rewards, then what the target network says of the best action after them, ``[batch]``."""
         config = self.config
         following = self.target(batch.next_observation)
@@ -270,7 +270,8 @@ class DQNLearner(GradientLearner):
         return targets
 
     @torch.no_grad()
-    def _move_target(self, share: float) -> None:
+    def move_target(self, share: float) -> None:
+        """Towards the online network, by this share of the way."""
         assert self.descent.target_weights is not None
         self.descent.target_weights.vector.lerp_(self.descent.weights.vector, share)
         for own, followed in zip(self.target.own_networks, self.policy.own_networks, strict=True):

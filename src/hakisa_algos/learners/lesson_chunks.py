@@ -59,6 +59,7 @@ class LessonChunks:
         row = first + np.arange(length)[:, None]
         inside = row < np.repeat(ends, pieces)
         self._row = torch.from_numpy(np.minimum(row, np.repeat(ends, pieces) - 1))  # [length, chunks]
+        self._inside = torch.from_numpy(inside)
         self._of_learned = torch.from_numpy(inside & (counts & ~lessons.held_out)[self._row.numpy()])
         self._of_held_out = torch.from_numpy(inside & lessons.held_out[self._row.numpy()])
         self._number = np.concatenate([np.arange(n) for n in pieces])  # of each chunk in its episode
@@ -81,6 +82,14 @@ class LessonChunks:
         chunks = torch.nonzero(self._of_held_out.any(0)).squeeze(1)
         for part in torch.split(chunks, max(1, rows // self.length)):
             yield self._pick(part, self._of_held_out)
+
+    def every(self, rows: int) -> Iterator[Picked]:
+        """All rows there are, about so many at a time, whether anything is learned from them or not."""
+        if self.length == 1:
+            yield from (Picked(part, part, None) for part in torch.split(torch.arange(len(self.action)), rows))
+            return
+        for part in torch.split(torch.arange(self._row.shape[1]), max(1, rows // self.length)):
+            yield self._pick(part, self._inside)
 
     def remember(self, policy: Any, observe: Callable[[Tensor], Observation]) -> None:
         """Computes the states before all chunks, as the policy would carry them now.

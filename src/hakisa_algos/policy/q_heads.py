@@ -63,6 +63,14 @@ class QHeads(Segments):
             table = table.masked_fill(self._padding, NEVER)
         return QValues(self, table, None if mask is None else self.spread(mask, False))
 
+    @torch.no_grad()
+    def shift(self, by: float) -> None:
+        """Adds a number to the values of all joint actions alike, which changes no preference."""
+        if self.state_value is not None:
+            _last(self.state_value).bias.add_(by)
+        else:
+            _last(self.values).bias[: self.layout.size[0]].add_(by)
+
 
 class QValues:
     """The values of all joint actions for a batch of observations.
@@ -151,3 +159,9 @@ def _stream(features: int, outputs: int, hidden: bool) -> nn.Module:
     # Small first values: the first targets are then the rewards, not what the initialisation happens to say.
     last = orthogonal(nn.Linear(features, outputs), gain=0.1)
     return nn.Sequential(orthogonal(nn.Linear(features, features)), nn.ReLU(), last) if hidden else last
+
+
+def _last(stream: nn.Module) -> nn.Linear:
+    last = stream[-1] if isinstance(stream, nn.Sequential) else stream
+    assert isinstance(last, nn.Linear)
+    return last

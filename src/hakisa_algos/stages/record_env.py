@@ -14,14 +14,14 @@ import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
 
-from hakisa_algos.errors import ConfigError, require
+from hakisa_algos.errors import ConfigError
 from hakisa_algos.stages.recording import privately
 from hakisa_algos.stages.recording_writer import RecordingWriter
+from hakisa_algos.stages.window import Window
 from hakisa_envs.contract import FRAME_STACK, LEARNED, TRANSITION
-from hakisa_envs.recording.events import BAD, BEGIN, END, PAUSE, PRESS, RELEASE, RESUME, Event
+from hakisa_envs.recording.events import BEGIN, END, Event
 
 NONE = "none"
-HEIGHT = 480  # that pictures are enlarged to, about
 _FRAMES = 600  # of one step at most that are shown: between two rounds there are many
 # Which key stands for a word in the name of an action: "UP", "LEFTFIRE", "DOWN RIGHT X".
 WORDS = {
@@ -162,14 +162,14 @@ def record_env(
     with privately(), closing(RecordingWriter(folder, env.observation_space, env.action_space, stack)) as writer:
         idle = np.asarray(keys.idle).tolist()
         writer.describe({**facts, "rate": rate, "idle": idle, "commands": []})
-        with closing(_Window(f"● {facts['name']}", keys.keys, writer)) as window:
+        with closing(Window(f"● {facts['name']}", keys.keys, writer.log)) as window:
             return _play(env, writer, window, keys, rate, seed, seconds, episodes, say, stop)
 
 
 def _play(
     env: gym.Env[Any, Any],
     writer: RecordingWriter,
-    window: _Window,
+    window: Window,
     keys: KeyMap,
     rate: float,
     seed: int | None,
@@ -222,91 +222,3 @@ def _play(
         writer.log([Event(time.monotonic_ns(), END)])
         writer.end(seen, {"t_ns": time.monotonic_ns()})
     return rows
-
-
-class _Window:
-    """Shows pictures and hears keys, through pygame."""
-
-    def __init__(self, title: str, keys: set[str], writer: RecordingWriter) -> None:
-        self._pygame: Any = require("pygame", "record")
-        self._title, self._keys, self._writer = title, keys, writer
-        self._screen: Any = None
-        self._down: list[str] = []
-        self.closed = self.paused = False
-        self._pygame.display.init()
-        unknown = [key for key in keys if self._code(key) is None]
-        if unknown:
-            raise ConfigError(f"--keys: there is no key {unknown[0]!r}; names are 'left', 'space', 'return', 'a'")
-
-    def _code(self, key: str) -> int | None:
-        try:
-            code: int = self._pygame.key.key_code(key)
-        except ValueError:
-            return None
-        return code
-
-    def show(self, picture: Any) -> None:
-        """A frame, uint8 ``[height, width, 3]``."""
-        if not isinstance(picture, np.ndarray) or picture.ndim != 3:
-            raise ConfigError("the env gives no picture; it must be made with render_mode='rgb_array'")
-        height, width = picture.shape[:2]
-        zoom = max(1, round(HEIGHT / height))
-        if self._screen is None:
-            self._screen = self._pygame.display.set_mode((zoom * width, zoom * height))
-            self._pygame.display.set_caption(self._title)
-        large = picture.repeat(zoom, 0).repeat(zoom, 1)
-        self._pygame.surfarray.blit_array(self._screen, large.swapaxes(0, 1))
-        self._pygame.display.flip()
-
-    def wait(self, until: float, pictures: Sequence[Any] = ()) -> list[str]:
-        """Until then pictures are shown, one after the other, and keys are heard.
-
-        Returns:
-            The keys that are down in the end or went down since, as they were pressed.
-        """
-        pressed: list[str] = []
-        shown, begin = -1, time.monotonic()
-        each = max(until - begin, 1e-3) / max(len(pictures), 1)
-        while True:
-            due = min(int((time.monotonic() - begin) / each), len(pictures) - 1)
-            if due > shown:  # what a slow machine is late with is left out, but never the last
-                shown = due
-                self.show(pictures[due])
-            for event in self._pygame.event.get():
-                self._hear(event, pressed)
-            left = until - time.monotonic()
-            if (left <= 0 and shown == len(pictures) - 1) or self.closed:
-                return [*self._down, *(key for key in pressed if key not in self._down)]
-            time.sleep(min(max(left, 0.0), 0.004))
-
-    def _hear(self, event: Any, pressed: list[str]) -> None:
-        pygame = self._pygame
-        if event.type == pygame.QUIT:
-            self.closed = True
-        elif event.type == getattr(pygame, "WINDOWFOCUSLOST", None):
-            for key in list(self._down):
-                self._let_go(key)
-        elif event.type in (pygame.KEYDOWN, pygame.KEYUP):
-            name = pygame.key.name(event.key)
-            if event.type == pygame.KEYDOWN and name == "f9":
-                self.paused = not self.paused
-                self._log(PAUSE if self.paused else RESUME, "")
-            elif event.type == pygame.KEYDOWN and name == "f10":
-                self._log(BAD, "")
-            elif name in self._keys and event.type == pygame.KEYDOWN and name not in self._down:
-                self._down.append(name)
-                pressed.append(name)
-                self._log(PRESS, name)
-            elif name in self._down and event.type == pygame.KEYUP:
-                self._let_go(name)
-
-    def _let_go(self, name: str) -> None:
-        self._down.remove(name)
-        self._log(RELEASE, name)
-
-    def _log(self, kind: str, name: str) -> None:
-        self._writer.log([Event(time.monotonic_ns(), kind, name)])
-
-    def close(self) -> None:
-        """The window is gone."""
-        self._pygame.display.quit()

@@ -27,7 +27,7 @@ from gymnasium import spaces
 
 from hakisa_algos.data.dataset import list_series
 from hakisa_algos.data.files import check_version, read_document, write_document
-from hakisa_algos.data.lessons import DROPPED, HELD_OUT
+from hakisa_algos.data.lessons import DROPPED, HELD_OUT, PERSON
 from hakisa_algos.data.stored import StoredRows
 from hakisa_algos.errors import CheckpointError
 from hakisa_envs.recording.events import BAD, Event
@@ -82,6 +82,11 @@ class Recording:
     def action_space(self) -> spaces.Space[Any]:
         """As the env has it."""
         return space_from(self.facts["spaces"]["action"])
+
+    @property
+    def by_person(self) -> bool:
+        """Whether a person played, and not an agent."""
+        return "agent" not in self.facts
 
     @functools.cached_property
     def position(self) -> np.ndarray:
@@ -164,7 +169,7 @@ class Recording:
 
 
 class RecordedRows(StoredRows):
-    """The rows of recordings as one view, with their marks as columns.
+    """The rows of recordings as one view, with their marks, and whether a person played, as columns.
 
     Args:
         recordings: of one game; at least one.
@@ -179,6 +184,7 @@ class RecordedRows(StoredRows):
             name: np.concatenate([np.append(recording.marks[name], False) for recording in recordings])
             for name in NAMES
         }
+        self._marks[PERSON] = np.concatenate([np.full(r.rows.rows, r.by_person) for r in recordings])
 
     def take(self, name: str, position: np.ndarray) -> np.ndarray:
         """See :meth:`hakisa_algos.data.stored.StoredRows.take`."""

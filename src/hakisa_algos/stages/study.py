@@ -3,28 +3,23 @@
 from __future__ import annotations
 
 import dataclasses
-import json
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hakisa_algos.data.files import read_document, write_document
+from hakisa_algos.data.files import read_document
 from hakisa_algos.errors import CheckpointError, ConfigError
 from hakisa_algos.learners.cloning import CloningConfig, CloningLearner, student_config
 from hakisa_algos.learners.validation import config_from
 from hakisa_algos.policy.precision import make_repeatable, resolve_device, resolve_threads, torch_threads
+from hakisa_algos.stages.offline import VERSION, Offline, check_rows
 from hakisa_algos.stages.recording import RecordedRows, Recording
-from hakisa_algos.training.checkpoint import Checkpoints, is_empty, load_checkpoint
-from hakisa_algos.training.metrics import JsonlSink
 from hakisa_algos.training.options import RunOptions
-from hakisa_algos.training.run_folder import RunFolder
 from hakisa_algos.training.stored_run import describe
 from hakisa_algos.training.trainer import Trainer, View
 
-STUDY, FORMAT, VERSION = "study.json", "hakisa-study", 1
-REPORT, METRICS = "agreement.json", "cloning.jsonl"
+STUDY, FORMAT = "study.json", "hakisa-study"
 # Delays that are tried, in milliseconds, and for how many gradient steps each.
 DELAYS_MS = (0.0, 50.0, 100.0, 150.0, 200.0, 250.0, 300.0)
 DELAY_STEPS = 400
@@ -127,55 +122,26 @@ class Studies:
         return min(tried, key=lambda d: tried[d])
 
     def run(self, folder: Path, view: View | None = None, resume: bool = False) -> Trainer:
-        """Learns until the held-out episodes say that it is enough, and writes the run.
+        """See :meth:`hakisa_algos.stages.offline.Offline.run`."""
+        study, learner = self.study, self.learner
+        offline = Offline(
+            "cloning",
+            (STUDY, FORMAT, study),
+            self.rows,
+            learner,
+            lambda: learner.study(self.rows, self.recordings[0].facts.get("idle")),
+            self._identity(),
+            self.options,
+            study.seed,
+            self.device,
+            self.threads,
+            more={"delay_ms": study.config.delay * self.period_ms},
+        )
+        return offline.run(folder, view, resume)
 
-        Args:
-            folder: of the run: new, or the study's own with ``resume``.
-            view: shows it.
-            resume: go on from what lies there.
-        """
-        learner, own = self.learner, folder / "cloning"
-        if resume:
-            run = RunFolder.open(folder)
-        else:
-            run = RunFolder.create(folder, self._identity(), threads=self.threads)
-            said = dataclasses.asdict(self.study) | {"rows": self._fingerprint()}
-            write_document(folder / STUDY, FORMAT, VERSION, json.loads(json.dumps(said)))
-        trainer = Trainer(learner, None, self.options, seed=self.study.seed, device=self.device)
-        with run.lock, torch_threads(self.threads):
-            if resume and not is_empty(own):
-                trainer.load_state(load_checkpoint(own).state)
-            learner.study(self.rows, self.recordings[0].facts.get("idle"))
-            trainer.checkpoints, trainer.view = own, view
-            trainer.callbacks = [lambda trainer, metrics: self._keep(run, trainer, metrics)]
-            # Not metrics.jsonl: that is of the run that goes on from the clone, whose steps are the env's.
-            with closing(JsonlSink(folder / METRICS, trainer.step)) as sink:
-                trainer.sinks = [sink]
-                trainer.train()
-            self._save(run)
-        return trainer
-
-    def _keep(self, run: RunFolder, trainer: Trainer, metrics: Mapping[str, float]) -> bool:
-        """The best clone so far is always there, as a run that can be played and trained on."""
-        if metrics["held_out/loss"] <= metrics["held_out/best_loss"]:
-            trainer.save()
-            self._save(run)
-        return True
-
-    def _save(self, run: RunFolder) -> None:
-        with closing(Checkpoints(run.checkpoints)) as checkpoints:
-            checkpoints.save({"step": 0, "identity": self._identity(), "learner": self.learner.student().state()})
-        if self.learner.best_report is not None:
-            report = self.learner.best_report | {"delay_ms": self.study.config.delay * self.period_ms}
-            write_document(run.path / REPORT, "hakisa-agreement", VERSION, report)
-
-    def _fingerprint(self) -> list[str]:
-        return [segment.sha256 for one in self.rows.series for segment in one.segments]
-
-    def check_rows(self, before: Sequence[str]) -> None:
+    def check_rows(self, before: list[str]) -> None:
         """Refuses to go on with other rows than it began with."""
-        if self._fingerprint() != list(before):
-            raise ConfigError("the recordings have changed since this study began; study them again in another folder")
+        check_rows(self.rows, before)
 
     def _identity(self) -> dict[str, Any]:
         study, facts = self.study, self.recordings[0].facts
