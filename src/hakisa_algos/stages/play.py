@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -102,7 +102,7 @@ def play(
         show_frames(frames.append)
     returns: list[float] = []
     step, going = 0, True
-    with contextlib.suppress(KeyboardInterrupt):
+    with _ended_by_a_person():
         while going and len(returns) != episodes:
             seen, _ = env.reset(seed=seed)
             seed, state, total, over = None, None, 0.0, False
@@ -119,6 +119,19 @@ def play(
             if over:
                 returns.append(total)
     return returns
+
+
+@contextlib.contextmanager
+def _ended_by_a_person() -> Iterator[None]:
+    """Ctrl+C, and a live game's kill chord, are how this ends; other signals go on."""
+    try:
+        yield
+    except KeyboardInterrupt as error:
+        if str(error) not in ("", "SIGINT"):
+            raise
+    except Exception as error:
+        if not getattr(error, "stop_training", False):
+            raise
 
 
 def judged(agent: Agent, seen: Any, state: Any) -> float | None:
