@@ -283,6 +283,20 @@ class ProcessVectorEnv(VectorEnv[Any, NDArray[Any], NDArray[Any]]):
     def call(self, name: str, *args: Any, **kwargs: Any) -> tuple[Any, ...]:
         """Call the method ``name`` of every env, or get that attribute; the results must survive pickling.
 
+        For what it raises see `_call_each`.
+        """
+        return self._call_each(name, [args] * self.num_envs, kwargs)
+
+    def set_attr(self, name: str, values: Any) -> None:
+        """Set the attribute ``name`` of every env to its entry of a list, or to one value for all, as `call` does."""
+        each = values if isinstance(values, list | tuple) else [values] * self.num_envs
+        if len(each) != self.num_envs:
+            raise ValueError(f"Got {len(each)} values of {name!r} for {self.num_envs} columns.")
+        self._call_each("set_wrapper_attr", [(name, value) for value in each], {})
+
+    def _call_each(self, name: str, arguments: Sequence[tuple[Any, ...]], keywords: Info) -> tuple[Any, ...]:
+        """Call the method ``name`` of every env with its own arguments.
+
         Raises:
             AttributeError: If an env has none of that name.
             RuntimeError: While a column is being reset.
@@ -294,8 +308,8 @@ class ProcessVectorEnv(VectorEnv[Any, NDArray[Any], NDArray[Any]]):
             raise RuntimeError(
                 f"The columns {resetting} are being reset: step until infos['resetting'] is False, then call({name!r})."
             )
-        for column in self._columns:
-            column.ask("call", (name, args, kwargs))
+        for column, args in zip(self._columns, arguments, strict=True):
+            column.ask("call", (name, args, keywords))
         answers = _all_answers(self._columns, Column.answer)
         for answer in answers:
             if isinstance(answer, Failure):

@@ -19,10 +19,12 @@ from hakisa_algos.cli.options import key_values, parse
 from hakisa_algos.cli.session import checkpoint_step
 from hakisa_algos.cli.text import bold, command, dim
 from hakisa_algos.comparison.grid import OUTCOME_HEADS, Cell, Grid, as_text, outcome_cells
+from hakisa_algos.data.contract import ASSISTS, declared
 from hakisa_algos.data.files import write_json
 from hakisa_algos.errors import CheckpointError, ConfigError
 from hakisa_algos.film import film
 from hakisa_algos.training.checkpoint import find_checkpoint, is_empty
+from hakisa_algos.training.chronicle import CHRONICLE
 from hakisa_algos.training.evaluate import Evaluation
 from hakisa_algos.training.run_folder import RunFolder
 from hakisa_algos.training.video import check_video_path
@@ -127,7 +129,7 @@ def _write(
         "env": identity["env"],
         "env_options": identity["env_options"],
     }
-    document: dict[str, Any] = dict(asked)
+    document: dict[str, Any] = dict(asked) | {"assists": _assists(folder, agent)}
     for name, evaluation in found.items():
         rates = evaluation.rates and dataclasses.asdict(evaluation.rates)
         document[name] = {"mean": evaluation.mean, "std": evaluation.std, "rates": rates, **evaluation.plain()}
@@ -139,6 +141,15 @@ def _write(
         path = first.with_stem(f"{first.stem}-{number}")
     write_json(path, document)
     return path
+
+
+def _assists(folder: RunFolder, agent: Agent) -> dict[str, list[str]]:
+    """What made the game easier, in words: in this evaluation, and in training alone."""
+    trained = folder.path / CHRONICLE
+    told = json.loads(trained.read_text(encoding="utf-8")) if trained.is_file() else {}
+    own = list(declared(agent.envs, ASSISTS, ()))
+    before = [*told.get("assists", ()), *told.get("assists_in_training", ())]
+    return {"evaluation": own, "training": [words for words in before if words not in own]}
 
 
 def _asked(path: Path, keys: Iterable[str]) -> dict[str, Any]:

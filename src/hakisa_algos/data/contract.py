@@ -48,7 +48,7 @@ PAUSE, RESUME = "pause", "resume"
 GET_STATE, SET_STATE = "get_state", "set_state"
 GROUPS = "groups"
 ACTION_MASKS = "action_masks"
-KEEP_MILESTONES, START_FROM = "keep_milestones", "start_from"
+MILESTONE_FOLDER, NEXT_START = "milestone_folder", "next_start"
 
 
 class Said(NamedTuple):

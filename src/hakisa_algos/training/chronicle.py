@@ -63,7 +63,8 @@ class Chronicle:
         assists: what makes the game easier than it is for who has only the picture and the buttons.
 
     Attributes:
-        assists: these, and what comes to them.
+        assists: these.
+        assists_in_training: others, of the training alone.
         map: where agents have been.
         milestones: that were reached, by name, in order.
         farms: that were found.
@@ -72,6 +73,7 @@ class Chronicle:
 
     def __init__(self, columns: int, assists: Sequence[str] = ()) -> None:
         self.assists = list(assists)
+        self.assists_in_training: list[str] = []
         self.map = ExplorationMap()
         self.milestones: dict[str, Milestone] = {}
         self.farms: dict[tuple[str, Place], FoundFarm] = {}
@@ -139,6 +141,7 @@ class Chronicle:
         return {
             "columns": self._columns,
             "assists": self.assists,
+            "assists_in_training": self.assists_in_training,
             "minutes": self.minutes,
             "milestones": {
                 name: {**asdict(one), "columns": sorted(one.columns)} for name, one in self.milestones.items()

@@ -38,6 +38,9 @@ class RunOptions:
     have been, if the env says it. 0: none."""
     on_exploit: Literal["warn", "stop"] = "warn"
     """When a part of the reward is farmed, as far as the env tells parts and places: warn, or stop the run as well."""
+    start_mix: float = 0.0
+    """Share of the envs that begin at milestones which the run has reached, of envs that keep these; the others, and
+    every evaluation, begin at the true start."""
     info_keys: tuple[str, ...] = ()
     """Entries of the env's info whose means are logged, each as info/KEY."""
     tensorboard: bool = False
@@ -57,6 +60,7 @@ class RunOptions:
             self,
             positive=("evaluate_episodes", "evaluate_steps", "threads"),
             not_negative=("evaluate_every", "checkpoint_every", "picture_every"),
+            shares=("start_mix",),
         )
 
     @classmethod

@@ -84,7 +84,8 @@ def _chart(points: Sequence[tuple[float, float]]) -> str:
 def _assists(told: Mapping[str, Any]) -> str:
     if not told:
         return ""
-    items = "".join(f"<li>{escape(words)}</li>" for words in told["assists"])
+    listed = [*told["assists"], *(f"in training: {words}" for words in told["assists_in_training"])]
+    items = "".join(f"<li>{escape(words)}</li>" for words in listed)
     none = "<p>None: pictures and buttons from the true start.</p>"
     return f"<h2>Assists</h2>{f'<ul>{items}</ul>' if items else none}"
 

@@ -18,12 +18,14 @@ from hakisa_algos.data.collect import Collector
 from hakisa_algos.data.columns import FrameStack
 from hakisa_algos.data.contract import ASSISTS, FRAME_STACK, declared
 from hakisa_algos.data.needs import Nothing, Rows
+from hakisa_algos.data.notes import Note
 from hakisa_algos.data.rollout import RolloutBuffer
-from hakisa_algos.errors import NonFiniteError, ObservationError, PoolError, Stopped
+from hakisa_algos.errors import ConfigError, NonFiniteError, ObservationError, PoolError, Stopped
 from hakisa_algos.learners.learner import Facts, Learner
 from hakisa_algos.training.checkpoint import Checkpoints
 from hakisa_algos.training.chronicle import MAP, Chronicle
 from hakisa_algos.training.collapse import CollapseDetector
+from hakisa_algos.training.curriculum import Curriculum
 from hakisa_algos.training.metrics import Sink
 from hakisa_algos.training.now import NowPicture
 from hakisa_algos.training.options import RunOptions
@@ -113,7 +115,7 @@ class Trainer:
         self.collector = Collector(envs, learner.policy, self.buffer, seed=seed, device=device, make_envs=make_envs)
         self.statistics = EpisodeStatistics()
         self.chronicle = Chronicle(num_envs, () if envs is None else declared(envs, ASSISTS, ()))
-        self.collector.listener = self.chronicle.hear
+        self.collector.listener = self._hear
         self._detector = CollapseDetector(facts.target_kl)
         self._best_state: dict[str, Any] | None = None
         self._best_evaluation = -math.inf
@@ -121,6 +123,7 @@ class Trainer:
         self._saved: tuple[Path | None, int] | None = None
         self._now: NowPicture | None = None
         self._map: PictureFile | None = None
+        self._curriculum: Curriculum | None = None
         self._told_of_no_kl = self._looked_at_keys = False
         self._doing = "the first step"  # what a signal would wait for
         self.stopped_by: str | None = None
@@ -147,6 +150,7 @@ class Trainer:
         """
         self.stopped_by = None
         self._begin_pictures()
+        self._begin_curriculum()
         self.collector.info_keys, self._looked_at_keys = self.options.info_keys, False
         first = self.step
         failed: BaseException | None = None
@@ -231,6 +235,7 @@ class Trainer:
             if self._passed(before, self.options.evaluate_every):
                 metrics |= self._evaluate(signals)
             self._tell(metrics)
+            self._advance_curriculum()
             self.stopped_by = signals.name or self._look_for_farms() or self.stopped_by
             if self._passed(before, self.options.checkpoint_every):
                 self._save_once()
@@ -276,6 +281,27 @@ class Trainer:
             self._now.update(self.collector.observation)
         if self._map is not None and not self.chronicle.is_empty:
             self._map.update(self._drawn_map)
+
+    def _begin_curriculum(self) -> None:
+        """The envs hear of milestones, and what is in the run's folder counts."""
+        self._curriculum, share = None, self.options.start_mix
+        if not share:
+            return
+        if self.checkpoints is None or self.envs is None:
+            raise ConfigError(f"start_mix={share:g} keeps states in a run folder: say which by run=, or leave it out")
+        self._curriculum = Curriculum(self.envs, self.checkpoints.parent, share, self.step)
+        self.chronicle.assists_in_training = self._curriculum.assists()
+
+    def _hear(self, notes: Mapping[int, Note], start: np.ndarray, step: int) -> None:
+        self.chronicle.hear(notes, start, step)
+        if self._curriculum is not None:
+            self._curriculum.hear(notes, start, step)
+
+    def _advance_curriculum(self) -> None:
+        if self._curriculum is not None:
+            for text in self._curriculum.update():
+                self._notice(text)
+            self.chronicle.assists_in_training = self._curriculum.assists()
 
     def _look_for_farms(self) -> str | None:
         """Says of new ones, and what the run is stopped by if it is to be."""

@@ -266,3 +266,30 @@ def test_many_in_processes():
         assert rewards.tolist() == pytest.approx([0.03, 0.0])
     finally:
         envs.close()
+
+
+def test_milestones_are_said_once_kept_and_begun_at(make, tmp_path):
+    env = make(state="route.1", until_control=120)
+    env.unwrapped.milestone_folder = str(tmp_path)
+    assert "milestone" not in env.reset(seed=1)[1]
+    infos = [env.step(action)[4] for action in (UP, DOWN, DOWN, DOWN, UP, UP, UP, DOWN, DOWN)]
+    assert [info["map"] for info in infos[1:5]] == [(0, 1), (0, 0), (0, 0), (0, 0)]
+    assert [info.get("milestone") for info in infos] == [None, None, "map.0.0", *[None] * 6]
+    assert [info["place"] for info in infos] == [(*info["map"], info["x"], info["y"]) for info in infos]
+    progress = [info["progress"] for info in infos]
+    assert progress == sorted(progress)
+    assert progress[2] > progress[0] == 1.0
+    assert [path.name for path in tmp_path.iterdir()] == ["map.0.0.state"]
+    env.unwrapped.next_start = str(tmp_path / "map.0.0.state")
+    info = env.reset()[1]
+    assert (info["map"], info["x"], info["y"], info["start"], info["progress"]) == ((0, 0), 8, 1, "map.0.0", 0.0)
+    assert "milestone" not in env.step(DOWN)[4]
+    env.unwrapped.next_start = None
+    assert env.reset()[1]["start"] == "route.1"
+
+
+def test_what_helps_is_declared(make):
+    assert make(observation="pixels").metadata["assists"] == ()
+    told = make(state="oak", visited_map=True, until_control=60).metadata["assists"]
+    assert len(told) == 4
+    assert "episodes start at oak" in told

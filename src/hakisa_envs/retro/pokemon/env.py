@@ -76,6 +76,11 @@ class PokemonEmeraldEnv(gym.Env[Any, Any], EzPickle):
         movies: A folder, in which each episode leaves a bk2 file that ``hakisa retro replay`` plays again; None: none.
         render_mode: ``"rgb_array"`` or None.
 
+    Attributes:
+        milestone_folder: Where the game is saved in a row that says ``milestone``, as ``MILESTONE.state``, unless that
+            is there; None: nowhere.
+        next_start: Where later episodes begin, as ``state`` says it; None: at ``state``.
+
     Raises:
         UnknownOptionError: For a keyword that is none of these.
         ValueError: For a value out of range.
@@ -149,8 +154,8 @@ class PokemonEmeraldEnv(gym.Env[Any, Any], EzPickle):
         self.metadata[contract.ASSISTS] = tuple(words for words, is_so in helps.items() if is_so)
         self._state = state
         self._start = ""
-        self._from: str | None = None
-        self._kept: Path | None = None
+        self.milestone_folder: str | None = None
+        self.next_start: str | None = None
         self._decisions = 0
         self._last_choice = NOTHING
 
@@ -163,7 +168,7 @@ class PokemonEmeraldEnv(gym.Env[Any, Any], EzPickle):
         """
         super().reset(seed=seed)
         given = (options or {}).get("state")
-        self._start = given or self._from or self._state or find_game(self.game).default_state
+        self._start = given or self.next_start or self._state or find_game(self.game).default_state
         self._decisions, self._last_choice = 0, NOTHING
         with self._lost_emulator():
             reading = self._game.begin(self._start, int(self.np_random.integers(self.start_frames + 1)))
@@ -288,21 +293,11 @@ class PokemonEmeraldEnv(gym.Env[Any, Any], EzPickle):
             self._np_random.bit_generator.state = state["generator"]
             self._np_random_seed = -1
 
-    def keep_milestones(self, folder: str | None) -> None:
-        """From now on save the game where a milestone is reached, as ``FOLDER/MILESTONE.state``; None: no longer.
-
-        What is there already stays. Episodes begin from such a file by `start_from`, or by the option ``state``.
-        """
-        self._kept = None if folder is None else Path(folder).absolute()
-
-    def start_from(self, state: str | None) -> None:
-        """Let later episodes begin in a state, named or by the path of its file; None: where they did before."""
-        self._from = state
-
     def _keep(self, milestone: str) -> None:
-        if self._kept is None or (path := self._kept / f"{milestone}.state").exists():
+        folder = None if self.milestone_folder is None else Path(self.milestone_folder)
+        if folder is None or (path := folder / f"{milestone}.state").exists():
             return
-        self._kept.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
         with self._lost_emulator():
             self._game.open().save(beside := path.with_suffix(".new"))
         beside.replace(path)

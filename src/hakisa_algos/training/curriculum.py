@@ -1,0 +1,147 @@
+"""Some envs begin their episodes at milestones that the run has reached, the others at the true start.
+
+What got agents past months of being stuck was to begin everywhere at the state of the first that reached something. It
+also narrows them, so a share stays at the true start, evaluation knows no other, and every start says where it is from.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from gymnasium.vector import VectorEnv
+from numpy.typing import NDArray
+
+from hakisa_algos.data.contract import EXCLUSIVE, MILESTONE_FOLDER, NEXT_START, declared, follows
+from hakisa_algos.data.files import write_json
+from hakisa_algos.data.notes import Note
+from hakisa_algos.errors import ConfigError
+
+ARCHIVE, LINEAGE = "archive", "lineage.json"
+
+
+@dataclass(frozen=True)
+class Start:
+    """A milestone's first state.
+
+    Attributes:
+        milestone: its name.
+        step: env steps of the run when it was reached.
+        column: of the env.
+        lineage: where that episode began, where the episode began that led there, and so on to the true start.
+    """
+
+    milestone: str
+    step: int
+    column: int
+    lineage: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"{self.milestone} (step {self.step:,}, from {' from '.join(self.lineage)})"
+
+
+class Curriculum:
+    """Keeps the first state of each milestone in the run's folder, and says who begins there.
+
+    Args:
+        envs: those that are trained in.
+        run: the run's folder.
+        share: of the envs, rounded, that begin at milestones as soon as there are some; the last columns.
+        step: env steps of the run so far; what the folder has of later ones is not counted.
+
+    Attributes:
+        starts: that there are, in the order in which they were reached.
+
+    Raises:
+        ConfigError: the envs do not say milestones and keep no states of them, or are evaluated in themselves.
+    """
+
+    def __init__(self, envs: VectorEnv[Any, Any, Any], run: Path, share: float, step: int) -> None:
+        inner: Any = envs.unwrapped
+        if not (follows(envs.metadata) and all(inner.call("has_wrapper_attr", NEXT_START))):
+            raise ConfigError(
+                f"start_mix={share:g} needs envs that keep milestones and begin at them (docs/contract.md: "
+                f"{MILESTONE_FOLDER}, {NEXT_START}), such as Hakisa/Monsters-v0; leave start_mix out"
+            )
+        if declared(envs, EXCLUSIVE):
+            raise ConfigError(
+                f"start_mix={share:g} does not go with an env that is evaluated in itself: evaluations begin at the "
+                "true start; leave start_mix out"
+            )
+        self._envs, self._folder = inner, (run / ARCHIVE).absolute()
+        self._helped = round(share * envs.num_envs)
+        self._reached: dict[str, tuple[int, int, str]] = {}
+        known = json.loads(self._list.read_text(encoding="utf-8")) if self._list.is_file() else []
+        every = [Start(**{**row, "lineage": tuple(row["lineage"])}) for row in known]
+        self.starts = [start for start in every if start.step <= step]
+        shutil.rmtree(self._columns, ignore_errors=True)
+        self._folder.mkdir(exist_ok=True)
+        self._tell()
+
+    @property
+    def _list(self) -> Path:
+        return self._folder / LINEAGE
+
+    @property
+    def _columns(self) -> Path:
+        return self._folder / "columns"
+
+    def hear(self, notes: Mapping[int, Note], start: NDArray[np.bool_], step: int) -> None:
+        """Takes in a row, as :data:`hakisa_algos.data.collect.Listener` says."""
+        del start
+        for column, note in notes.items():
+            if note.milestone is not None and note.milestone not in self._reached:
+                self._reached[note.milestone] = column, step, note.start or "the true start"
+
+    def update(self) -> list[str]:
+        """Takes over what was reached since the last time, and tells the envs; returns what is new, in words."""
+        have, new = {start.milestone: start for start in self.starts}, []
+        for milestone, (column, step, begun) in self._reached.items():
+            file = self._columns / str(column) / f"{milestone}.state"
+            if milestone in have or not file.is_file():  # a process that died keeps nothing
+                continue
+            before = have[begun].lineage if begun in have and column >= self._first_helped else ()
+            new.append(Start(milestone, step, column, (begun, *before)))
+            os.replace(file, self.file(milestone))
+        self._reached.clear()
+        if new:
+            self.starts += new
+            write_json(self._list, [asdict(start) for start in self.starts])
+        self._tell()
+        return [f"{start} is kept, and begun at" for start in new]
+
+    def file(self, milestone: str) -> Path:
+        """Where a milestone's state lies."""
+        return self._folder / f"{milestone}.state"
+
+    def assists(self) -> list[str]:
+        """What was helped, in words."""
+        count = self._envs.num_envs
+        if not self.starts:
+            return [f"{self._helped} of {count} envs will begin at milestones, of which none is reached yet"]
+        listed = "; ".join(map(str, self.starts))
+        return [f"{self._helped} of {count} envs begin at milestones that the run has reached: {listed}"]
+
+    @property
+    def _first_helped(self) -> int:
+        return int(self._envs.num_envs) - self._helped
+
+    def assigned(self) -> list[str | None]:
+        """Where each column begins its later episodes: the newest milestones are dealt out first."""
+        dealt: list[str | None] = [None] * self._envs.num_envs
+        for index in range(self._helped if self.starts else 0):
+            chosen = self.starts[-1 - index % len(self.starts)]
+            dealt[self._first_helped + index] = str(self.file(chosen.milestone))
+        return dealt
+
+    def _tell(self) -> None:
+        # Every time: a process may have been replaced.
+        folders: Sequence[str] = [str(self._columns / str(column)) for column in range(self._envs.num_envs)]
+        self._envs.set_attr(MILESTONE_FOLDER, folders)
+        self._envs.set_attr(NEXT_START, self.assigned())
