@@ -1,5 +1,6 @@
 """What holds for every test: one thread per worker, no window, no sound, no wait for the disk; in CI no silent skip."""
 
+import multiprocessing
 import os
 import shutil
 
@@ -12,6 +13,9 @@ os.environ.setdefault("SDL_AUDIODRIVER", "dummy")
 
 # Tests kill processes, not the machine: nothing need reach the disk, for which thousands of checkpoints would wait.
 os.fsync = lambda descriptor: None
+
+# Modules that make envs for processes import these, which takes seconds; the fork server does it once for all of them.
+multiprocessing.set_forkserver_preload(["__main__", "hakisa_envs.worker", "pytest", "torch"])
 
 
 def fail_skip_in_ci(report):

@@ -24,7 +24,7 @@ from hakisa_envs.errors import checked_choice, checked_float, checked_int
 from hakisa_envs.masked_reset import Seeds, read_reset
 from hakisa_envs.shared_memory import Rows
 from hakisa_envs.starter import Starter, WorkerError
-from hakisa_envs.worker import EnvFactory, refuse_to_run_again
+from hakisa_envs.worker import EnvFactory, preload, refuse_to_run_again
 
 __all__ = ["ProcessVectorEnv", "WorkerError", "make_process_vec"]
 
@@ -141,6 +141,8 @@ class ProcessVectorEnv(VectorEnv[Any, NDArray[Any], NDArray[Any]]):
         }
         checked_choice("context", context, ("forkserver", "spawn", "fork"))
         self._sent: list[Phase] | None = None  # where columns stood when a step was sent
+        if context == "forkserver":
+            preload()
         self._starter = Starter(multiprocessing.get_context(context), env_fns, start_timeout)
         self._observations: Rows = self._starter.memory.rows
         failures = Failures()

@@ -11,11 +11,13 @@ import threading
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
+from multiprocessing import forkserver
 from multiprocessing.connection import Connection, wait
 from multiprocessing.reduction import ForkingPickler, recv_handle, send_handle
 from typing import Any
 
 import gymnasium as gym
+import numpy as np
 from gymnasium.spaces import Space
 from gymnasium.vector.utils import CloudpickleWrapper
 
@@ -134,6 +136,15 @@ class Worker:
         return "died", f"died ({how_it_ended(self.process.exitcode)})"
 
 
+def preload() -> None:
+    """Let a fork server that starts from now on import what every env's process needs, once for all of them.
+
+    Who has told it by `multiprocessing.set_forkserver_preload` what to import is obeyed instead.
+    """
+    if getattr(forkserver._forkserver, "_preload_modules", None) == ["__main__"]:  # as it is when nobody has
+        forkserver.set_forkserver_preload(["__main__", __name__])
+
+
 def refuse_to_run_again() -> None:
     """End a process that is just importing the script which started it, and so would do all that it does.
 
@@ -151,6 +162,7 @@ def work(factory: CloudpickleWrapper[Any], connection: Connection, column: int, 
         os.setpgid(0, 0)
     # No SIG_IGN: what an env launches would inherit it.
     signal.signal(signal.SIGINT, lambda number, frame: None)
+    np.random.seed()  # a fork has its parent's state, and so that of all the other columns
     env: gym.Env[Any, Any] | None = None
     try:
         try:

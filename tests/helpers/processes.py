@@ -12,6 +12,11 @@ def slowness():
     return (time.monotonic() - began) / work
 
 
+def busy():
+    """True if others take this process's time, so that what it does in real time comes late."""
+    return slowness() > 1.2
+
+
 def wait_until(condition, timeout=5.0, message="the condition never held"):
     """Poll ``condition`` until it is true and return its value; fail after ``timeout`` seconds of an idle machine.
 
@@ -21,10 +26,9 @@ def wait_until(condition, timeout=5.0, message="the condition never held"):
     began, limit = time.monotonic(), timeout
     while not (value := condition()):
         if time.monotonic() - began > limit:
-            slow = slowness()
             assert limit == timeout, f"{message} within {limit:g} s"
-            assert slow > 1.2, f"{message} within {limit:g} s"
-            limit *= 2 * slow
+            assert busy(), f"{message} within {limit:g} s"
+            limit *= 2 * slowness()
         time.sleep(0.002)
     return value
 

@@ -11,7 +11,8 @@ from Xlib.display import Display as XDisplay
 
 from hakisa_envs.screen.display import _start, open_display
 from hakisa_envs.screen.env import ScreenGameEnv
-from hakisa_envs.screen.errors import DisplayError, ProcessError, ScreenError
+from hakisa_envs.screen.errors import DisplayError, InputError, ProcessError, ScreenError
+from hakisa_envs.screen.input.client import InputClient
 from hakisa_envs.screen.keeper import processes
 from hakisa_envs.screen.processes import Keeper
 
@@ -227,6 +228,18 @@ def test_display_that_the_env_did_not_start_and_that_is_gone_is_not_promised_to_
         assert name == "xvfb" or display.name in failure
         env.close()
     keeper.close()
+
+
+def test_display_that_goes_is_named_by_the_input_server_too(keeper):
+    display = open_display("xvfb", (64, 64), keeper)
+    client = InputClient(display.name, ["a"], timeout=10.0)
+    client.start()
+    client.wait_ready()
+    os.kill(display.server.pid, signal.SIGKILL)
+    wait_until(lambda: display.server.exit_code() is not None)
+    with pytest.raises(InputError, match=f"display {display.name} .*start it again"):
+        client.act([("tap", "a")], 1.0)
+    client.close()
 
 
 def test_missing_server_names_the_package(keeper, monkeypatch):

@@ -100,7 +100,7 @@ class InputClient:
         self._fix = (
             "The next reset() starts another."
             if mends
-            else "If the X server is gone, start it again or name another display; else call reset()."
+            else f"If display {display} is gone, start it again or name another; else call reset()."
         )
         # Set by whoever hears the kill chord, and kept when a server is replaced.
         self._chord: int | None = None
