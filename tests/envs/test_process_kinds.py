@@ -228,8 +228,18 @@ def test_every_way_to_start_a_process(context):
     envs.close()
 
 
+@pytest.fixture
+def bare_fork_server(monkeypatch):
+    """One that imports nothing, since a test ends it again and again."""
+    forkserver._forkserver._stop()
+    monkeypatch.setattr(forkserver._forkserver, "_preload_modules", ["no such module"])
+    yield
+    forkserver._forkserver._stop()
+
+
 @pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="multiprocessing alone knows of a process")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
+@pytest.mark.usefixtures("bare_fork_server")
 def test_a_fork_server_that_a_signal_to_all_ends_costs_no_episode(number):
     envs = ProcessVectorEnv([Toy] * 2)
     envs.reset(seed=5)
