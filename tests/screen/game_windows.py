@@ -42,6 +42,27 @@ serve(inner)
 """
 )
 
+# The same on a display that is larger than the game, which is drawn in the middle; each press goes there, or back.
+TOGGLED = (
+    HEAD
+    + """
+titled, over = show(window(0, 0, 320, 240, 0, "game")), None
+while True:
+    if connection.next_event().type not in (X.KeyPress, X.ButtonPress):
+        continue
+    if over is None:
+        over = show(window(0, 0, 640, 480, 0, override=True))
+        inner = show(window(160, 120, 320, 240, 0x404040, parent=over))
+        over.configure(stack_mode=X.Above)
+        titled.change_attributes(background_pixel=0xFFFFFF)
+        titled.clear_area()
+    else:
+        over.destroy()
+        over = None
+    connection.sync()
+"""
+)
+
 # A launcher's window whose title fits, then the game's.
 SPLASH = (
     HEAD

@@ -23,7 +23,7 @@ from hakisa_envs.screen.readers import Brightness
 from . import game_windows
 from .helpers import Screen, gone, wait_until
 
-NOOP, TAP, CLICK = [0, 0, 0], [1, 0, 0], [2, 1, 1]
+NOOP, TAP, CLICK, MOVE = [0, 0, 0], [1, 0, 0], [2, 1, 1], [3, 1, 1]
 GREY, WHITE = 64.0, 255.0
 
 
@@ -36,7 +36,9 @@ def game(program, *words, size=None, screen=(640, 480), **fields):
         screen=ScreenSettings(screen),
         launch=Launch(command=("{python}", "-c", program, *words)),
         observation=Observation(size=(32, 24), stack=1),
-        actions=Actions(commands=("noop", "tap", "left_click"), keys=("space",), grid=(4, 3), rate=20.0, tap_ms=20.0),
+        actions=Actions(
+            commands=("noop", "tap", "left_click", "move"), keys=("space",), grid=(4, 3), rate=20.0, tap_ms=20.0
+        ),
         readings=(Reading("light", Brightness(Region(20, 20, 60, 40))),),
         rewards=(Reward("light"),),
         **fields,
@@ -98,9 +100,33 @@ def test_fullscreen_window_of_the_game_is_seen_and_played_in_though_another_has_
         env.reset()
 
 
+@pytest.mark.parametrize("manager", ["", "openbox"])
+def test_game_that_becomes_fullscreen_is_seen_where_it_is_drawn_then_and_back_again(make, person, manager):
+    if manager and shutil.which(manager) is None:
+        pytest.skip("needs openbox (scripts/system-packages.sh)")
+    profile = game(game_windows.TOGGLED)
+    env = make(replace(profile, screen=ScreenSettings((640, 480), manager)))
+    other = person(env)
+    for fullscreen in (True, False, True):
+        env.step(TAP)
+        wait_until(lambda f=fullscreen: light(env) == (GREY if f else WHITE))
+        region = env.view.window.region
+        assert (region.width, region.height) == (320, 240)
+        assert not fullscreen or (region.left, region.top) == (160, 120)
+        wait_until(lambda: env.step(MOVE)[4]["refused"] == 0)
+        pointer = other.root.query_pointer()
+        assert (pointer.root_x - region.left, pointer.root_y - region.top) == (120, 120)  # the middle of that cell
+        assert transition(env)["focused"]
+    mine = other.display.create_resource_object("window", env.view.window.window)
+    mine.destroy()
+    other.display.sync()
+    wait_until(lambda: env.step(NOOP)[3])  # its fullscreen window alone is no game
+
+
 @pytest.mark.skipif(not Path("/usr/games/kobodl").exists(), reason="needs kobodl (scripts/system-packages.sh)")
-def test_a_real_game_of_sdl_1_is_seen_in_fullscreen(make):
-    profile = game("", screen=(640, 480))
+@pytest.mark.parametrize("size", [(640, 480), (1024, 768)])
+def test_a_real_game_of_sdl_1_is_seen_in_fullscreen(make, size):
+    profile = game("", screen=size)
     launch = Launch(
         command=("kobodl", "-fullscreen"), environment={"SDL_AUDIODRIVER": "dummy", "SDL_VIDEODRIVER": "x11"}
     )

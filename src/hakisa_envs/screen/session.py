@@ -100,6 +100,7 @@ class Session:
         self.program = ""
         self._screen = (0, 0)
         self._hidden: tuple[Region, ...] = ()
+        self._aimed_at: WindowState | None = None
         self._undrawn: list[tuple[Region, Pixels, float]] = []  # with its first picture, and until when to wait
         self._keeper = Keeper()
         try:
@@ -137,6 +138,10 @@ class Session:
         """
         try:
             view = self._thread.call(self._look, self.timeout)
+            if (
+                self._aimed_at and view.window.picture != self._aimed_at.picture
+            ):  # it has become fullscreen, or is no more
+                self._aim(view.window)
             if not self._finder.superseded:
                 return view
         except WindowError:
@@ -147,7 +152,7 @@ class Session:
         if not self.dry:
             self._thread.call(self._finder.focus, self.timeout)
         if self.input.pid:  # else it is being started, and is told later
-            self.input.set_target(self._thread.call(self._finder.state, self.timeout).window)
+            self._aim(self._thread.call(self._finder.state, self.timeout))
         self._hidden = (self.area,)
         return self._thread.call(self._look, self.timeout)
 
@@ -198,11 +203,15 @@ class Session:
                 f"The game's window is {size.width} x {size.height} and cannot be brought back to "
                 f"{self.area.width} x {self.area.height}."
             )
-        self.input.set_target(view.window.window)
+        self._aim(view.window)
         deadline = time.monotonic() + 2.0
         # A window manager takes a moment. Where there is none and the pointer lies outside, it need not hold yet.
         while not self.input.report().focused and self.display.owned and time.monotonic() < deadline:
             time.sleep(0.005)
+
+    def _aim(self, window: WindowState) -> None:
+        self._aimed_at = window
+        self.input.set_target(window.window, window.picture)
 
     def is_running(self) -> bool:
         """False if the game that was launched, or its X server, has ended; or the game hangs, and not by `pause`."""

@@ -23,7 +23,8 @@ class WindowState:
 
     Attributes:
         window: Its X id.
-        region: Its client area, in pixels of the whole screen.
+        picture: That of the window in which the game is drawn: mostly the same, but for SDL 1.2 in fullscreen.
+        region: Where that is, in pixels of the whole screen: the client area.
         obscured: Something covers part of it, or it is minimised.
         shown: False if it is minimised, hidden or not there yet, so that what can be grabbed is not the window.
         screen: Width and height of the whole screen, all monitors together.
@@ -31,6 +32,7 @@ class WindowState:
     """
 
     window: int
+    picture: int
     region: Region
     obscured: bool
     shown: bool
@@ -66,7 +68,8 @@ class WindowFinder:
         self.superseded = False
         self._connection: Any = None
         self._window: Any = None
-        self._size = (0, 0)
+        self._picture: Any = None  # in which the game is drawn
+        self._size = self._picture_size = (0, 0)
         self._visible: bool | None = True  # None: not known since it was mapped
         self._mapped = self._viewable = True
         self._gone = False
@@ -109,7 +112,8 @@ class WindowFinder:
                 self._owner = self._pid(self._window)
         except self._errors:  # it has just gone
             return None
-        self._size = size.width, size.height
+        self._size = self._picture_size = size.width, size.height
+        self._picture = self._window
         number: int = self._window.id
         return number
 
@@ -135,25 +139,23 @@ class WindowFinder:
         Raises:
             WindowError: If it is gone.
         """
-        try:
-            origin = self._connection.screen().root.translate_coords(self._window, 0, 0)
-        except self._errors:
-            self._gone = True
+        origin = self._origin_of_picture()
         # All that happened before that answer has been told before it; the rest needs no question, which takes 0.2 ms.
         self.has_news()
-        if self._gone:
+        if self._restacked and not self._gone:
+            self._look_round()
+            origin = self._origin_of_picture()
+        if self._gone or origin is None:
             raise WindowError(
                 f"The game's window is gone (title {self.title.pattern!r}): was it closed, or did the game crash? "
                 "The next reset() starts it again."
             )
-        if self._restacked:
-            self._look_round()
-        region = Region(origin.x, origin.y, *self._size)
+        region = Region(*origin, *self._picture_size)
         parts = [cover.intersect(region) for cover in self._covers]
         covers = tuple(part.shifted(-region.left, -region.top) for part in parts if part is not None)
         shown = self._mapped and self._viewable and self._visible is not None
         obscured = not shown or bool(covers) or not (self._visible or self._own)
-        return WindowState(self._window.id, region, obscured, shown, self._screen, covers)
+        return WindowState(self._window.id, self._picture.id, region, obscured, shown, self._screen, covers)
 
     def has_news(self) -> bool:
         """Read what the X server has told meanwhile; True if windows came, went or moved. It asks nothing."""
@@ -166,8 +168,11 @@ class WindowFinder:
                 self._mapped = event.type == x.MapNotify
                 if not self._mapped:
                     self._visible = None
-            elif event.type == x.ConfigureNotify and event.window == self._window and not event.send_event:
-                self._size = event.width, event.height
+            elif event.type == x.ConfigureNotify and event.window in (self._window, self._picture):
+                if event.window == self._window and not event.send_event:
+                    self._size = event.width, event.height
+                if event.window == self._picture and not event.send_event:
+                    self._picture_size = event.width, event.height
             elif event.type == x.ConfigureNotify and event.window == self._connection.screen().root:
                 self._screen = event.width, event.height  # monitors came, went or changed their mode
             elif event.type == x.DestroyNotify and event.window == self._window:
@@ -188,12 +193,16 @@ class WindowFinder:
             self._viewable = self._window.get_attributes().map_state == x.IsViewable
             top = self._top()
             stack = root.query_tree().children
-            origin = root.translate_coords(self._window, 0, 0)
-            region = Region(origin.x, origin.y, *self._size)
+            region = Region(*self._origin(self._window), *self._size)
             areas = {window: self._area(window) for window in stack[stack.index(top) + 1 :]}
             # Whose the others are need not be known, which takes a while to find out.
             above = [window for window, area in areas.items() if area is not None and area.intersect(region)]
             self._own = [window for window in above if self._is_own(window)]
+            over = self._find_picture(region, areas)
+            if over is not None:  # what lies below it covers nothing
+                region = Region(*self._origin(self._picture), *self._picture_size)
+                higher = stack[stack.index(over) + 1 :]
+                above = [window for window in higher if (area := areas[window]) and area.intersect(region)]
             foreign = [window for window in above if window not in self._own]
             composited = foreign and self._connection.get_selection_owner(self._atom("_NET_WM_CM_S0"))
             if composited:
@@ -207,12 +216,34 @@ class WindowFinder:
             found = [match for window in newcomers for match in self._nest(window, DEPTH)]
             self.superseded = any(match[0] != self._window and self._rank(match) > mine for match in found)
 
+    def _find_picture(self, region: Region, areas: dict[Any, Region | None]) -> Any:
+        """Find out in which window the game is drawn; return the one on the screen that holds it, None for the titled.
+
+        SDL 1.2 shows a fullscreen game in the middle of a window that lies over all of the screen and has no title.
+        """
+        screen = Region(0, 0, *self._screen)
+        self._picture, self._picture_size = self._window, self._size
+        for over in reversed(self._own):
+            area = areas[over]
+            if area is None or area.intersect(region) != region.intersect(screen):
+                continue
+            drawn = [window for window in self._windows(over, 2) if self._has_size(window, self._size)]
+            if over.get_attributes().override_redirect and (drawn or area.intersect(screen) == screen):
+                self._picture = drawn[-1] if drawn else over
+                size = self._picture.get_geometry()
+                self._picture_size = size.width, size.height
+                self._picture.change_attributes(event_mask=self._x.StructureNotifyMask)
+                return over
+        return None
+
     def restore(self, width: int, height: int) -> None:
         """Show the window, give it its size back, and move it onto the screen if it sticks out."""
         root = self._connection.screen().root.get_geometry()
         with contextlib.suppress(*self._errors):
             self._window.map()
             region = self.state().region
+            if self._picture is not self._window:
+                return  # a fullscreen window is where it must be
             if (region.width, region.height) != (width, height):
                 states = [self._atom(f"_NET_WM_STATE_MAXIMIZED_{way}") for way in ("VERT", "HORZ")]
                 self._ask_manager("_NET_WM_STATE", 0, *states)  # 0: no longer
@@ -339,6 +370,22 @@ class WindowFinder:
                 yield child
                 if depth:
                     yield from self._windows(child, depth - 1)
+
+    def _has_size(self, window: Any, size: tuple[int, int]) -> bool:
+        area = self._area(window)
+        return area is not None and (area.width, area.height) == size
+
+    def _origin_of_picture(self) -> tuple[int, int] | None:
+        """None if that window is gone."""
+        with contextlib.suppress(*self._errors):
+            return self._origin(self._picture)
+        self._restacked, self._gone = True, self._picture is self._window  # else it was but a fullscreen one
+        return None
+
+    def _origin(self, window: Any) -> tuple[int, int]:
+        """Where the left upper corner of a window is on the screen."""
+        place = self._connection.screen().root.translate_coords(window, 0, 0)
+        return place.x, place.y
 
     def _top(self) -> Any:
         """The window that holds this one directly on the screen: a frame of the manager's, or itself."""

@@ -104,7 +104,7 @@ class InputClient:
         )
         # Set by whoever hears the kill chord, and kept when a server is replaced.
         self._chord: int | None = None
-        self._window = 0
+        self._target = (0, 0)
         self._count = 0
         self._socket: socket.socket | None = None
         self._process: subprocess.Popen[bytes] | None = None
@@ -157,10 +157,13 @@ class InputClient:
             raise InputError(reply["error"], reply.get("key", ""))
         self.pid = reply["ready"]
 
-    def set_target(self, window: int) -> Report:
-        """Press in this window only, given by its X id; 0 for none. Releases everything."""
-        self._window = window
-        return self._request({"op": "target", "window": window})
+    def set_target(self, window: int, picture: int = 0) -> Report:
+        """Press in this window only, given by its X id; 0 for none. Releases everything.
+
+        The game may be drawn in another one, ``picture``, to which places of the pointer are relative then.
+        """
+        self._target = (window, picture)
+        return self._request({"op": "target", "window": window, "picture": picture})
 
     def act(self, commands: Iterable[Command], lease: float) -> Report:
         """Do commands, and keep what is held down for ``lease`` seconds from now; later they are not done at all."""
@@ -249,5 +252,6 @@ class InputClient:
         self.restarts += 1
         self.start()
         self.wait_ready(max(2.0, self.timeout))
-        if self._window:
-            self._exchange({"op": "target", "window": self._window})
+        window, picture = self._target
+        if window:
+            self._exchange({"op": "target", "window": window, "picture": picture})

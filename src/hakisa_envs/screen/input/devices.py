@@ -33,7 +33,7 @@ class DryRunDevice:
         """There is nothing to wait for."""
         return None
 
-    def set_target(self, window: int) -> None:
+    def set_target(self, window: int, picture: int = 0) -> None:
         """Remember the window."""
         self.record.append(("target", window))
 
@@ -109,6 +109,7 @@ class XTestDevice:
         self._display.set_error_handler(lambda *details: None)
         self._root = self._display.screen().root
         self._target: Any = None
+        self._picture: Any = None  # in which the game is drawn, and the pointer moves
         self._grabbed_away = False
         self._lost = False
         self._names = names
@@ -126,10 +127,11 @@ class XTestDevice:
         number: int = self._display.fileno()
         return number
 
-    def set_target(self, window: int) -> None:
-        """From now on press in this window only; 0 stands for none."""
+    def set_target(self, window: int, picture: int = 0) -> None:
+        """From now on press in this window only, and in ``picture`` if the game is drawn there; 0 stands for none."""
         self._grabbed_away = False
         self._target = self._display.create_resource_object("window", window) if window else None
+        self._picture = self._display.create_resource_object("window", picture) if picture else self._target
         if self._target is not None:
             self._target.change_attributes(event_mask=self._x.FocusChangeMask | self._x.StructureNotifyMask)
         self._display.sync()
@@ -208,8 +210,8 @@ class XTestDevice:
         with self._server_grab():
             if self._target is None or not self._may_move():
                 return False
-            size = self._target.get_geometry()
-            origin = self._root.translate_coords(self._target, 0, 0)
+            size = self._picture.get_geometry()
+            origin = self._root.translate_coords(self._picture, 0, 0)
             screen = self._root.get_geometry()
             low = max(origin.x, 0), max(origin.y, 0)
             high = min(origin.x + size.width, screen.width) - 1, min(origin.y + size.height, screen.height) - 1
@@ -335,7 +337,7 @@ class XTestDevice:
         pointer = self._root.query_pointer()
         top = window = pointer.child
         while window != self._x.NONE:
-            if window == self._target:
+            if window in (self._target, self._picture):
                 return True
             window = window.translate_coords(self._root, pointer.root_x, pointer.root_y).child
         return bool(top != self._x.NONE and self._stands_for_target(top))

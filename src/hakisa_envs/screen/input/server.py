@@ -157,7 +157,7 @@ class InputServer:
             self.device.set_repeat(request["on"])
         elif operation == "target":
             self.release_all("new window", now)
-            self.device.set_target(request["window"])
+            self.device.set_target(request["window"], request["picture"])
         focused = self.device.focused()  # an answer of the X server, by which it has done all that was pressed
         self.presses.settle()
         self.watch(now)
