@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -32,8 +33,33 @@ def fail_skip_in_ci(report):
 COMPILERS = {"gcc-m68k-linux-gnu": "m68k-linux-gnu-gcc", "gcc-arm-none-eabi": "arm-none-eabi-gcc"}
 
 
+# The suite is over when its last file is, so what lasts longest is begun first.
+LONGEST = (
+    "screen/test_faults.py",
+    "agent/test_collapse_in_training.py",
+    "cli/test_demo.py",
+    "learners/test_compile.py",
+    "screen/test_script.py",
+    "screen/test_game_windows.py",
+    "screen/test_input.py",
+    "screen/test_verbs.py",
+    "screen/test_shot.py",
+    "agent/test_action_masks.py",
+    "screen/test_lbreakout2.py",
+    "screen/test_circuslinux.py",
+    "screen/test_guide.py",
+)
+
+
+def place(path):
+    """When a file comes: by its place among the longest, or after them."""
+    name = Path(os.path.relpath(path, Path(__file__).parent)).as_posix()
+    return LONGEST.index(name) if name in LONGEST else len(LONGEST)
+
+
 def pytest_collection_modifyitems(config, items):
-    """Leaves out what builds a ROM anew where its compiler is missing; the summary says so."""
+    """Sorts files, and leaves out what builds a ROM anew where its compiler is missing; the summary says so."""
+    items.sort(key=lambda item: place(item.path))
     left_out = [
         item for item in items if any(shutil.which(mark.args[0]) is None for mark in item.iter_markers("compiler"))
     ]
