@@ -55,6 +55,17 @@ def film(
         envs.close()
 
 
+def try_to_film(policy: Policy, env: str, env_options: Mapping[str, Any], path: Path, **how: Any) -> dict[str, Any]:
+    """What came of :func:`film`, as JSON: ``file``, ``return``, ``steps`` and ``over``; or why it is ``missing``."""
+    try:
+        made = film(policy, env, env_options, path, **how)
+    except MissingExtraError as error:
+        return {"missing": f"{error.name} is not installed ({error})"}
+    except Exception as error:  # whatever a renderer raises: what was measured must not be lost with the film
+        return {"missing": str(error) or type(error).__name__}
+    return {"file": path.name, "return": made.mean, "steps": int(made.lengths[0]), "over": not made.cut[0]}
+
+
 class _Filmed(gym.Wrapper[Any, Any, Any, Any]):
     """Adds what the first episode looks like to a video."""
 

@@ -32,7 +32,7 @@ VERBS = {
     "train": ("train", "train an algorithm on an env"),
     "eval": ("evaluate", "measure a trained agent, film it"),
     "compare": ("compare", "compare algorithms over seeds, write a report"),
-    "report": ("report", "write a run's report: curves, map, milestones, farms"),
+    "report": ("report", "a run as one page, or the stages of an agent side by side"),
     "resume": ("resume", "continue a run where it stopped"),
     "record": ("record", "record how you play a game"),
     "review": ("review", "look at a recording, leave parts of it out"),

@@ -16,8 +16,8 @@ from hakisa_algos.comparison.players import Interrupted, Player, make_player
 from hakisa_algos.comparison.summary import NOT_FILMED, WAYS
 from hakisa_algos.data.files import write_json
 from hakisa_algos.data.vectorize import make_envs
-from hakisa_algos.errors import MissingExtraError, Stopped
-from hakisa_algos.film import film
+from hakisa_algos.errors import Stopped
+from hakisa_algos.film import try_to_film
 from hakisa_algos.policy.precision import torch_threads
 from hakisa_algos.training.evaluate import Evaluation, evaluate
 from hakisa_algos.training.run_folder import system_info
@@ -150,21 +150,8 @@ def _film(player: Player, job: Job, folder: Path) -> dict[str, Any]:
     protocol, path = job.protocol, folder / VIDEO
     if not protocol.film_steps:
         return {"missing": NOT_FILMED}
-    try:
-        made = film(
-            player.policy,
-            job.env,
-            protocol.env_options,
-            path,
-            seed=_seed(job, _FILM),
-            device=player.device,
-            max_steps=protocol.film_steps,
-        )
-    except MissingExtraError as error:
-        return {"missing": f"{error.name} is not installed ({error})"}
-    except Exception as error:  # whatever a renderer raises: the training is done, and must not be lost with the film
-        return {"missing": str(error) or type(error).__name__}
-    return {"file": VIDEO, "return": made.mean, "steps": int(made.lengths[0]), "over": not made.cut[0]}
+    how = {"seed": _seed(job, _FILM), "device": player.device, "max_steps": protocol.film_steps}
+    return try_to_film(player.policy, job.env, protocol.env_options, path, **how)
 
 
 def _seed(job: Job, purpose: int, index: int = 0) -> int:

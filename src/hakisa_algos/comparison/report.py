@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import base64
-import contextlib
-import importlib.resources
 import itertools
 import json
-import string
-from collections.abc import Mapping, Sequence
-from html import escape
-from importlib.metadata import version
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from hakisa_algos.comparison.folder import ComparisonFolder
-from hakisa_algos.comparison.grid import Figure, as_html
+from hakisa_algos.comparison.grid import Figure
+from hakisa_algos.comparison.page import AXES, CHANCE, Film, Page, colours_of, write_page
 from hakisa_algos.comparison.plan import PEER_PREFIX, RANDOM, Job, Plan
 from hakisa_algos.comparison.summary import (
     RULE,
@@ -29,53 +24,35 @@ from hakisa_algos.comparison.summary import (
     seeds_of,
 )
 from hakisa_algos.comparison.table import outcome_grids, pace_grid, pair_grid, score_grids
-from hakisa_algos.data.files import write_text
-from hakisa_algos.errors import MissingExtraError
 from hakisa_algos.training import plots
-
-REPORT = "report.html"
-# What curves are over: its name in results, in words, and the picture that they are drawn in.
-AXES = (("step", "env steps", "curves.png"), ("seconds", "seconds of training", "curves-seconds.png"))
-CHANCE = "random player"
 
 
 def write_report(folder: ComparisonFolder, results: Results, errors: Sequence[tuple[Job, str]], workers: int) -> Path:
-    """Writes report.html, and where matplotlib is installed the curves as curves.png and curves-seconds.png.
+    """Writes report.html and curves, see :func:`hakisa_algos.comparison.page.write_page`.
 
     ``workers`` is how many runs were trained at a time, which their times depend on.
     """
     plan = folder.plan
-    # A colour belongs to its algorithm in every chart, table and caption.
     trained = [name for name in plan.algorithms if name != RANDOM]
-    colours = {name: f"c{number % len(plots.COLOURS)}" for number, name in enumerate(trained)} | {RANDOM: "cr"}
-    charts = {by: _charts(plan, results, by, unit) for by, unit, _ in AXES}
     ranked, pairs = rankings(plan, results), pair_grid(plan, results)
     grids = [*score_grids(plan, ranked), *outcome_grids(plan, results), *([pairs] if pairs else [])]
-    text = string.Template(
-        importlib.resources.files("hakisa_algos.comparison").joinpath(REPORT).read_text(encoding="utf-8")
-    ).substitute(
-        title=escape(_title(plan)),
-        lead=escape(_lead(ranked)),
-        facts="".join(f"<li>{escape(fact)}</li>" for fact in _facts(plan, results, workers)),
-        legend="".join(f'<li><i class="{colours[name]}"></i>{escape(name)}</li>' for name in trained),
-        data=_json([_chart_data(by, chart, colours) for by in charts for chart in charts[by]]),
-        tables="".join(as_html(grid, colours) for grid in (*grids, pace_grid(plan, results))),
-        reading=escape(_reading(plan)),
-        videos="".join(_videos(folder, results, colours)),
-        failures="".join(
-            f'<p class="card failed"><b>{escape(str(job))}</b> failed: {escape(error)}</p>' for job, error in errors
+    return write_page(
+        folder.path,
+        Page(
+            title=_title(plan),
+            lead=_lead(ranked),
+            facts=_facts(plan, results, workers),
+            colours=colours_of(trained) | {RANDOM: "cr"},
+            legend=trained,
+            charts={by: _charts(plan, results, by, unit) for by, unit, _ in AXES},
+            grids=[*grids, pace_grid(plan, results)],
+            reading=_reading(plan),
+            films=_films(folder, results),
+            failures=[(str(job), error) for job, error in errors],
+            folds=_folds(results),
+            command=folder.command,
         ),
-        configs="".join(_configs(results)),
-        command=escape(folder.command),
-        version=f"hakisa {version('hakisa')}",
     )
-    path = folder.path / REPORT
-    write_text(path, text)
-    for by, _, name in AXES:
-        with contextlib.suppress(MissingExtraError):
-            if charts[by]:
-                plots.curves(folder.path / name, *charts[by], colours={name: k for k, name in enumerate(trained)})
-    return path
 
 
 def _title(plan: Plan) -> str:
@@ -138,23 +115,8 @@ def _charts(plan: Plan, results: Results, by: str, unit: str) -> list[plots.Char
     return charts
 
 
-def _chart_data(by: str, chart: plots.Chart, colours: Mapping[str, str]) -> dict[str, Any]:
-    """What the page draws a chart from."""
-    lines = [
-        {"name": name, "colour": colours[name]}
-        | {end: values.round(4).tolist() for end, values in zip(("x", "y", "low", "high"), line, strict=True)}
-        for name, line in chart.lines.items()
-    ]
-    return {"env": chart.title, "by": by, "unit": chart.xlabel, "chance": chart.levels.get(CHANCE), "lines": lines}
-
-
-def _json(value: Any) -> str:
-    # "</script>" inside would end the element.
-    return json.dumps(value, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
-
-
-def _videos(folder: ComparisonFolder, results: Results, colours: Mapping[str, str]) -> list[str]:
-    cards = []
+def _films(folder: ComparisonFolder, results: Results) -> list[Film]:
+    films = []
     plan = folder.plan
     for env, name in itertools.product(plan.envs, plan.algorithms):
         seed = median_seed(plan, results, name, env)
@@ -163,36 +125,20 @@ def _videos(folder: ComparisonFolder, results: Results, colours: Mapping[str, st
         video = results[name, env, seed]["video"]
         path = folder.of(Job(name, env, seed, plan.protocol.on(env))) / str(video.get("file"))
         runs = len(seeds_of(plan, results, name, (env,)))
-        who = f'<i class="{colours[name]}"></i><b>{escape(name)}</b> on {escape(env)}'
         which = f"seed {seed}, the middle one of {runs}" if runs > 1 else f"seed {seed}"
-        if "missing" in video or not path.is_file():
-            why = escape(str(video.get("missing", "its file is gone")))
-            blank = f'<div class="none">no video: {why}</div>'
-            cards.append(f'<figure class="card">{blank}<figcaption>{who}</figcaption></figure>')
-            continue
-        data = base64.b64encode(path.read_bytes()).decode("ascii")
-        end = "" if video["over"] else ", cut there"
-        cards.append(
-            f'<figure class="card"><video controls muted loop playsinline preload="metadata" '
-            f'src="data:video/mp4;base64,{data}"></video><figcaption>{who}<br><span class="quiet">{which}: return '
-            f"{video['return']:.4g} in {video['steps']:,} steps{end}</span></figcaption></figure>"
-        )
-    return cards
+        films.append(Film(name, env, which, path, video))
+    return films
 
 
-def _configs(results: Results) -> list[str]:
-    """One fold per algorithm and set of hyperparameters, which may differ between envs; then the machines."""
+def _folds(results: Results) -> list[tuple[str, str, str]]:
+    """One per algorithm and set of hyperparameters, which may differ between envs; then the machines."""
     folds: dict[tuple[str, str, str], list[str]] = {}
     for (name, env, _), result in results.items():
         envs = folds.setdefault((name, _indented(result["config"]), result["source"]), [])
         envs += [] if env in envs else [env]
     for system in dict.fromkeys(_indented(result["system"]) for result in results.values()):
         folds["Machine and versions", system, "what runs were made with"] = ["all envs"]
-    return [
-        f"<details><summary>{escape(name)} <span class='quiet'>{escape(_listed(envs))}: {escape(source)}</span>"
-        f"</summary><pre>{escape(values)}</pre></details>"
-        for (name, values, source), envs in folds.items()
-    ]
+    return [(name, f"{_listed(envs)}: {source}", values) for (name, values, source), envs in folds.items()]
 
 
 def _indented(values: Any) -> str:

@@ -7,10 +7,10 @@ replacement within each task, so that no draw leaves a task out. Every function 
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -49,16 +49,23 @@ def interquartile_mean(scores: np.ndarray, axis: int = 0) -> np.ndarray:
     return middle
 
 
-def estimate(scores: np.ndarray, *, replicates: int = REPLICATES, seed: int = 0) -> Estimate:
+def estimate(
+    scores: np.ndarray,
+    *,
+    replicates: int = REPLICATES,
+    seed: int = 0,
+    middle: Callable[..., Any] = interquartile_mean,
+) -> Estimate:
     """Interquartile mean over all runs and tasks together, with its stratified bootstrap interval.
 
-    More ``replicates`` make the ends of the interval steadier and take longer.
+    More ``replicates`` make the ends of the interval steadier and take longer. ``middle`` is another figure than the
+    interquartile mean, such as ``np.mean``.
     """
     scores = _matrix(scores)
     generator = np.random.default_rng(seed)
     drawn = _resampled(scores, replicates, generator).reshape(replicates, -1)
-    low, high = _ends(interquartile_mean(drawn, axis=1))
-    return Estimate(float(interquartile_mean(scores.reshape(-1))), float(low), float(high))
+    low, high = _ends(middle(drawn, axis=1))
+    return Estimate(float(middle(scores.reshape(-1))), float(low), float(high))
 
 
 def improvement(x: np.ndarray, y: np.ndarray, *, replicates: int = REPLICATES, seed: int = 0) -> Estimate:
