@@ -47,6 +47,11 @@ SPECS = (
         kwargs={"game": "HakisaMonsters-GbAdvance-v0"},
     ),
     EnvSpec(
+        id="Hakisa/PokemonRed-v0",
+        entry_point="hakisa_envs.retro.pokemon.env:PokemonRedEnv",
+        vector_entry_point="hakisa_envs.retro.pokemon.env:make_red_vec",
+    ),
+    EnvSpec(
         id="Hakisa/ScreenGame-v0",
         entry_point="hakisa_envs.screen.env:ScreenGameEnv",
         vector_entry_point="hakisa_envs.screen.env:make_screen_vec",

@@ -17,6 +17,7 @@ from hakisa_algos import A2CConfig, PPOConfig, REINFORCEConfig
 from hakisa_algos.cli import options
 from hakisa_algos.cli.main import main
 from hakisa_algos.cli.options import key_values
+from hakisa_algos.cli.presets import preset_env
 from hakisa_algos.errors import ConfigError
 from hakisa_algos.learners.ppo import PPOLearner
 from hakisa_algos.training.console import ConsoleView
@@ -369,3 +370,24 @@ def test_an_installed_packages_algorithm_is_found(tmp_path):
     done = subprocess.run(command, env=os.environ | {"PYTHONPATH": path}, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     assert config_of("runs/patient-CartPole-v1-0")["config"]["patience"] == 9
+
+
+@pytest.mark.parametrize(
+    ("arguments", "env", "options"),
+    [
+        (["--preset", "monsters"], "Hakisa/Monsters-v0", {"reward": "ours", "visited_map": True, "goal": 2}),
+        (["--preset", "emerald-baseline"], "Hakisa/PokemonEmerald-v0", {"reward": "dvruette", "sticky": 0.1}),
+        (["--preset", "emerald-baseline", "--env", "Hakisa/Monsters-v0"], "Hakisa/Monsters-v0", {"reward": "dvruette"}),
+        (["--preset", "monsters", "--env-options", "goal=1"], "Hakisa/Monsters-v0", {"goal": 1, "reward": "ours"}),
+        (["--preset", "monsters", "--env", "CartPole-v1"], "CartPole-v1", {}),
+        (["--preset", "hakisa", "--env", "CartPole-v1"], "CartPole-v1", {}),
+    ],
+)
+def test_a_preset_of_a_game_brings_it_and_its_options_unless_others_are_given(arguments, env, options):
+    given = dict(zip(arguments[::2], arguments[1::2], strict=True))
+    chosen, found = preset_env(
+        given["--preset"], given.get("--env", ""), key_values(given.get("--env-options", "").split())
+    )
+    assert chosen == env
+    assert {name: found[name] for name in options} == options
+    assert options or not found

@@ -13,6 +13,7 @@ from gymnasium import spaces
 
 from hakisa_algos.agent import Agent
 from hakisa_algos.cli.options import key_values, parse_configured
+from hakisa_algos.cli.presets import preset_env
 from hakisa_algos.cli.session import report, train
 from hakisa_algos.cli.text import bold
 from hakisa_algos.data.stored import StoredRows
@@ -37,7 +38,8 @@ class TrainArguments:
     env: str = ""
     """Env id: CartPole-v1, Hakisa/Pong-v0, or package:Id to import the package that registers it."""
     preset: str | None = None
-    """Named hyperparameters to start from, where there are some: ppo and dqn have hakisa; ga small, hakisa, uber."""
+    """Named hyperparameters to start from, where there are some: ppo and dqn have hakisa; ga small, hakisa, uber. Those
+    of ppo called monsters and emerald-baseline bring their env and its options, where no others are given."""
     env_options: tuple[str, ...] = ()
     """Keyword arguments of the env, as key=value: frame_size=42 sticky=0.25"""
     seed: int = 0
@@ -119,7 +121,7 @@ def _demonstrations(chosen: TrainArguments, env: str, env_options: Mapping[str, 
 
 def _env(chosen: TrainArguments, prior: StoredRun | None) -> tuple[str, dict[str, Any]]:
     """The env and its options: those that are given, else those of the prior or of the demonstrations."""
-    env, given = chosen.env, key_values(chosen.env_options)
+    env, given = preset_env(chosen.preset, chosen.env, key_values(chosen.env_options))
     if env:
         return env, given
     if prior is not None:

@@ -154,6 +154,38 @@ HAKISA = PPOConfig(
 )
 """That of Hakisa's own experiments: one rollout of 1000 steps, or as many as ``total_steps`` has."""
 
+EMERALD_BASELINE = PPOConfig(
+    total_steps=10_000_000,
+    num_envs=24,
+    n_steps=2_048,
+    epochs=3,
+    minibatch_size=1_024,
+    learning_rate=1e-4,
+    learning_rate_schedule="constant",
+    gamma=0.995,
+    clip=0.2,
+    entropy_coefficient=0.01,
+    target_kl=0.03,
+    memory="lstm",
+    memory_size=1_024,
+    normalize_observation=True,
+)
+"""The numbers of the public baseline for Pokémon Emerald (dvruette/pokemon-emerald-rl), but that its learning rate was
+warmed up, and that one LSTM serves policy and critic."""
+
+MONSTERS = replace(
+    FOR_PICTURES,
+    total_steps=1_000_000,
+    num_envs=8,
+    n_steps=256,
+    learning_rate=3e-4,
+    gamma=0.995,
+    target_kl=0.03,
+    memory="lstm",
+    memory_size=256,
+)
+"""For long journeys from pictures on a few cores: rollouts long enough for a door and what lies behind it."""
+
 
 @dataclass(frozen=True)
 class A2CConfig(PPOConfig):
@@ -203,7 +235,11 @@ class PPOLearner(GradientLearner):
 
     config_class: ClassVar[type] = PPOConfig
     for_pictures: ClassVar[PPOConfig] = FOR_PICTURES
-    presets: ClassVar[Mapping[str, PPOConfig]] = {"hakisa": HAKISA}
+    presets: ClassVar[Mapping[str, PPOConfig]] = {
+        "hakisa": HAKISA,
+        "emerald-baseline": EMERALD_BASELINE,
+        "monsters": MONSTERS,
+    }
 
     def _make_policy(self, *spaces: Any, **options: Any) -> ActorCritic:
         config = self.config

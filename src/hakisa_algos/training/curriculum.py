@@ -114,7 +114,7 @@ class Curriculum:
             self.starts += new
             write_json(self._list, [asdict(start) for start in self.starts])
         self._tell()
-        return [f"{start} is kept, and begun at" for start in new]
+        return [f"{start} is kept: episodes begin there, too" for start in new]
 
     def file(self, milestone: str) -> Path:
         """Where a milestone's state lies."""

@@ -16,6 +16,8 @@ from hakisa_envs.retro.errors import RomError, StateError
 HOMEBREW = Path(__file__).parent / "homebrew"
 OF_OTHERS = Path(__file__).parent / "games"  # data of games that are not ours, and that stable-retro has no data of
 
+_SUFFIXES = {"GbAdvance": ".gba", "GameBoy": ".gb"}  # of ROM files, by the console in a game's name
+
 
 @dataclass(frozen=True)
 class Variable:
@@ -153,7 +155,8 @@ def known_roms() -> dict[str, tuple[str, str]]:
     """
     retro = import_extra("stable_retro", extra="retro", needed_by="hakisa retro import")
     shipped = {sha1: (game, suffix) for sha1, (game, suffix, *_) in retro.data.get_known_hashes().items()}
-    return shipped | {_sha1_in(folder): (folder.name, ".gba") for folder in OF_OTHERS.iterdir()}
+    ours = {_sha1_in(folder): (folder.name, _SUFFIXES[folder.name.split("-")[-2]]) for folder in OF_OTHERS.iterdir()}
+    return shipped | ours
 
 
 def check_rom(files: GameFiles) -> None:

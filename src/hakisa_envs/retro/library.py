@@ -12,7 +12,7 @@ import numpy as np
 
 from hakisa_envs.retro.errors import RomError
 from hakisa_envs.retro.game_files import known_roms, user_folder
-from hakisa_envs.retro.pokemon.game import EMERALD, MONSTERS
+from hakisa_envs.retro.pokemon.game import EMERALD, MONSTERS, RED
 from hakisa_envs.retro.street_fighter.opponents import FIGHTER, STREET_FIGHTER
 
 # The games that there are envs of.
@@ -21,6 +21,7 @@ ENVS = {
     STREET_FIGHTER: "Hakisa/StreetFighter2-v0",
     MONSTERS: "Hakisa/Monsters-v0",
     EMERALD: "Hakisa/PokemonEmerald-v0",
+    RED: "Hakisa/PokemonRed-v0",
 }
 LARGEST_ROM = 32 << 20  # bytes; no console of stable-retro's has larger ones
 _HEADER, _BLOCK = 512, 1 << 14  # of a Super Magic Drive's files

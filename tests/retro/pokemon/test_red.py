@@ -6,7 +6,8 @@ import sys
 import numpy as np
 import pytest
 
-from hakisa_envs.retro.pokemon.red import RedMonster, bcd, read_red
+from hakisa_envs.retro.pokemon.emerald import Monster, Place, Scene
+from hakisa_envs.retro.pokemon.red import bcd, read_red
 
 
 @pytest.mark.parametrize("seed", range(8))
@@ -15,11 +16,21 @@ def test_random_memory_reads_as_the_reference_reads_it(seed):
     ram[0x1163] = seed
     if seed % 2:
         ram[0x1347:0x134A] = bytes([0x98, 0x76, 0x54])
+    for i in range(min(seed, 6)):
+        ram[0x118C + 0x2C * i] %= 110
     reading = read_red(bytes(ram))
     monsters = [
-        RedMonster(ram[0x118C + 0x2C * i], 256 * ram[0x116C + 0x2C * i] + ram[0x116D + 0x2C * i]) for i in range(seed)
+        Monster(
+            ram[0x116B + at],
+            65536 * ram[0x1179 + at] + 256 * ram[0x117A + at] + ram[0x117B + at],
+            ram[0x118C + at],
+            256 * ram[0x116C + at] + ram[0x116D + at],
+            256 * ram[0x118D + at] + ram[0x118E + at],
+        )
+        for at in range(0, 0x2C * seed, 0x2C)
     ]
-    assert reading.party == (tuple(monsters) if seed < 7 else None)
+    is_party = seed < 7 and all(1 <= one.level <= 100 for one in monsters)
+    assert reading.party == (tuple(monsters) if is_party else None)
     assert {bit for bit in range(2560) if reading.events >> bit & 1} == {
         event for event in range(2560) if ram[0x1747 + event // 8] >> event % 8 & 1
     }
@@ -29,6 +40,13 @@ def test_random_memory_reads_as_the_reference_reads_it(seed):
                              if max(digits) < 10 else None)  # fmt: skip
     assert (reading.map, reading.y, reading.x, reading.badges) == (ram[0x135E], ram[0x1361], ram[0x1362], ram[0x1356])
     assert reading.in_battle == (ram[0x1057] != 0)
+    assert reading.locked == (ram[0xD6B] != 0)
+    common = reading.as_reading()
+    assert common.place == Place(0, ram[0x135E], ram[0x1362], ram[0x1361])
+    assert [common.flags >> 0x867 + badge & 1 for badge in range(8)] == [ram[0x1356] >> bit & 1 for bit in range(8)]
+    assert common.badges == ram[0x1356].bit_count()
+    assert common.flags >> 0x1000 == reading.events
+    assert common.scene is (Scene.BATTLE if ram[0x1057] else Scene.OVERWORLD)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -11,8 +12,10 @@ from numpy.typing import NDArray
 from hakisa_envs.errors import checked_choice
 
 Actions = Literal["buttons", "heads"]
+Pad = Sequence[str | None]
 # The two without a name are the core's turbo A and B: never press them, their clock is in no state.
-PAD = ("B", None, "SELECT", "START", "UP", "DOWN", "LEFT", "RIGHT", "A", None, "L", "R")
+PAD: Pad = ("B", None, "SELECT", "START", "UP", "DOWN", "LEFT", "RIGHT", "A", None, "L", "R")
+RED_PAD: Pad = PAD[:9]  # of a Game Boy
 DIRECTIONS = ("", "UP", "DOWN", "LEFT", "RIGHT")
 BUTTONS = ("", "A", "B")
 NOTHING = (0, 0)
@@ -47,15 +50,15 @@ class ActionSet:
         return [" ".join(filter(None, pair)) or "NOTHING" for pair in ((d, b) for d in DIRECTIONS for b in BUTTONS)]
 
 
-def pads(direction: int, button: int, frames: int) -> NDArray[np.uint8]:
-    """A decision's pads, uint8 ``[frames, 12]``.
+def pads(direction: int, button: int, frames: int, pad: Pad = PAD) -> NDArray[np.uint8]:
+    """A decision's pads, uint8 ``[frames, buttons]``.
 
     Games heed presses, not what is held. So a button is let go after half of the frames, and a direction before the
     last, and what is chosen again is pressed again.
     """
-    held = np.zeros((frames, len(PAD)), np.uint8)
+    held = np.zeros((frames, len(pad)), np.uint8)
     if direction:
-        held[: max(1, frames - 1), PAD.index(DIRECTIONS[direction])] = 1
+        held[: max(1, frames - 1), pad.index(DIRECTIONS[direction])] = 1
     if button:
-        held[: max(1, frames // 2), PAD.index(BUTTONS[button])] = 1
+        held[: max(1, frames // 2), pad.index(BUTTONS[button])] = 1
     return held

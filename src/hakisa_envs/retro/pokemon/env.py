@@ -1,4 +1,4 @@
-"""``Hakisa/PokemonEmerald-v0`` on the user's own ROM, and ``Hakisa/Monsters-v0`` on ours: one env."""
+"""``Hakisa/PokemonEmerald-v0``, ``Hakisa/Monsters-v0`` on our own ROM, and ``Hakisa/PokemonRed-v0``."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from hakisa_envs.retro.game_files import find_game
 from hakisa_envs.retro.pixels import PixelStack
 from hakisa_envs.retro.pokemon.actions import NOTHING, Actions, ActionSet
 from hakisa_envs.retro.pokemon.emerald import BADGES, Reading
-from hakisa_envs.retro.pokemon.game import EMERALD, PRESS_FRAMES, Game
+from hakisa_envs.retro.pokemon.game import EMERALD, PRESS_FRAMES, RED, Game
 from hakisa_envs.retro.pokemon.milestones import PROGRESS, Milestones
 from hakisa_envs.retro.pokemon.observations import VisitedMap, state_observation, state_space
 from hakisa_envs.retro.pokemon.rewards import TABLES, RewardEngine, RewardTable
@@ -351,5 +351,21 @@ class PokemonEmeraldEnv(gym.Env[Any, Any], EzPickle):
         }
 
 
+class PokemonRedEnv(PokemonEmeraldEnv):
+    """The same on a Game Boy: ``Hakisa/PokemonRed-v0`` on the user's own ROM.
+
+    Its events are the table's ``events`` and ``scripts``; kinds that were seen and caught, trainers and towns are not
+    read, so parts about them pay nothing. A frame is ``[144, 160]`` pixels.
+
+    Args:
+        game: As stable-retro would name it.
+        options: See `PokemonEmeraldEnv`.
+    """
+
+    def __init__(self, *, game: str = RED, **options: Any) -> None:
+        super().__init__(game=game, **options)
+
+
 # Journeys side by side, an emulator in each process: `gym.make_vec` with the options of both.
 make_pokemon_vec = partial(make_process_vec, PokemonEmeraldEnv, step_timeout=30.0)
+make_red_vec = partial(make_process_vec, PokemonRedEnv, step_timeout=30.0)

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hakisa_envs.retro.emulator import Emulator, OnFrame
+from hakisa_envs.retro.emulator import Emulator, OnFrame, Stop
 from hakisa_envs.retro.errors import StateError
 from hakisa_envs.retro.game_files import Variable, find_game
 from hakisa_envs.retro.movie import begin_movie
-from hakisa_envs.retro.pokemon.actions import NOTHING, PAD, pads
+from hakisa_envs.retro.pokemon import red
+from hakisa_envs.retro.pokemon.actions import NOTHING, PAD, RED_PAD, Pad, pads
 from hakisa_envs.retro.pokemon.emerald import BATTLE, CALLBACK, IN_STEP, OVERWORLD, Monster, Place, Reading, Scene, read
 from hakisa_envs.retro.remote import RemoteEmulator, open_emulator
 
 EMERALD, MONSTERS = "PokemonEmerald-GbAdvance-v0", "HakisaMonsters-GbAdvance-v0"
+RED, WALK = "PokemonRed-GameBoy-v0", "HakisaWalk-GameBoy-v0"
 PRESS_FRAMES = 4  # of a decision that lasts until control returns
 PATIENCE = 120  # frames in which the memory of a start state must be whole
 
@@ -37,11 +39,41 @@ def in_control(numbers: tuple[int, ...]) -> bool:
     return callback in (OVERWORLD, BATTLE) and in_step != 1
 
 
+def red_in_control(numbers: tuple[int, ...]) -> bool:
+    """The same of Red, by what is `RED_WATCHED`."""
+    return numbers == (0, 0)
+
+
+RED_WATCHED = (Variable(red.IGNORED, "|u1"), Variable(red.WALKING, "|u1"))
+
+
+@dataclass(frozen=True)
+class Edition:
+    """What differs between the consoles.
+
+    Attributes:
+        read: The meaning of memory.
+        pad: Buttons.
+        watched: Numbers that say who is in control.
+        in_control: Whether the player is, by these.
+    """
+
+    read: Callable[[Mapping[int, bytes]], Reading]
+    pad: Pad
+    watched: Sequence[Variable]
+    in_control: Stop
+
+
+ADVANCE = Edition(read, PAD, WATCHED, in_control)
+FIRST = Edition(red.read, RED_PAD, RED_WATCHED, red_in_control)
+EDITIONS = {EMERALD: ADVANCE, MONSTERS: ADVANCE, RED: FIRST, WALK: FIRST}
+
+
 class Game:
     """Plays decisions. It opens its emulator at the first `begin`.
 
     Args:
-        name: As stable-retro would name it.
+        name: As stable-retro would name it; those that nobody knows are played as Emerald.
         frame_skip: Frames of a decision, unless `until_control`.
         until_control: A decision is a press, and lasts until the player may act again, this many frames at most.
         movies: The folder for a movie of each episode; None makes none.
@@ -53,6 +85,7 @@ class Game:
 
     def __init__(self, name: str, frame_skip: int, until_control: int | None, movies: Path | None = None) -> None:
         self.name = name
+        self._edition = EDITIONS.get(name, ADVANCE)
         self._movies = movies
         self.reading: Reading | None = None
         self._frame_skip = frame_skip
@@ -76,13 +109,13 @@ class Game:
         emulator.load(state)
         if self._movies is not None:
             begin_movie(emulator, self._movies, state)
-        emulator.play(pads(*NOTHING, wait + 1), (), never)
+        emulator.play(self._pads(*NOTHING, wait + 1), (), never)
         for _ in range(PATIENCE):
-            reading = emulator.inspect(read)
+            reading = emulator.inspect(self._edition.read)
             if reading.is_whole:
                 self.reading = reading
                 return reading
-            emulator.play(pads(*NOTHING, 1), (), never)
+            emulator.play(self._pads(*NOTHING, 1), (), never)
         raise StateError(f"In state {state!r} no game is going on: record one in which the player can walk.")
 
     def act(self, direction: int, button: int) -> tuple[Reading, int]:
@@ -94,14 +127,17 @@ class Game:
         assert self.reading is not None
         emulator = self.open()
         if self._until_control is None:
-            frames = len(emulator.play(pads(direction, button, self._frame_skip), (), never))
+            frames = len(emulator.play(self._pads(direction, button, self._frame_skip), (), never))
         else:
-            frames = len(emulator.play(pads(direction, button, PRESS_FRAMES), (), never))
-            rest = np.zeros((max(1, self._until_control - frames), len(PAD)), np.uint8)
-            frames += len(emulator.play(rest, WATCHED, in_control))
-        reading = emulator.inspect(read)
+            frames = len(emulator.play(self._pads(direction, button, PRESS_FRAMES), (), never))
+            rest = self._pads(*NOTHING, max(1, self._until_control - frames))
+            frames += len(emulator.play(rest, self._edition.watched, self._edition.in_control))
+        reading = emulator.inspect(self._edition.read)
         self.reading = reading.over(self.reading)
         return reading, frames
+
+    def _pads(self, direction: int, button: int, frames: int) -> NDArray[np.uint8]:
+        return pads(direction, button, frames, self._edition.pad)
 
     def end(self) -> None:
         """The episode is over."""

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 
 from hakisa_envs.retro.pokemon.emerald import Reading
 from hakisa_envs.retro.pokemon.meters import Key
+from hakisa_envs.retro.pokemon.red import EVENT_BYTES, EVENT_FLAGS
 
 
 def _mask(first: int, last: int) -> int:
@@ -16,8 +17,9 @@ def _mask(first: int, last: int) -> int:
 # Flags by their meaning (pret/pokeemerald, include/constants/flags.h). Those from 0x2BC to 0x3E7 hide people and
 # things: the game sets and clears them as one comes and goes, so nothing may be paid for them. Those below 0x50 and
 # from 0x920 are cleared by time or by a warp.
-EVENTS, ITEMS = _mask(0x50, 0x2BB), _mask(0x3E8, 0x4FF)
-SCRIPTS = _mask(0x50, 0x4FF)
+RED_EVENTS = _mask(EVENT_FLAGS, EVENT_FLAGS + 8 * EVENT_BYTES - 1)
+EVENTS, ITEMS = _mask(0x50, 0x2BB) | RED_EVENTS, _mask(0x3E8, 0x4FF)
+SCRIPTS = _mask(0x50, 0x4FF) | RED_EVENTS
 TRAINERS = _mask(0x500, 0x85F)
 POKEDEX, POKENAV, CHAMPION = _mask(0x861, 0x861), _mask(0x862, 0x862), _mask(0x87F, 0x87F)
 # Cleared when a map is left: trees that were cut grow again.

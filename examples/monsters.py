@@ -1,0 +1,31 @@
+"""Our journey with monsters: PPO with memory, from pictures and a map of where the agent has been.
+
+pip install "hakisa[algos,retro]"
+"""
+
+import argparse
+import dataclasses
+
+from hakisa_algos import PPO
+from hakisa_algos.learners.ppo import MONSTERS
+
+OPTIONS = {"visited_map": True, "episode_length": 4_096, "goal": 2, "sticky": 0.1}
+
+
+def main() -> None:
+    """Under `if __name__`, because the emulators run in processes that import this file."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--steps", type=int, default=1_000_000)
+    parser.add_argument("--run", default="runs/monsters")
+    parser.add_argument("--start-mix", type=float, default=0.0, help="share of envs that begin at milestones")
+    arguments = parser.parse_args()
+
+    agent = PPO("Hakisa/Monsters-v0", dataclasses.replace(MONSTERS, total_steps=arguments.steps), env_options=OPTIONS)
+    agent.learn(run=arguments.run, on_exploit="stop", start_mix=arguments.start_mix)
+    print(f"where it went: {arguments.run}/map.png, how far it came: hakisa report {arguments.run}")
+    print("two badges, from the true start:", agent.evaluate(episodes=8, max_steps=4_096))
+    agent.close()
+
+
+if __name__ == "__main__":
+    main()
