@@ -51,23 +51,26 @@ def read_notes(
     for column in np.flatnonzero(played).tolist():
         # Under SAME_STEP the infos of a column that has ended are those of its next episode.
         told = final if over[column] and final else infos
-        place = _entry(told, PLACE, column)
-        if place is None:
+        place = np.atleast_1d(_entry(told, PLACE, column))
+        if place.dtype.kind not in "iu":  # not said, or something else that is called so
             continue
-        progress, milestone, start = (_entry(told, key, column) for key in (PROGRESS, MILESTONE, START))
+        milestone, start = (_entry(told, key, column) for key in (MILESTONE, START))
+        parts = {
+            key[len(REWARD_PART) :]: _number(_entry(told, key, column)) for key in told if key.startswith(REWARD_PART)
+        }
         found[first + column] = Note(
-            tuple(int(number) for number in np.atleast_1d(place)),
+            tuple(place.ravel().tolist()),
             float(reward[column]),
-            {
-                key[len(REWARD_PART) :]: float(told[key][column])
-                for key in told
-                if key.startswith(REWARD_PART) and _entry(told, key, column) is not None
-            },
-            None if progress is None else float(progress),
+            {part: paid for part, paid in parts.items() if paid is not None},
+            _number(_entry(told, PROGRESS, column)),
             None if milestone is None else str(milestone),
             None if start is None else str(start),
         )
     return found
+
+
+def _number(value: Any) -> float | None:
+    return float(value) if isinstance(value, int | float | np.number) else None
 
 
 def _entry(told: Mapping[str, Any], key: str, column: int) -> Any:
