@@ -52,7 +52,9 @@ def stop_and_kill_the_trainer(stage, *stopped):
 
 
 @pytest.mark.parametrize(
-    "stopped", [("keeper",), ("guardian",), ("guardian", "keeper"), ("guardian", "worker")], ids="+".join
+    "stopped",
+    [("keeper",), ("guardian",), ("worker",), ("guardian", "keeper"), ("guardian", "worker"), ("worker", "keeper")],
+    ids="+".join,
 )
 def test_guards_that_are_stopped_are_continued_by_the_others_let_go_and_end(stage, stopped):
     stage.ready()
@@ -62,6 +64,26 @@ def test_guards_that_are_stopped_are_continued_by_the_others_let_go_and_end(stag
         wait_until(lambda: all(map(gone, pids)), 30.0)
     finally:
         for pid in pids:  # nobody else would
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGCONT)
+
+
+@pytest.mark.parametrize("trainer_dies", [True, False])
+def test_worker_that_is_stopped_and_orphaned_is_continued_lets_go_and_ends(stage, trainer_dies):
+    stage.ready()
+    trainer, worker = stage.trainer.process, stage.trainer.server
+    guardian = os.getpgid(worker)
+    os.kill(trainer.pid, signal.SIGSTOP)  # or it would replace them
+    os.kill(guardian, signal.SIGSTOP)  # or it would see the worker stop
+    os.kill(worker, signal.SIGSTOP)
+    os.kill(guardian, signal.SIGKILL)
+    if trainer_dies:
+        trainer.kill()
+    try:
+        wait_until(lambda: not stage.held(), 30.0)
+        wait_until(lambda: gone(worker), 30.0)
+    finally:
+        for pid in (worker, trainer.pid):  # nobody else would
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGCONT)
 

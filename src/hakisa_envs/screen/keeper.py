@@ -18,6 +18,7 @@ import ctypes
 import fcntl
 import json
 import os
+import select
 import selectors
 import shutil
 import signal
@@ -73,7 +74,7 @@ class Keeper:
         self.connection = connection
         self.children: dict[int, subprocess.Popen[bytes]] = {}
         self.folders: list[str] = []
-        self.peer: int | None = None  # a pidfd
+        self.peer: tuple[int, int] | None = None  # a process id, which is that of a session too, and a pidfd
         self.stopping = False
 
     def serve(self) -> None:
@@ -94,6 +95,8 @@ class Keeper:
                 ready = {key.fd for key, _ in selector.select(timeout=0.5)}
                 if self.trainer in ready:
                     break
+                if self.peer is not None and select.select([self.peer[1]], [], [], 0)[0]:
+                    self.wake_peer()  # it has ended, and cannot see to what it has left
                 if self.connection.fileno() in ready:
                     data, fds, _, _ = socket.recv_fds(self.connection, MESSAGE_BYTES, 8)
                     if not data:
@@ -164,11 +167,26 @@ class Keeper:
         return {}
 
     def wake(self, request: Request, fds: list[int]) -> Request:
-        """Remember a process that is continued in the end: stopped, it would not notice the trainer's death."""
+        """Remember a process that is continued in the end: stopped, it would not notice the trainer's death.
+
+        So is all that is in its session, and once it has ended at once.
+        """
         if self.peer is not None:
-            os.close(self.peer)
-        self.peer = os.dup(fds[0])
+            os.close(self.peer[1])
+        self.peer = request["pid"], os.dup(fds[0])
         return {}
+
+    def wake_peer(self) -> None:
+        """Continue it and its session, or only what it has left; once only if it has ended."""
+        if self.peer is None:
+            return
+        pid, pidfd = self.peer
+        with contextlib.suppress(OSError):  # it has ended
+            signal.pidfd_send_signal(pidfd, signal.SIGCONT)
+        send_signal({other for other, (_, session, _) in processes().items() if session == pid}, signal.SIGCONT)
+        if select.select([pidfd], [], [], 0)[0]:
+            os.close(pidfd)
+            self.peer = None
 
     def end(self, members: Callable[[], set[int]]) -> None:
         """Ask politely, wait, then kill; a program that was stopped is continued so that it can hear."""
@@ -235,9 +253,7 @@ def main() -> None:
     try:
         keeper.serve()
     finally:
-        if keeper.peer is not None:
-            with contextlib.suppress(OSError):  # it has ended
-                signal.pidfd_send_signal(keeper.peer, signal.SIGCONT)
+        keeper.wake_peer()
         keeper.end(lambda: descendants({os.getpid()} | set(keeper.children)))
         for folder in keeper.folders:
             shutil.rmtree(folder, ignore_errors=True)

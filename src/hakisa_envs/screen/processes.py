@@ -124,10 +124,13 @@ class Keeper:
         self.request({"op": "own", "folder": str(folder)})
 
     def wake_in_the_end(self, pid: int) -> None:
-        """Let the keeper continue a process when this one has died, should it be stopped then; the last one named."""
+        """Let the keeper continue a process and its session when this one has died, should they be stopped then.
+
+        Only the last one that was named. What it leaves in its session when it ends is continued at once.
+        """
         fd = os.pidfd_open(pid)
         try:
-            self.request({"op": "wake"}, [fd])
+            self.request({"op": "wake", "pid": pid}, [fd])
         finally:
             os.close(fd)
 
