@@ -214,7 +214,8 @@ class LearningView:
     def __exit__(self, *exception: object) -> None:
         self._ended.set()
         self._thread.join()
-        self._stack.close()
+        with contextlib.suppress(OSError):  # of a terminal that was closed
+            self._stack.close()
 
     def _draw(self) -> None:
         while not self._ended.wait(REDRAW_S):
