@@ -29,6 +29,9 @@ from hakisa_algos.training.trainer import Trainer
 
 # What is left of the minutes after training: an evaluation, a video, a picture.
 _AFTERWARDS = 0.12
+# Of the minutes, what one player may be measured for. Playing alone is about so many times as fast as learning too.
+_EVALUATING, _PLAYING_SPEED = 0.1, 3
+_FEWEST_GAMES = 8
 _MEASURING_SECONDS = 4.0
 # Short, so that measuring ends soon even where two threads wait for each other all the time.
 _MEASURING_ROWS = 16
@@ -46,7 +49,8 @@ class DemoArguments:
     seed: int = 1
     """Of everything random."""
     games: int | None = None
-    """Games that the random player and the agent are measured over. None: 40 rounds of the Fighter, 16 of Pong."""
+    """Games that the random player and the agent are measured over. None: 40 rounds of the Fighter, 16 games of Pong;
+    on a slow or busy machine as many as fit into the time, 8 at least."""
     run: Path = Path("runs/demo")
     """Folder for everything that comes of it; numbered if there is one."""
 
@@ -62,24 +66,24 @@ def run(arguments: Sequence[str]) -> int:
     needs = {**game.needs, "cv2": "atari", "matplotlib": "report", "imageio_ffmpeg": "video"}
     for module, extra in needs.items():
         require(module, extra)
-    demo = Demo(game, chosen.seed, chosen.games or game.games)
     seconds = 60 * chosen.minutes * (1 - _AFTERWARDS)
     began = time.perf_counter()
     if why:
         print(f"{why}\n")
     title, rest = game.about
     print(f"{bold(title)}\n{dim(rest)}\n")
+    threads, rate = measure(game, chosen.seed, min(_MEASURING_SECONDS, seconds / 10))
+    demo = Demo(game, chosen.seed, chosen.games or _games_in(_EVALUATING * seconds, game, rate))
     chance = demo.random_score()
-    print(f"A player that presses buttons at random: {bold(game.score(chance))}.")
+    print(f"A player that presses buttons at random: {bold(game.score(chance))}, over {demo.games} games.")
 
-    threads, rate = demo.measure(min(_MEASURING_SECONDS, seconds / 10))
     left = max(seconds - (time.perf_counter() - began), 1.0)
     total_steps = max(int(left * rate), 1)
     print(f"This machine plays and learns {rate:,.0f} steps a second, so {total_steps:,} fit into the time.")
     if total_steps < game.wanted_steps:
         print(f"That is less than the {game.wanted_steps:,} that it wants: it may not get far.")
     print()
-    agent = demo.agent(total_steps, threads)
+    agent = learner_of(game, chosen.seed, threads, total_steps=total_steps)
     options = RunOptions(threads=threads, checkpoint_every=max(total_steps // 4, 1))
     deadline = time.perf_counter() + left * 1.1
     folder = train(agent, free_path(chosen.run), options, [lambda trainer, metrics: time.perf_counter() < deadline])
@@ -104,11 +108,6 @@ class Demo:
     game: DemoGame
     seed: int
     games: int
-
-    def agent(self, total_steps: int, threads: int, n_steps: int = FOR_PICTURES.n_steps) -> PPO:
-        """The one that learns."""
-        config = dataclasses.replace(FOR_PICTURES, total_steps=total_steps, n_steps=n_steps)
-        return PPO(self.game.env, config, seed=self.seed, threads=threads, env_options=self.game.env_options)
 
     def random_score(self) -> Evaluation:
         """What pressing buttons at random comes to."""
@@ -174,30 +173,44 @@ To train one from the start that plays well:
                 return video, " (a match that it won)" if self.game.film_options else ""
         return video, f" (it won none of {_MOST_FILMS} matches: the last one)" if self.game.film_options else ""
 
-    def measure(self, seconds: float) -> tuple[int, float]:
-        """The best number of threads for torch, and env steps per second with it.
 
-        More threads are not always faster: on cores that others use too, they wait for each other.
-        """
-        envs = make_envs(self.game.env, 1, self.game.env_options)
-        envs.close()
-        candidates = {1, resolve_threads(None, envs.single_observation_space)}
-        found = {threads: self._rate(threads, seconds) for threads in sorted(candidates)}
-        best = max(found, key=lambda threads: found[threads])
-        return best, found[best]
+def learner_of(game: DemoGame, seed: int, threads: int, **changes: int) -> PPO:
+    """The agent that learns, with other hyperparameters where they are given."""
+    config = dataclasses.replace(FOR_PICTURES, **{**game.config, **changes})
+    return PPO(game.env, config, seed=seed, threads=threads, env_options=game.env_options)
 
-    def _rate(self, threads: int, seconds: float) -> float:
-        """Env steps per second, without the first rollout, which starts everything."""
-        marks: list[tuple[float, int]] = []
 
-        def watch(trainer: Trainer, metrics: dict[str, float]) -> bool:
-            marks.append((time.perf_counter(), trainer.step))
-            return len(marks) == 1 or marks[-1][0] - marks[0][0] < seconds
+def measure(game: DemoGame, seed: int, seconds: float) -> tuple[int, float]:
+    """The best number of threads for torch, and env steps per second with it.
 
-        agent = self.agent(10**9, threads, n_steps=_MEASURING_ROWS)
-        agent.learn(callbacks=[watch], collapse="off")
-        agent.close()
-        if agent.stopped_by not in (None, "callback"):
-            raise Terminated(agent.stopped_by)
-        (began, first), (ended, last) = marks[0], marks[-1]
-        return (last - first) / max(ended - began, 1e-9)
+    More threads are not always faster: on cores that others use too, they wait for each other.
+    """
+    envs = make_envs(game.env, 1, game.env_options)
+    envs.close()
+    candidates = {1, resolve_threads(None, envs.single_observation_space)}
+    found = {threads: _rate(game, seed, threads, seconds) for threads in sorted(candidates)}
+    best = max(found, key=lambda threads: found[threads])
+    return best, found[best]
+
+
+def _rate(game: DemoGame, seed: int, threads: int, seconds: float) -> float:
+    """Env steps per second, without the first rollout, which starts everything."""
+    marks: list[tuple[float, int]] = []
+
+    def watch(trainer: Trainer, metrics: dict[str, float]) -> bool:
+        marks.append((time.perf_counter(), trainer.step))
+        return len(marks) == 1 or marks[-1][0] - marks[0][0] < seconds
+
+    agent = learner_of(game, seed, threads, total_steps=10**9, n_steps=_MEASURING_ROWS)
+    agent.learn(callbacks=[watch], collapse="off")
+    agent.close()
+    if agent.stopped_by not in (None, "callback"):
+        raise Terminated(agent.stopped_by)
+    (began, first), (ended, last) = marks[0], marks[-1]
+    return (last - first) / max(ended - began, 1e-9)
+
+
+def _games_in(seconds: float, game: DemoGame, rate: float) -> int:
+    """How many of the games that a player is to be measured over can be played in the time."""
+    fit = int(seconds * rate * _PLAYING_SPEED / game.game_steps)
+    return max(min(fit, game.games), _FEWEST_GAMES)

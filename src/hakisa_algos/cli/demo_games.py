@@ -20,29 +20,31 @@ class DemoGame:
         env: its id.
         about: what one sees, in two lines.
         needs: modules with the extras that bring them, found missing before anything is trained.
-        games: played by the random player and by the agent.
+        games: played by the random player and by the agent, where there is time.
+        game_steps: env steps of one, about.
         wanted_steps: env steps by which it has been seen to learn.
         score: of an evaluation, in words.
         gain: of the agent's evaluation over the random player's, in words, and whether that is visibly better.
         curve: the metric to draw, what its axis is called, and its value of the random player.
         film_options: of the env, where a film is of something longer.
         film_steps: of the longest film.
-        longer: what trains one that plays well.
         env_options: of the env.
+        config: hyperparameters that are not those for pictures.
     """
 
     env: str
     about: tuple[str, str]
     needs: Mapping[str, str]
     games: int
+    game_steps: int
     wanted_steps: int
     score: Callable[[Evaluation], str]
     gain: Callable[[Evaluation, Evaluation], tuple[str, bool]]
     curve: tuple[str, str, Callable[[Evaluation], float]]
     film_steps: int
-    longer: tuple[str, ...] = ()
     film_options: Mapping[str, Any] = field(default_factory=dict)
     env_options: Mapping[str, Any] = field(default_factory=dict)
+    config: Mapping[str, Any] = field(default_factory=dict)
 
 
 def _points_gained(chance: Evaluation, agent: Evaluation) -> tuple[str, bool]:
@@ -70,17 +72,27 @@ def _rounds_gained(chance: Evaluation, agent: Evaluation) -> tuple[str, bool]:
 FIGHTER = DemoGame(
     env="Hakisa/Fighter-v0",
     about=(
-        "The Fighter: an agent that sees nothing but the screen learns to beat the computer at a fighting game.",
+        "The Fighter: an agent that sees nothing but the screen learns to fight against the computer's easy rusher.",
         "A knock-out, or more health when time is over, wins a round. Intervals are of 95 % (Wilson).",
     ),
     needs={"stable_retro": "retro"},
     games=40,
-    wanted_steps=150_000,
+    game_steps=330,
+    wanted_steps=60_000,
     score=_won,
     gain=_rounds_gained,
     curve=("rollout/win_rate", "rounds won, of the last 100", _win_rate),
     film_options={"episode": "match"},
-    film_steps=4_200,
+    film_steps=1_400,
+    # An attack takes 20 to 40 frames: with decisions of 12 most of them do something, and a round is 330 at most.
+    env_options={"states": ("rusher.easy.left", "rusher.easy.right"), "frame_skip": 12},
+    config={
+        "gamma": 0.9,
+        "n_steps": 64,
+        "epochs": 4,
+        "learning_rate_schedule": "constant",
+        "clip_schedule": "constant",
+    },
 )
 PONG = DemoGame(
     env="Hakisa/Pong-v0",
@@ -90,6 +102,7 @@ PONG = DemoGame(
     ),
     needs={"ale_py": "atari"},
     games=16,
+    game_steps=1_000,
     wanted_steps=250_000,
     score=lambda found: f"{found.mean:6.1f}",
     gain=_points_gained,
