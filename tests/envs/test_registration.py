@@ -45,8 +45,8 @@ CASES = [
 ]
 
 # Live games need an X server and are never the same twice: tests/screen/test_registration.py is about them. Street
-# Fighter II and Emerald need ROMs that are not ours, and a replay needs a recording (tests/recording).
-NEEDS_A_FILE = {"Hakisa/StreetFighter2-v0", "Hakisa/PokemonEmerald-v0", "Hakisa/Replay-v0"}
+# Fighter II, Emerald and Red need ROMs that are not ours, and a replay needs a recording (tests/recording).
+NEEDS_A_FILE = {"Hakisa/StreetFighter2-v0", "Hakisa/PokemonEmerald-v0", "Hakisa/PokemonRed-v0", "Hakisa/Replay-v0"}
 EMULATED = {"Hakisa/Fighter-v0", "Hakisa/Monsters-v0"}
 KNOWN = [spec.id for spec in SPECS if not spec.nondeterministic and spec.id not in NEEDS_A_FILE]
 IDS = [pytest.param(known, marks=needs_retro if known in EMULATED else ()) for known in KNOWN]
