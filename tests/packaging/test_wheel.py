@@ -18,12 +18,14 @@ PACKAGES = ("hakisa_algos", "hakisa_envs")
 ROMS = {
     "hakisa_envs/retro/homebrew/fighter/HakisaFighter-Genesis-v0/rom.md",
     "hakisa_envs/retro/homebrew/monsters/HakisaMonsters-GbAdvance-v0/rom.gba",
+    "hakisa_envs/retro/homebrew/walk/HakisaWalk-GameBoy-v0/rom.gb",
 }
 
 # Files of the packages that are neither Python nor py.typed, relative to src: declare each one here.
 DATA = frozenset(
     {
         "hakisa_algos/comparison/report.html",
+        "hakisa_algos/training/report.html",
         "hakisa_envs/screen/games/flash.toml",
         *(f"hakisa_envs/screen/games/{game}.toml" for game in ("circuslinux", "lbreakout2", "xdemineur")),
         *(f"hakisa_envs/screen/games/{game}/digits.txt" for game in ("circuslinux", "lbreakout2", "xdemineur")),
