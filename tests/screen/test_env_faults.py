@@ -110,7 +110,7 @@ import time
 from Xlib import X, display
 connection = display.Display()
 root = connection.screen().root
-window = root.create_window(0, 0, 320, 240, 0, X.CopyFromParent, event_mask=X.KeyPressMask)
+window = root.create_window(0, 0, 320, 240, 0, X.CopyFromParent, background_pixel=0x404040, event_mask=X.KeyPressMask)
 atom = connection.intern_atom
 window.set_wm_name("pinged")
 window.set_wm_protocols([atom("_NET_WM_PING")])

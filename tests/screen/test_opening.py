@@ -8,7 +8,7 @@ from pathlib import Path
 import cv2
 import pytest
 
-from hakisa_envs.screen import session
+from hakisa_envs.screen import programs, session
 from hakisa_envs.screen.conditions import Condition
 from hakisa_envs.screen.env import ScreenGameEnv
 from hakisa_envs.screen.errors import InputError, ProfileError, ResetError, ScreenError, WindowError
@@ -111,7 +111,7 @@ def test_program_is_found_and_its_environment_knows_the_folder_of_the_profile(pl
     elif place == "launch.search":
         search = 'search = ["{profile}/bin"]'
     else:
-        monkeypatch.setattr(session, "GAME_FOLDERS", (str(there),))
+        monkeypatch.setattr(programs, "GAME_FOLDERS", (str(there),))
     (tmp_path / "mine.toml").write_text(
         f'[launch]\ncommand = ["my-flash"]\n{search}\n'
         'environment = { DATA = "{profile}/data", WHO = "{python}" }\n[window]\ntitle = "flash"\n'
