@@ -15,7 +15,7 @@ from gymnasium.vector import VectorEnv
 
 from hakisa_algos.data.masks import check_final_masks, decided
 from hakisa_algos.data.rollout import Relabel, RolloutBuffer
-from hakisa_algos.data.stored import StoredRows
+from hakisa_algos.data.stored import StoredRows, check_relabel
 from hakisa_algos.data.vectorize import EnvLike, Vectorization, make_envs
 from hakisa_algos.errors import CheckpointError, ConfigError
 from hakisa_algos.learners.registry import find_algorithm
@@ -33,7 +33,15 @@ from hakisa_algos.training.metrics import Sink, check_installed
 from hakisa_algos.training.options import RunOptions
 from hakisa_algos.training.prior import check_evaluated, evaluated, hold_to, open_prior
 from hakisa_algos.training.run_folder import RunFolder
-from hakisa_algos.training.stored_run import NO_RELABEL, StoredRun, check_changes, describe, differences, take_over
+from hakisa_algos.training.stored_run import (
+    NO_RELABEL,
+    StoredRun,
+    check_changes,
+    describe,
+    differences,
+    same_env,
+    take_over,
+)
 from hakisa_algos.training.trainer import Callback, Trainer, View
 
 
@@ -105,7 +113,7 @@ class Agent:
                     space = probe.single_observation_space
                     config = recommended(learner_class, space, clone, demonstrations is not None)
                 if hasattr(config, "action_masks"):
-                    source = decided(config.action_masks, probe)
+                    source = decided(config.action_masks, probe, own=self._owns_envs)
                     config = dataclasses.replace(config, action_masks=source is not None)
         self.envs = self._make(env, config.num_envs if self._owns_envs else None)
         config = dataclasses.replace(config, num_envs=self.envs.num_envs)
@@ -186,8 +194,7 @@ class Agent:
         Returns:
             The agent itself.
         """
-        if relabel not in (None, False) and not self.learner.facts().keep_observations:
-            raise ConfigError(f"{self.name} learns from no stored rewards, so relabel= would do nothing: leave it out")
+        check_relabel(relabel, self.name, self.learner.facts().keep_observations)
         callbacks = listed(callbacks, "callbacks", "a function (trainer, metrics), which may return False", callable)
         sinks = listed(sinks, "sinks", "something with write(step, metrics) and close()", lambda x: hasattr(x, "write"))
         if total_steps is not None:
@@ -439,7 +446,8 @@ class Agent:
         }
         trainer = Trainer(self.learner, self.envs, self.options, **how)
         if self._loaded is not None and "collector" in self._loaded.state:  # else it was saved before it learned
-            trainer.load_state(self._loaded.state, self._loaded.rows)
+            state = self._loaded.state
+            trainer.load_state(state, self._loaded.rows, same_env(state["identity"], self.identity()))
         self._loaded = None
         return trainer
 

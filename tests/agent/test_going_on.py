@@ -5,12 +5,14 @@ import json
 import logging
 import sys
 from pathlib import Path
+from typing import ClassVar
 
 import gymnasium as gym
 import numpy as np
 import pytest
 
 from hakisa_algos.agent import DQN, PPO, PQN, Agent
+from hakisa_algos.data import contract
 from hakisa_algos.data.segments import Segment
 from hakisa_algos.errors import ConfigError, MissingExtraError, RunFolderError
 from hakisa_algos.learners.dqn import DQNConfig
@@ -384,3 +386,53 @@ def test_a_space_may_have_other_bounds(tmp_path):
 
 def test_a_path_may_be_text(run):
     assert PPO.load(str(run)).learn(96, run=str(run)).run_folder.path == Path(str(run))
+
+
+class Paying(gym.Env):
+    """Shows its step and pays ``pays`` for each; its state can be had."""
+
+    metadata: ClassVar = {contract.CONTRACT: contract.VERSION, "render_modes": []}
+    observation_space = gym.spaces.Box(0, 1e6, (1,), np.float32)
+    action_space = gym.spaces.Discrete(2)
+
+    def __init__(self, pays=1.0):
+        self.pays, self.count = pays, 0
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.count = 0
+        return self._seen(), {}
+
+    def step(self, action):
+        self.count += 1
+        return self._seen(), self.pays, self.count == 40, False, {}
+
+    def _seen(self):
+        return np.array([self.count], np.float32)
+
+    def get_state(self):
+        return {"count": self.count}
+
+    def set_state(self, state):
+        self.count = state["count"]
+
+
+@pytest.mark.parametrize("keeps", [True, False], ids=["states", "replayed"])
+def test_no_episode_goes_on_in_an_env_with_other_options(keeps, tmp_path, caplog, monkeypatch):
+    if not keeps:
+        monkeypatch.setattr(Paying, "metadata", {"render_modes": []})
+    gym.register("Own/Paying-v0", Paying)
+    try:
+        PPO("Own/Paying-v0", SMALL, env_options={"pays": 1.0}).learn(64, run=tmp_path / "run")
+        agent = PPO.load(tmp_path / "run", env_options={"pays": 100.0})
+        agent.learn(320)
+        assert "cannot go on in an env that was changed" in caplog.text
+        agent.close()
+        returns = agent._trainer.statistics.returns
+        assert {round(value) % 100 for value in returns if value >= 100} == {0}
+        caplog.clear()
+        again = PPO.load(tmp_path / "run")
+        again.learn(400)
+        assert "cannot go on" not in caplog.text
+    finally:
+        del gym.registry["Own/Paying-v0"]

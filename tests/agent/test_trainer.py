@@ -394,6 +394,23 @@ def halved(buffer, positions):
     return buffer.take("reward", positions) / 2
 
 
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_a_relabel_that_gives_no_finite_reward_is_named(bad):
+    def relabel(buffer, positions):
+        made = np.ones(positions.shape, np.float32)
+        made.flat[3] = bad
+        return made
+
+    with pytest.raises(ConfigError, match=rf"relabel returned the reward {bad} at position \d+; must be finite"):
+        PPO("CartPole-v1", SMALL).learn(64, relabel=relabel)
+
+
+@pytest.mark.parametrize("wrong", [3, 0, "halved", True])
+def test_a_relabel_that_is_no_function_is_named_before_anything_is_played(wrong):
+    with pytest.raises(ConfigError, match="must be a function"):
+        PPO("CartPole-v1", SMALL).learn(64, relabel=wrong)
+
+
 def test_a_run_that_was_relabelled_does_not_go_on_without_it_in_silence(tmp_path):
     run = tmp_path / "run"
     PPO("CartPole-v1", SMALL).learn(64, run=run, relabel=halved)

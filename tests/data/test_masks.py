@@ -327,7 +327,10 @@ def test_rows_that_say_nothing_allow_everything_or_are_asked_by_the_method(kind,
 
 
 def test_masks_that_come_with_the_first_step_are_found_where_they_must_be():
-    assert decided(True, SyncVectorEnv([functools.partial(Sometimes, kind="steps")] * 2)) == "info"
+    envs = SyncVectorEnv([functools.partial(Sometimes, kind="steps")] * 2)
+    assert decided(True, envs) == "info"
+    assert decided("auto", envs) is None
+    assert decided("auto", envs, own=True) == "info"
 
 
 def test_a_policy_that_acts_by_masks_says_once_that_it_gets_none(caplog):
@@ -384,3 +387,18 @@ def test_the_commands_of_a_conditional_space_need_their_arguments():
     assert mask.astype(int).tolist() == [[1, 0, 1] + [0] * 4 + [0, 0, 1]] * 2
     buffer, _ = collected(envs, rows=10)
     assert not buffer.rollout(10).observations()[MASK][:, 1].any()
+
+
+def test_a_dict_of_masks_is_refused_with_its_keys(caplog):
+    class Nested(MaskedEnv):
+        def reset(self, **options):
+            observation, info = super().reset(**options)
+            return observation, {"action_mask": {"move": info["action_mask"]}}
+
+    envs = SyncVectorEnv([lambda: Nested(0, "info")] * 2)
+    with pytest.raises(
+        ConfigError, match=r"Nested is a dict with the keys \['_move', 'move'\]; it must be flat, with 5"
+    ):
+        decided(True, envs)
+    assert decided("auto", envs) is None
+    assert "it must be flat" in caplog.text

@@ -347,11 +347,11 @@ class Collector:
             "running": None if standing is None else self._rebuilder.state(),
         }  # fmt: skip
 
-    def load_state(self, state: Mapping[str, Any]) -> bool:
+    def load_state(self, state: Mapping[str, Any], same_env: bool = True) -> bool:
         """Restores what :meth:`state` gave; returns whether the envs stand exactly where they stood.
 
-        Where they cannot be brought there, the running episodes are closed as truncated, and new ones begin; so too in
-        another number of columns, where the buffer has none of their rows.
+        Where they cannot be brought there, or are not the ``same_env``, the running episodes are closed as truncated,
+        and new ones begin; so too in another number of columns, where the buffer has none of their rows.
         """
         self.generator.set_state(state["generator"])
         if len(state["episode"]) != self.buffer.num_envs:
@@ -369,11 +369,12 @@ class Collector:
         self._counter.load_state(state["counter"])
         standing = Standing(**state["standing"])
         self._standing = standing = standing._replace(state=state_on(self.device, standing.state))
-        if self._rebuilder.rebuild(state["running"], standing.observation, self.policy.observation.encode):
+        encode = self.policy.observation.encode
+        if same_env and self._rebuilder.rebuild(state["running"], standing.observation, encode):
             return True
         logger.warning(
-            "the running episodes cannot be rebuilt in this env: they are closed as truncated, and this resume "
-            "is not bit for bit"
+            "the running episodes cannot %s: they are closed as truncated, and this resume is not bit for bit",
+            "be rebuilt in this env" if same_env else "go on in an env that was changed",
         )
         self.begin_anew()
         return False

@@ -98,8 +98,8 @@ def check_version(path: Path, found: Any, of_version: Any, kind: str, version: i
         )
     if of_version != version:
         raise CheckpointError(
-            f"{path} has format version {of_version}, of Hakisa 0.1.0, which this one cannot read (it reads "
-            f"{version}); train again, or go on with the old one: pip install hakisa==0.1.0"
+            f"{path} has format version {of_version}, of an earlier Hakisa, which this one cannot read (it reads "
+            f"{version}); train again, or go on with the one that wrote it, which system.json in its run folder names"
         )
 
 

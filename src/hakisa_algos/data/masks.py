@@ -95,6 +95,11 @@ class MaskReader:
         if ACTION_MASK not in infos:
             return np.zeros(len(wanted), bool)
         said = infos[ACTION_MASK]
+        if isinstance(said, Mapping):
+            raise ConfigError(
+                f'info["{ACTION_MASK}"] of {self.name} is a dict with the keys {sorted(map(str, said))}; it must be '
+                f"flat, with {self.size} entries for {self._envs.single_action_space} (docs/masks.md)"
+            )
         speaking: Array = wanted & np.asarray(infos.get(f"_{ACTION_MASK}", True), bool)
         if not isinstance(said, np.ndarray) or said.dtype == object:
             speaking = speaking & np.array([mask is not None for mask in said])
@@ -144,13 +149,14 @@ class MaskReader:
         return masks
 
 
-def decided(asked: Any, envs: VectorEnv[Any, Any, Any]) -> Source | None:
+def decided(asked: Any, envs: VectorEnv[Any, Any, Any], own: bool = False) -> Source | None:
     """Whether to act by the masks of ``envs``, and where they come from; it resets them, unless they start programs.
 
     Args:
         asked: True: they must give masks; ``"auto"``: if they give some that fit; False: in no case.
         envs: to find out by. No program is started and no game in real time begun for that: there masks are taken from
             infos with True only, and with ``"auto"`` if there is the method.
+        own: nobody else looks at them, so that a step may be taken for ``"auto"`` too.
 
     Raises:
         ConfigError: True, and there are none, or they do not fit.
@@ -163,7 +169,7 @@ def decided(asked: Any, envs: VectorEnv[Any, Any, Any]) -> Source | None:
             return "method" if reader.has_method else "info" if asked is True else None
         _, infos = envs.reset()
         source = reader.source(infos)
-        if source is None and asked is True:  # some say the first one with the first step
+        if source is None and (own or asked is True):  # some say the first one with the first step
             source = reader.source(infos := _infos_of_a_step(envs))
         if source is not None:
             reader.read(infos, np.ones(envs.num_envs, bool))

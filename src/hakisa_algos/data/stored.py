@@ -158,11 +158,24 @@ class StoredRows:
         return gathered
 
 
+def check_relabel(relabel: Any, algorithm: str, stores_rewards: bool) -> None:
+    """Refuses, as a ConfigError, what cannot give rewards, and an algorithm that asks for none."""
+    if relabel is None or relabel is False:
+        return
+    if not callable(relabel):
+        raise ConfigError(
+            f"relabel={relabel!r} must be a function (source, position) that returns the rewards at those positions, "
+            "None to go on as before, or False for the env's own"
+        )
+    if not stores_rewards:
+        raise ConfigError(f"{algorithm} learns from no stored rewards, so relabel= would do nothing: leave it out")
+
+
 def relabelled(source: Any, position: np.ndarray) -> np.ndarray:
     """What ``source.relabel`` makes of the rewards at positions, float32.
 
     Raises:
-        ConfigError: it is not one number for each.
+        ConfigError: it is not one finite number for each.
     """
     made = source.relabel(source, position)
     shape = np.shape(made) if isinstance(made, np.ndarray | torch.Tensor | list | tuple) else None
@@ -172,7 +185,12 @@ def relabelled(source: Any, position: np.ndarray) -> np.ndarray:
             f"relabel returned {found} for positions of the shape {position.shape}; it must return an array of that "
             "shape, with the reward at each position"
         )
-    return np.asarray(made, np.float32)
+    rewards = np.asarray(made, np.float32)
+    wrong = np.argwhere(~np.isfinite(rewards))
+    if len(wrong):
+        first = tuple(wrong[0].tolist())
+        raise ConfigError(f"relabel returned the reward {rewards[first]} at position {position[first]}; must be finite")
+    return rewards
 
 
 def _sums(lengths: np.ndarray) -> np.ndarray:

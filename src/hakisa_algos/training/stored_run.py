@@ -161,6 +161,11 @@ def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[dic
     ]
 
 
+def same_env(before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
+    """Whether the envs of two identities are made alike, as far as one can know."""
+    return not any(change["field"].partition(".")[0] in ("env", "env_options") for change in differences(before, after))
+
+
 def check_changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> None:
     """Refuses what cannot be changed in a run, and says why."""
     for change in differences(before, after):

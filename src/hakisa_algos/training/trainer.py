@@ -447,15 +447,15 @@ class Trainer:
             "best_evaluation": self._best_evaluation,
         }
 
-    def load_state(self, state: Mapping[str, Any], rows: Any = None) -> bool:
+    def load_state(self, state: Mapping[str, Any], rows: Any = None, same_env: bool = True) -> bool:
         """Restores what :meth:`state` gave, and says whether the run goes on bit for bit.
 
-        It may come from a run with another number of envs, or another size of the buffer; its ``rows`` are None if the
-        checkpoint holds none.
+        It may come from a run with another number of envs, another size of the buffer, or envs that are made otherwise
+        (not the ``same_env``); its ``rows`` are None if the checkpoint holds none.
         """
         self.learner.load_state(state["learner"])
         self.buffer.older = self.buffer.restore(state["buffer"], rows)
-        exact = self.collector.load_state(state["collector"])
+        exact = self.collector.load_state(state["collector"], same_env)
         self.statistics.load_state(state["statistics"])
         if "chronicle" in state:  # older checkpoints have none
             self.chronicle.load_state(state["chronicle"])
