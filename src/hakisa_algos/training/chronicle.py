@@ -157,7 +157,9 @@ class Chronicle:
 
     def state(self) -> dict[str, Any]:
         """What a checkpoint keeps. Of running episodes, farms are looked for anew."""
-        return {**self.plain(), "map": self.map.state(), "is_empty": self.is_empty}
+        # Where nothing is said no clock is kept: two runs that are alike have checkpoints that are alike.
+        minutes = 0.0 if self.is_empty else self.minutes
+        return {**self.plain(), "minutes": minutes, "map": self.map.state(), "is_empty": self.is_empty}
 
     def load_state(self, state: Mapping[str, Any]) -> None:
         """Goes on from `state`, perhaps of a run with another number of columns."""
