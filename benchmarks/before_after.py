@@ -30,7 +30,7 @@ def make_agent(task: str) -> Any:
     """What is trained; the same in both checkouts."""
     from hakisa_algos import DQN, PPO
     from hakisa_algos.learners.dqn import DQNConfig
-    from hakisa_algos.learners.ppo import PPOConfig
+    from hakisa_algos.learners.ppo_config import PPOConfig
 
     pong = "Hakisa/Pong-v0"
     if task == "cartpole":

@@ -50,7 +50,7 @@ def tasks() -> dict[str, Task]:
 def learn(task: Task, memory: str | None, refresh: bool, seed: int) -> dict[str, Any]:
     """One run, and its evaluation."""
     from hakisa_algos import PPO
-    from hakisa_algos.learners.ppo import PPOConfig
+    from hakisa_algos.learners.ppo_config import PPOConfig
 
     rollouts = {"num_envs": ENVS, "minibatch_size": MINIBATCH, "epochs": 10}
     config = PPOConfig(
@@ -143,7 +143,7 @@ class Runner:
             )  # fmt: skip
             return
         from hakisa_algos import PPO
-        from hakisa_algos.learners.ppo import PPOConfig
+        from hakisa_algos.learners.ppo_config import PPOConfig
 
         config = PPOConfig(
             total_steps=10**8, num_envs=ENVS, n_steps=ROWS, minibatch_size=MINIBATCH, epochs=4 if pong else 10,

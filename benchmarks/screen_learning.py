@@ -33,7 +33,7 @@ from gymnasium.wrappers import TimeLimit
 from hakisa_algos import PPO, Agent
 from hakisa_algos.cli.scene import Scene
 from hakisa_algos.errors import require
-from hakisa_algos.learners.ppo import FOR_PICTURES
+from hakisa_algos.learners.ppo_config import FOR_PICTURES
 from hakisa_algos.policy.random_policy import RandomPolicy
 from hakisa_algos.training.evaluate import Evaluation, evaluate
 from hakisa_algos.training.plots import Chart, curves

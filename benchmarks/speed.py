@@ -99,7 +99,7 @@ class Hakisa:
 
     def __init__(self, contender: Contender) -> None:
         from hakisa_algos import PPO
-        from hakisa_algos.learners.ppo import PPOConfig
+        from hakisa_algos.learners.ppo_config import PPOConfig
 
         config = PPOConfig(
             total_steps=100_000_000,

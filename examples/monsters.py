@@ -7,7 +7,7 @@ import argparse
 import dataclasses
 
 from hakisa_algos import PPO
-from hakisa_algos.learners.ppo import MONSTERS
+from hakisa_algos.learners.ppo_config import MONSTERS
 
 OPTIONS = {"visited_map": True, "episode_length": 4_096, "goal": 2, "sticky": 0.1}
 

@@ -33,15 +33,7 @@ from hakisa_algos.training.metrics import Sink, check_installed
 from hakisa_algos.training.options import RunOptions
 from hakisa_algos.training.prior import check_evaluated, evaluated, hold_to, open_prior
 from hakisa_algos.training.run_folder import RunFolder
-from hakisa_algos.training.stored_run import (
-    NO_RELABEL,
-    StoredRun,
-    check_changes,
-    describe,
-    differences,
-    same_env,
-    take_over,
-)
+from hakisa_algos.training.stored_run import NO_RELABEL, StoredRun, check_changes, describe, differences, take_over
 from hakisa_algos.training.trainer import Callback, Trainer, View
 
 
@@ -446,8 +438,8 @@ class Agent:
         }
         trainer = Trainer(self.learner, self.envs, self.options, **how)
         if self._loaded is not None and "collector" in self._loaded.state:  # else it was saved before it learned
-            state = self._loaded.state
-            trainer.load_state(state, self._loaded.rows, same_env(state["identity"], self.identity()))
+            trainer.identity = self.identity()
+            trainer.load_state(self._loaded.state, self._loaded.rows)
         self._loaded = None
         return trainer
 
@@ -472,19 +464,19 @@ class Agent:
 
 
 class PPO(Agent):
-    """Proximal policy optimization; see :class:`hakisa_algos.learners.ppo.PPOConfig`."""
+    """Proximal policy optimization; see :class:`hakisa_algos.learners.ppo_config.PPOConfig`."""
 
     algorithm = "ppo"
 
 
 class A2C(Agent):
-    """Advantage actor-critic; see :class:`hakisa_algos.learners.ppo.A2CConfig`."""
+    """Advantage actor-critic; see :class:`hakisa_algos.learners.ppo_config.A2CConfig`."""
 
     algorithm = "a2c"
 
 
 class REINFORCE(Agent):
-    """Policy gradient without a baseline; see :class:`hakisa_algos.learners.ppo.REINFORCEConfig`."""
+    """Policy gradient without a baseline; see :class:`hakisa_algos.learners.ppo_config.REINFORCEConfig`."""
 
     algorithm = "reinforce"
 

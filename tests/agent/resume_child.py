@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from hakisa_algos.agent import PPO
-from hakisa_algos.learners.ppo import PPOConfig
+from hakisa_algos.learners.ppo_config import PPOConfig
 
 # steps of one update, envs and options of each case; a run is six updates
 CASES = {

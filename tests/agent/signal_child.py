@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 from hakisa_algos.agent import PPO
-from hakisa_algos.learners.ppo import PPOConfig
+from hakisa_algos.learners.ppo_config import PPOConfig
 
 
 def main(path, twice=None, vectorization="auto"):

@@ -11,7 +11,7 @@ from torch import nn
 
 from hakisa_algos.agent import PPO, Agent
 from hakisa_algos.errors import ConfigError, RunFolderError
-from hakisa_algos.learners.ppo import PPOConfig
+from hakisa_algos.learners.ppo_config import PPOConfig
 from hakisa_algos.training.run_folder import RunFolder
 from tests.helpers.counting import CountingEnv, RandomPolicy, counting_envs
 from tests.helpers.learning import assert_same

@@ -8,7 +8,7 @@ from gymnasium.wrappers import TimeLimit
 from hakisa_algos.agent import A2C, PPO, Agent, config_from
 from hakisa_algos.data.vectorize import why_not_from_file
 from hakisa_algos.errors import CheckpointError, ConfigError
-from hakisa_algos.learners.ppo import A2CConfig, PPOConfig
+from hakisa_algos.learners.ppo_config import A2CConfig, PPOConfig
 from hakisa_algos.training.checkpoint import Checkpoints
 from tests.helpers.counting import CountingEnv
 

@@ -9,7 +9,7 @@ import pytest
 
 from hakisa_algos.agent import PPO
 from hakisa_algos.errors import ConfigError
-from hakisa_algos.learners.ppo import PPOConfig
+from hakisa_algos.learners.ppo_config import PPOConfig
 from hakisa_algos.training.collapse import CollapseDetector
 from hakisa_algos.training.trainer import Trainer
 from tests.helpers.learning import assert_same

@@ -12,7 +12,7 @@ from hakisa_algos.agent import PPO
 from hakisa_algos.data.stepper import episode_seed
 from hakisa_algos.data.vectorize import make_envs
 from hakisa_algos.errors import ConfigError
-from hakisa_algos.learners.ppo import PPOConfig
+from hakisa_algos.learners.ppo_config import PPOConfig
 from hakisa_algos.policy.policy import Decision
 from hakisa_algos.training.evaluate import Stopped, evaluate, metrics_of
 from tests.helpers.counting import FORMS, CountingEnv, RandomPolicy, columns_of, counting_envs

@@ -16,7 +16,7 @@ from hakisa_algos.data import contract
 from hakisa_algos.data.segments import Segment
 from hakisa_algos.errors import ConfigError, MissingExtraError, RunFolderError
 from hakisa_algos.learners.dqn import DQNConfig
-from hakisa_algos.learners.ppo import PPOConfig
+from hakisa_algos.learners.ppo_config import PPOConfig
 from hakisa_algos.learners.pqn import PQNConfig
 from hakisa_algos.training.checkpoint import load_checkpoint
 from hakisa_algos.training.metrics import read_metrics

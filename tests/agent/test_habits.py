@@ -12,7 +12,7 @@ from hakisa_algos import A2C, DQN, GA, PPO, Agent
 from hakisa_algos.errors import ConfigError
 from hakisa_algos.learners.dqn import DQNConfig
 from hakisa_algos.learners.ga import GAConfig
-from hakisa_algos.learners.ppo import PPOConfig
+from hakisa_algos.learners.ppo_config import PPOConfig
 from hakisa_algos.training.checkpoint import load_checkpoint
 from hakisa_algos.training.options import RunOptions
 from tests.helpers.counting import CountingEnv

@@ -11,7 +11,7 @@ import pytest
 from gymnasium.envs.registration import EnvSpec
 
 from hakisa_algos.agent import PPO
-from hakisa_algos.learners.ppo import PPOConfig
+from hakisa_algos.learners.ppo_config import PPOConfig
 from hakisa_algos.training.checkpoint import load_checkpoint
 from hakisa_algos.training.metrics import read_metrics
 from tests.agent.resume_child import CASES, UPDATES, config_of

@@ -14,7 +14,7 @@ import pytest
 from hakisa_algos.agent import PPO
 from hakisa_algos.data.vectorize import make_envs
 from hakisa_algos.errors import PoolError
-from hakisa_algos.learners.ppo import PPOConfig
+from hakisa_algos.learners.ppo_config import PPOConfig
 from hakisa_algos.pool.pool import Pool
 from hakisa_algos.training.checkpoint import load_checkpoint
 from hakisa_algos.training.metrics import read_metrics

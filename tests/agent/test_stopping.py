@@ -13,7 +13,7 @@ from hakisa_algos import DQN, GA, PPO, GAConfig
 from hakisa_algos.data.needs import Rows
 from hakisa_algos.errors import Stopped
 from hakisa_algos.learners.dqn import DQNConfig
-from hakisa_algos.learners.ppo import PPOConfig
+from hakisa_algos.learners.ppo_config import PPOConfig
 from hakisa_algos.policy.precision import torch_threads
 from hakisa_algos.pool.pool import Pool
 from hakisa_algos.training import trainer

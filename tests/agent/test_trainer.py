@@ -10,7 +10,7 @@ import pytest
 from hakisa_algos.agent import DQN, PPO
 from hakisa_algos.errors import ConfigError, NonFiniteError
 from hakisa_algos.learners.dqn import DQNConfig
-from hakisa_algos.learners.ppo import PPOConfig
+from hakisa_algos.learners.ppo_config import PPOConfig
 from hakisa_algos.training.checkpoint import load_checkpoint
 from hakisa_algos.training.metrics import read_metrics
 from hakisa_algos.training.trainer import Trainer

@@ -7,7 +7,7 @@ import pytest
 
 from hakisa_algos.errors import ConfigError
 from hakisa_algos.learners.dqn import DQNConfig
-from hakisa_algos.learners.ppo import A2CConfig, PPOConfig, REINFORCEConfig
+from hakisa_algos.learners.ppo_config import A2CConfig, PPOConfig, REINFORCEConfig
 from hakisa_algos.learners.pqn import PQNConfig
 
 ALL = (PPOConfig, A2CConfig, REINFORCEConfig, DQNConfig, PQNConfig)

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from hakisa_algos.agent import A2C, PPO, REINFORCE
-from hakisa_algos.learners.ppo import A2CConfig, PPOConfig, REINFORCEConfig
+from hakisa_algos.learners.ppo_config import A2CConfig, PPOConfig, REINFORCEConfig
 
 CARTPOLE = {
     PPO: (PPOConfig(n_steps=32, epochs=10, gamma=0.98, gae_lambda=0.8, learning_rate=2e-3), 20_000),

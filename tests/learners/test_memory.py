@@ -12,7 +12,8 @@ from hakisa_algos import A2C, PPO, Agent
 from hakisa_algos.errors import ConfigError, NonFiniteError
 from hakisa_algos.learners.dqn import DQNConfig
 from hakisa_algos.learners.ga import GAConfig
-from hakisa_algos.learners.ppo import A2CConfig, A2CLearner, PPOConfig, PPOLearner, REINFORCELearner
+from hakisa_algos.learners.ppo import A2CLearner, PPOLearner, REINFORCELearner
+from hakisa_algos.learners.ppo_config import A2CConfig, PPOConfig
 from hakisa_algos.learners.pqn import PQNConfig
 from hakisa_algos.policy.policy import ActorCritic, Chunks
 from tests.helpers.counting import ForeignVectorEnv

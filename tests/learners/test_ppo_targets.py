@@ -9,15 +9,14 @@ from gymnasium import spaces
 from hakisa_algos.errors import ConfigError
 from hakisa_algos.learners.ppo import (
     A2CLearner,
-    PPOConfig,
     PPOLearner,
-    REINFORCEConfig,
     REINFORCELearner,
     clipped_policy_loss,
     explained_variance,
     normalized,
     squared_value_loss,
 )
+from hakisa_algos.learners.ppo_config import PPOConfig, REINFORCEConfig
 from tests.helpers.counting import FORMS, CountingEnv, counting_envs
 from tests.helpers.learning import make_loop
 

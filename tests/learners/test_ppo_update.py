@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from hakisa_algos.learners import ppo
-from hakisa_algos.learners.ppo import PPOConfig, PPOLearner
+from hakisa_algos.learners.ppo import PPOLearner
+from hakisa_algos.learners.ppo_config import PPOConfig
 from tests.helpers.counting import counting_envs
 from tests.helpers.learning import make_loop
 

@@ -10,7 +10,7 @@ from hakisa_algos import Agent
 from hakisa_algos.errors import ConfigError
 from hakisa_algos.learners.dqn import DQNConfig
 from hakisa_algos.learners.ga import GAConfig
-from hakisa_algos.learners.ppo import A2CConfig, PPOConfig, REINFORCEConfig
+from hakisa_algos.learners.ppo_config import A2CConfig, PPOConfig, REINFORCEConfig
 from hakisa_algos.learners.pqn import PQNConfig
 from hakisa_algos.policy.observations import ObservationLayout, map_observation, to_tensors
 from hakisa_algos.policy.policy import ActorCritic

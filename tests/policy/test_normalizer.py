@@ -7,7 +7,8 @@ from gymnasium import spaces
 
 from hakisa_algos.data.collect import Collector
 from hakisa_algos.data.rollout import RolloutBuffer
-from hakisa_algos.learners.ppo import PPOConfig, PPOLearner
+from hakisa_algos.learners.ppo import PPOLearner
+from hakisa_algos.learners.ppo_config import PPOConfig
 from hakisa_algos.policy.networks import MLP
 from hakisa_algos.policy.normalizer import RunningNormalizer
 from hakisa_algos.policy.policy import ActorCritic

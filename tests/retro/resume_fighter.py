@@ -9,7 +9,7 @@ OPTIONS = {"frame_size": 36, "sticky": 0.25, "sampling": "lost", "states": ["mix
 def main(part, folder):
     # Here, since the processes of the envs import this file, too.
     from hakisa_algos.agent import PPO
-    from hakisa_algos.learners.ppo import PPOConfig
+    from hakisa_algos.learners.ppo_config import PPOConfig
 
     def train(agent, run, updates):
         agent.learn(run=run, callbacks=[lambda trainer, metrics: trainer.step < updates * 24], checkpoint_every=10**9)

@@ -8,7 +8,7 @@ import gymnasium as gym
 from Xlib import XK, X
 
 from hakisa_algos.agent import PPO
-from hakisa_algos.learners.ppo import PPOConfig
+from hakisa_algos.learners.ppo_config import PPOConfig
 from hakisa_algos.training.checkpoint import load_checkpoint
 from hakisa_envs.screen.game import Actions
 from hakisa_envs.screen.profile import load_profile

@@ -10,7 +10,7 @@ import pytest
 import hakisa_algos
 import hakisa_envs
 from hakisa_algos.agent import PPO
-from hakisa_algos.learners.ppo import PPOConfig
+from hakisa_algos.learners.ppo_config import PPOConfig
 
 ARRAYS = ("ndarray", "NDArray", "Tensor")
 

@@ -11,7 +11,7 @@ import pytest
 from hakisa_algos.agent import PPO
 from hakisa_algos.cli.main import main
 from hakisa_algos.errors import RunFolderError
-from hakisa_algos.learners.ppo import PPOConfig
+from hakisa_algos.learners.ppo_config import PPOConfig
 from hakisa_algos.training.lock import FolderLock
 from hakisa_algos.training.run_folder import RunFolder
 from hakisa_algos.training.signals import interrupting

@@ -16,7 +16,7 @@ from hakisa_algos.cli.text import bold, command, dim, green, red
 from hakisa_algos.data.vectorize import make_envs
 from hakisa_algos.errors import ConfigError, require
 from hakisa_algos.film import film
-from hakisa_algos.learners.ppo import FOR_PICTURES
+from hakisa_algos.learners.ppo_config import FOR_PICTURES
 from hakisa_algos.policy.precision import resolve_threads
 from hakisa_algos.policy.random_policy import RandomPolicy
 from hakisa_algos.training.evaluate import Evaluation, evaluate

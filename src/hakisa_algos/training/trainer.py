@@ -33,6 +33,7 @@ from hakisa_algos.training.pictures import Picture, PictureFile, write_png
 from hakisa_algos.training.signals import StopSignals
 from hakisa_algos.training.statistics import EpisodeStatistics
 from hakisa_algos.training.stopwatch import Stopwatch
+from hakisa_algos.training.stored_run import same_env
 
 logger = logging.getLogger(__name__)
 
@@ -447,15 +448,15 @@ class Trainer:
             "best_evaluation": self._best_evaluation,
         }
 
-    def load_state(self, state: Mapping[str, Any], rows: Any = None, same_env: bool = True) -> bool:
+    def load_state(self, state: Mapping[str, Any], rows: Any = None) -> bool:
         """Restores what :meth:`state` gave, and says whether the run goes on bit for bit.
 
         It may come from a run with another number of envs, another size of the buffer, or envs that are made otherwise
-        (not the ``same_env``); its ``rows`` are None if the checkpoint holds none.
+        than ``identity`` says; its ``rows`` are None if the checkpoint holds none.
         """
         self.learner.load_state(state["learner"])
         self.buffer.older = self.buffer.restore(state["buffer"], rows)
-        exact = self.collector.load_state(state["collector"], same_env)
+        exact = self.collector.load_state(state["collector"], same_env(state["identity"], self.identity))
         self.statistics.load_state(state["statistics"])
         if "chronicle" in state:  # older checkpoints have none
             self.chronicle.load_state(state["chronicle"])
