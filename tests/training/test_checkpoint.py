@@ -382,7 +382,7 @@ def test_a_checkpoint_of_0_1_0_is_refused_in_one_clear_line(folder):
     old = {"format": "hakisa-checkpoint", "version": 1, "files": {}, "state": {"dict": {}}, "sha256": "0" * 64}
     (path / "state.json").write_text(json.dumps(old))
     with pytest.raises(
-        CheckpointError, match=r"state\.json has format version 1, of Hakisa 0\.1\.0.*train again"
+        CheckpointError, match=r"state\.json has format version 1, of an earlier Hakisa.*train again"
     ) as error:
         load_state(folder)
     assert "\n" not in str(error.value)
