@@ -112,7 +112,7 @@ def test_the_statistics_move_with_gradient_steps_alone():
 def test_the_target_has_the_statistics_of_the_network_that_it_copies():
     agent = agent_of(DQN, Vector).learn(512)
     learner = agent.learner
-    learner._move_target(1.0)
+    learner.move_target(1.0)
     assert same(dict(learner.policy.trunk.named_buffers()), dict(learner.target.trunk.named_buffers()))
 
 

@@ -266,7 +266,7 @@ def test_dqn_never_bootstraps_from_what_is_forbidden(space, double):
     online, target = torch.stack(every["online"]), torch.stack(every["target"])
     chosen = (online if double else target).argmax(0)
     expected = target.gather(0, chosen[None])[0]
-    torch.testing.assert_close(learner._targets(batch), expected, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(learner.targets(batch), expected, rtol=1e-4, atol=1e-4)
 
 
 def space_canonical(space, actions):
