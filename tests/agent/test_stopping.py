@@ -64,9 +64,10 @@ def signal_at(monkeypatch):
 
 @pytest.mark.parametrize("kind", [PPO, DQN, GA])
 def test_it_stops_at_the_next_step_saves_and_goes_on(kind, tmp_path, signal_at, capfd):
-    signal_at(501)
     run = tmp_path / "run"
-    agent = kind(Signalling, CONFIGS[kind], seed=1).learn(run=run)
+    agent = kind(Signalling, CONFIGS[kind], seed=1)
+    signal_at(501)
+    agent.learn(run=run)
     assert agent.stopped_by == "SIGTERM"
     assert Signalling.taken == 502  # of two envs
     assert agent.steps == (0 if kind is GA else 502)  # a generation is played again

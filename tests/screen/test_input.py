@@ -449,7 +449,7 @@ def test_both_killed_at_once_the_next_server_releases_what_is_down(client, scree
     assert not screen.held()
 
 
-def test_close_releases_and_may_be_repeated(client, screen):
+def test_close_releases_and_may_be_repeated(client, screen, window):
     for _ in range(5):
         client.act([("hold", "Left"), ("tap", "a")], 10.0)
         client.close()
@@ -457,7 +457,7 @@ def test_close_releases_and_may_be_repeated(client, screen):
         assert not screen.held()
         client.start()
         client.wait_ready()
-        client.set_target(client._window)
+        client.set_target(window.id)
 
 
 def test_display_that_is_not_there():
