@@ -128,10 +128,11 @@ def test_the_first_minibatch_finds_the_policy_that_acted(kind, mode, memory):
     assert max(ratios) <= 1e-6
 
 
+@pytest.mark.parametrize("memory", ["lstm", "gru"])
 @pytest.mark.parametrize("mode", MODES)
-def test_it_acts_as_it_is_judged(mode):
+def test_it_acts_as_it_is_judged(mode, memory):
     """In NumPy: the actions are those that the replayed policy draws with the same noise."""
-    loop = loop_of(mode=mode)
+    loop = loop_of(mode=mode, memory=memory)
     generator = torch.Generator().manual_seed(0)
     loop.collector.generator = torch.Generator().manual_seed(0)
     rollout, policy = loop.collect(), loop.learner.policy
