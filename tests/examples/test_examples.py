@@ -16,6 +16,8 @@ SAYS = {
     "custom_network": "saved, loaded and evaluated again:",
     "fighter_sb3": "SB3's PPO on the Fighter, 512 steps: ",
     "memory": "memory=lstm: ",
+    "monsters": "two badges, from the true start: ",
+    "monsters_sb3": "SB3's PPO on Monsters, 512 steps: ",
     "live_game": "the screen then read {'flash': ",
     "live_sb3": "SB3's PPO on live games: 256 steps",
     "new_profile": "(6, 48, 64), ",
@@ -27,6 +29,8 @@ SAYS = {
 
 
 STEPS = {"live_game": "40", "live_sb3": "256", "new_profile": "100"}  # these run in real time
+# What would take minutes.
+SHORTER = {"monsters": ("--episodes", "1", "--longest", "20"), "monsters_sb3": ("--look", "20")}
 
 
 def run(name, *arguments, folder=None):
@@ -47,10 +51,10 @@ def test_every_example_is_tested():
 
 
 @pytest.mark.parametrize("name", SAYS)
-def test_example(name):
+def test_example(name, tmp_path):
     if name in STEPS and shutil.which("Xvfb") is None:
         pytest.skip("needs Xvfb (scripts/system-packages.sh)")
-    assert SAYS[name] in run(name, "--steps", STEPS.get(name, "512"))
+    assert SAYS[name] in run(name, "--steps", STEPS.get(name, "512"), *SHORTER.get(name, ()), folder=tmp_path)
 
 
 def test_a_plugged_in_algorithm_has_the_whole_command_line(tmp_path):
