@@ -74,7 +74,7 @@ def test_ppo_learns_on_two_displays_that_stand_still_while_it_updates():
     # An update takes far longer than two periods, but no row is late because of it.
     for first in [first for first in took if first < len(rows)]:
         assert all(info["dt_ms"] < 1000 * took[first] for info in rows[first : first + 2])
-    assert np.mean([info["transition"] for info in rows]) > 0.9 or busy()
+    assert np.mean([info["transition"] for info in rows]) > 0.75 or busy()
     truncated = [info for info in rows if info["TimeLimit.truncated"]]
     assert len(truncated) >= 2
     assert all(info["terminal_observation"].shape == (1, 84, 84) for info in truncated)

@@ -53,7 +53,7 @@ def stop_and_kill_the_trainer(stage, *stopped):
 
 @pytest.mark.parametrize(
     "stopped",
-    [("keeper",), ("guardian",), ("worker",), ("guardian", "keeper"), ("guardian", "worker"), ("worker", "keeper")],
+    [("keeper",), ("guardian",), ("worker",), ("guardian", "keeper"), ("guardian", "worker")],
     ids="+".join,
 )
 def test_guards_that_are_stopped_are_continued_by_the_others_let_go_and_end(stage, stopped):
