@@ -53,7 +53,16 @@ def stop_and_kill_the_trainer(stage, *stopped):
 
 @pytest.mark.parametrize(
     "stopped",
-    [("keeper",), ("guardian",), ("worker",), ("guardian", "keeper"), ("guardian", "worker")],
+    [
+        ("keeper",),
+        ("guardian",),
+        ("worker",),
+        ("guardian", "keeper"),
+        ("guardian", "worker"),
+        pytest.param(
+            ("worker", "keeper"), marks=pytest.mark.xfail(reason="keys are let go, but not all three processes end")
+        ),
+    ],
     ids="+".join,
 )
 def test_guards_that_are_stopped_are_continued_by_the_others_let_go_and_end(stage, stopped):
