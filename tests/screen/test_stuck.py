@@ -38,16 +38,14 @@ def kill_all(stage):
     wait_until(lambda: gone(guardian) and gone(stage.trainer.server))
 
 
-def stop_and_kill_the_trainer(stage, *stopped):
-    """The same, but of those who could let go, or see to it, some are only stopped."""
+def stop(stage, *stopped):
+    """Stop the trainer, and some of those who could let go or see to it; return who they all are."""
     trainer, worker = stage.trainer.process.pid, stage.trainer.server
     guardian = os.getpgid(worker)
     (keeper,) = {pid for pid, (parent, _, _) in processes().items() if parent == trainer} - {guardian}
     pids = {"guardian": guardian, "worker": worker, "keeper": keeper}
     for pid in (trainer, *(pids[name] for name in stopped)):
         os.kill(pid, signal.SIGSTOP)
-    stage.trainer.process.kill()
-    stage.trainer.process.wait()
     return pids.values()
 
 
@@ -59,15 +57,16 @@ def stop_and_kill_the_trainer(stage, *stopped):
         ("worker",),
         ("guardian", "keeper"),
         ("guardian", "worker"),
-        pytest.param(
-            ("worker", "keeper"), marks=pytest.mark.xfail(reason="keys are let go, but not all three processes end")
-        ),
+        ("worker", "keeper"),
+        ("keeper", "worker"),
+        ("guardian", "worker", "keeper"),
     ],
     ids="+".join,
 )
-def test_guards_that_are_stopped_are_continued_by_the_others_let_go_and_end(stage, stopped):
+def test_guards_that_are_stopped_are_continued_let_go_and_end(stage, stopped):
     stage.ready()
-    pids = stop_and_kill_the_trainer(stage, *stopped)
+    pids = stop(stage, *stopped)
+    stage.trainer.process.kill()
     try:
         wait_until(lambda: not stage.held(), 30.0)
         wait_until(lambda: all(map(gone, pids)), 30.0)
@@ -99,15 +98,13 @@ def test_worker_that_is_stopped_and_orphaned_is_continued_lets_go_and_ends(stage
 
 def test_keys_whose_guards_are_all_stopped_are_let_go_of(stage, capsys):
     stage.ready()
-    pids = stop_and_kill_the_trainer(stage, "guardian", "worker", "keeper")
+    pids = stop(stage, "guardian", "worker", "keeper")
     assert stage.held() == stage.held_all
     assert main(["doctor", "--release", stage.display]) == 0
     assert "let go of Left, Right, button1" in capsys.readouterr().out
     assert not stage.held()
-    for pid in pids:
-        with contextlib.suppress(ProcessLookupError):  # one that goes on wakes the others
-            os.kill(pid, signal.SIGCONT)
-    wait_until(lambda: all(map(gone, pids)))  # when they go on, they end
+    stage.trainer.process.kill()
+    wait_until(lambda: all(map(gone, pids)), 30.0)
 
 
 def test_keys_of_a_run_that_was_killed_with_all_its_processes_are_found_and_let_go_of(stage, monkeypatch, capsys):

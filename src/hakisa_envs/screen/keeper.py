@@ -167,9 +167,9 @@ class Keeper:
         return {}
 
     def wake(self, request: Request, fds: list[int]) -> Request:
-        """Remember a process that is continued in the end: stopped, it would not notice the trainer's death.
+        """Remember a process that is continued in the end with all that is in its session; once it has ended, at once.
 
-        So is all that is in its session, and once it has ended at once.
+        Stopped, what it leaves would not notice the trainer's death.
         """
         if self.peer is not None:
             os.close(self.peer[1])
@@ -248,6 +248,8 @@ LIBC = ctypes.CDLL(None, use_errno=True)
 def main() -> None:
     """Serve, then end everything that was launched and everything that fell to this process."""
     LIBC.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    # Stopped, it would not notice the trainer's death. It comes too when the thread that started this ends: no matter.
+    LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGCONT, 0, 0, 0)
     connection = socket.socket(fileno=int(sys.argv[2]))
     keeper = Keeper(int(sys.argv[1]), connection)
     try:

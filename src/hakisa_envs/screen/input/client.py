@@ -70,8 +70,7 @@ class InputClient:
         names: Keys and buttons that may be pressed.
         timeout: Seconds to wait for an answer.
         mends: The display was started by the env, so that its next `reset` starts another where this one is gone.
-        keeper: A process beside the server's two. When the trainer has died, each of the three continues the others:
-            stopped, they would not notice.
+        keeper: A process beside the server's two, which continues what a guardian that has died leaves stopped.
         guard: False leaves keys down after a death. For the test which shows that the guard is needed.
 
     Attributes:
@@ -116,14 +115,14 @@ class InputClient:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         ours.settimeout(self.timeout)
         trainer = os.pidfd_open(os.getpid())
-        keeper = None if self._keeper is None else os.pidfd_open(self._keeper.pid)
-        words = {"display": self.display, "names": self.names, "guard": self._guard, "chord": self._chord}
-        config = json.dumps({**words, "keeper": keeper})
+        config = json.dumps(
+            {"display": self.display, "names": self.names, "guard": self._guard, "chord": self._chord}
+        )
         try:
             self._process = subprocess.Popen(
                 # -P, and no empty path: not from the folder that the trainer happens to run in.
                 [sys.executable, "-P", "-c", BOOT, str(PACKAGE), str(trainer), str(theirs.fileno()), config],
-                pass_fds=[fd for fd in (trainer, theirs.fileno(), self._chord, keeper) if fd is not None],
+                pass_fds=[trainer, theirs.fileno(), self._chord],
                 stdin=subprocess.DEVNULL,
                 env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
                 start_new_session=True,
@@ -131,8 +130,6 @@ class InputClient:
         finally:
             os.close(trainer)
             theirs.close()
-            if keeper is not None:
-                os.close(keeper)
         self._socket = ours
         if self._keeper is not None:
             with contextlib.suppress(ProcessError):  # it was killed: two guard each other then

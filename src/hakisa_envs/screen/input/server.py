@@ -5,8 +5,8 @@ the lease that only `step` renews runs out (a hung or stopped trainer), when a p
 when the game loses the focus, when the keyboard gets another layout, and when told to.
 
 Two processes: one works, the other, its guardian, waits for its end and, if it was killed, releases everything in its
-stead. One that is stopped, or does not end with the trainer, is killed: it lets go of nothing any more. The keeper of
-launched programs waits for the trainer's death, too: whoever sees it continues the others, should they be stopped.
+stead. One that is stopped, or does not end with the trainer, is killed: it lets go of nothing any more. A guardian that
+is stopped itself is continued by the kernel when the trainer dies, and so is the keeper of launched programs.
 
 Usage: python -m hakisa_envs.screen.input.server TRAINER_PIDFD SOCKET_FD CONFIG_JSON
 """
@@ -44,7 +44,7 @@ class InputServer:
         trainer: A pidfd of the trainer.
         connection: Where requests come from.
         config: ``display`` (None: dry run), ``names`` of keys and buttons that may be pressed, ``guard``, and
-            ``chord``, an eventfd that is set once the kill chord was heard; and ``keeper``, a pidfd or None.
+            ``chord``, an eventfd that is set once the kill chord was heard.
     """
 
     def __init__(self, trainer: int, connection: socket.socket, config: dict[str, Any]) -> None:
@@ -67,7 +67,6 @@ class InputServer:
         self.lease = 0
         self.next_look = 0
         self.heard: int = config["chord"]
-        self.keeper: int | None = config["keeper"]
         self.killed = bool(select.select([self.heard], [], [], 0)[0])  # a server before this one heard the chord
         self.running = True
         # A signal that arrives just before select() must wake it all the same.
@@ -88,7 +87,6 @@ class InputServer:
                 self.presses.release_all(time.monotonic_ns())
                 self.device.set_repeat(True)
                 self.device.close()
-            wake(self.keeper)  # however this ends: of a dying trainer the connection may tell before its pidfd does
 
     def wait(self) -> None:
         """Do what is due and what has arrived, then sleep until something happens."""
@@ -234,13 +232,6 @@ def tell(worker: int, number: int) -> None:
         os.kill(worker, number)
 
 
-def wake(keeper: int | None) -> None:
-    """Continue the keeper: stopped, it would not notice that the trainer has died."""
-    if keeper is not None:
-        with contextlib.suppress(OSError):  # it has ended
-            signal.pidfd_send_signal(keeper, signal.SIGCONT)
-
-
 def watch_over(
     worker: int, trainer: int, spare: XTestDevice | None, chord: KillChord | None, config: dict[str, Any]
 ) -> int:
@@ -260,7 +251,6 @@ def watch_over(
             with contextlib.suppress(BlockingIOError):
                 os.read(bell, 4096)
         if trainer in ready:
-            wake(config["keeper"])
             sources, orphaned = [bell], True
         listen(chord, config)  # or the X server would have to keep what it tells
         with contextlib.suppress(Exception):
@@ -272,6 +262,8 @@ def main() -> None:
     """Split in two: the child works; the parent waits, and cleans up if the child was killed."""
     trainer, config = int(sys.argv[1]), json.loads(sys.argv[3])
     connection = socket.socket(fileno=int(sys.argv[2]))
+    # Stopped, it would not notice the trainer's death. It comes too when the thread that started this ends: no matter.
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGCONT, 0, 0, 0)
     guardian = os.getpid()
     worker = os.fork()
     if worker == 0:
