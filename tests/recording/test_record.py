@@ -13,6 +13,7 @@ from hakisa_envs.screen.env import ScreenGameEnv
 from hakisa_envs.screen.profile import load_profile
 
 from .test_listener import LEFT, SPACE, Person
+from .test_sign import signs as red_dots
 
 PROFILE = load_profile("flash")
 RATE = 10.0  # slow machines keep up with it
@@ -38,7 +39,7 @@ def chord(person, key):
 def played(xserver, tmp_path_factory):
     """Some taps of Space, Left held for a while, a canary typed elsewhere, and a bad second half."""
     folder = tmp_path_factory.mktemp("played") / "flash"
-    person, steps, shown = Person(xserver), [], []
+    person, steps, shown, signs = Person(xserver), [], [], []
     env = ScreenGameEnv(PROFILE, display=xserver, armed=True, timeout=30.0)
     windows = {}
 
@@ -47,6 +48,8 @@ def played(xserver, tmp_path_factory):
         steps.append(step)
         if env.view is not None:
             shown.append(env._stack.copy())
+        if step == 4:
+            signs.extend(red_dots(person))
         if step in (5, 12, 20):
             person.tap(SPACE)
         elif step in (24, 32):
@@ -73,6 +76,8 @@ def played(xserver, tmp_path_factory):
     try:
         options = {"env_options": {"game": "flash"}, "keep": ("0,0,20,10",)}
         summary = record(env, folder, **options, stop=play, say=lambda text: None)
+        assert len(signs) == 1
+        assert not red_dots(person)
     finally:
         env.close()
         person.close()

@@ -28,6 +28,7 @@ from hakisa_envs.screen.errors import Killed
 from hakisa_envs.screen.image import Region, to_rgb
 from hakisa_envs.screen.input.host import HOST, HostWindow
 from hakisa_envs.screen.input.listener import PersonListener
+from hakisa_envs.screen.input.sign import RecordingSign
 
 # Events take a moment to come.
 ARRIVAL_NS = 20_000_000
@@ -131,6 +132,7 @@ class _Recorder:
         self._listener: PersonListener | None = None
         self._listens_to = 0
         self._host: HostWindow | None = None
+        self._sign: RecordingSign | None = None
         self._gaps = {""}  # why nothing is known of the person now; at first nobody has looked
         self._script = True
         self._paused = False
@@ -200,6 +202,9 @@ class _Recorder:
         self.summary.missed += info.get("missed", 0)
         self._rows.append(row)
         self._newest = self._row(observation, {"t_obs_ns": row.end_ns} if lost else info, False)
+        view = self.env.view
+        if self._sign is not None and view is not None and view.window.region != self._sign.beside:
+            self._show_sign()
         self._take()
         if terminated or truncated:
             self._end()
@@ -231,9 +236,9 @@ class _Recorder:
             if self._video is not None:
                 stack.callback(self._video.close)
                 self.summary.repeated = self._video.repeated
-            for listener in (self._listener, self._host):
-                if listener is not None:
-                    stack.callback(listener.close)
+            for part in (self._listener, self._host, self._sign):
+                if part is not None:
+                    stack.callback(part.close)
 
     def _listen(self) -> None:
         """To the window that the game has now."""
@@ -241,6 +246,7 @@ class _Recorder:
         assert session is not None
         assert view is not None
         window = view.window.window
+        self._show_sign()
         if self._listener is not None and window == self._listens_to and self._listener.is_alive:
             return
         if self._listener is not None:
@@ -257,6 +263,18 @@ class _Recorder:
                 self._host.close()
             title = f"● recording {self.env.profile.name}"
             self._host = HostWindow(window_name(), os.environ["DISPLAY"], title)
+
+    def _show_sign(self) -> None:
+        """Beside the game, where others than the recorder look on; a nested display's own window says it."""
+        session, view = self.env.session, self.env.view
+        assert session is not None
+        assert view is not None
+        if session.display.owned:
+            return
+        if self._sign is None:
+            self._sign = RecordingSign(session.display.name)
+        if not self._sign.show(view.window.region) and not self.summary.episodes:
+            self.say("the game leaves no room on the screen for the red dot that shows that it is recorded")
 
     def _take(self) -> None:
         """Takes what the person did since the last time."""

@@ -115,9 +115,7 @@ class InputClient:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         ours.settimeout(self.timeout)
         trainer = os.pidfd_open(os.getpid())
-        config = json.dumps(
-            {"display": self.display, "names": self.names, "guard": self._guard, "chord": self._chord}
-        )
+        config = json.dumps({"display": self.display, "names": self.names, "guard": self._guard, "chord": self._chord})
         try:
             self._process = subprocess.Popen(
                 # -P, and no empty path: not from the folder that the trainer happens to run in.
