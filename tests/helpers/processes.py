@@ -33,6 +33,12 @@ def wait_until(condition, timeout=5.0, message="the condition never held"):
     return value
 
 
+def in_time(began, limit):
+    """True if at most ``limit`` seconds of an idle machine have passed since ``began``; a busy one gets more."""
+    took = time.monotonic() - began
+    return took < limit or (busy() and took < limit * 2 * slowness())
+
+
 def gone(pid):
     """True if there is no such process, or only its zombie."""
     try:

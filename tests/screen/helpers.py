@@ -7,9 +7,9 @@ from Xlib import X
 from Xlib.display import Display
 from Xlib.ext import xinput
 
-from tests.helpers.processes import busy, gone, open_fds, wait_until
+from tests.helpers.processes import busy, gone, in_time, open_fds, wait_until
 
-__all__ = ["RawEvents", "Screen", "busy", "game_window", "gone", "open_fds", "wait_until"]
+__all__ = ["RawEvents", "Screen", "busy", "game_window", "gone", "in_time", "open_fds", "wait_until"]
 
 
 def game_window(screen):

@@ -10,7 +10,7 @@ from hakisa_envs.screen.errors import ProcessError, ScreenError
 from hakisa_envs.screen.processes import Keeper
 
 from . import game_windows
-from .helpers import wait_until
+from .helpers import in_time, wait_until
 
 
 @pytest.fixture
@@ -57,7 +57,7 @@ def test_game_that_does_not_start_says_why(start, launch, files, match):
     began = time.monotonic()
     with pytest.raises(ScreenError, match=f"(?s){match}"):
         start(launch, files=files)
-    assert time.monotonic() - began < 15.0  # and not after the window's timeout
+    assert in_time(began, 15.0)  # and not after the window's timeout
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from hakisa_envs.screen.game import Step
 from hakisa_envs.screen.processes import Keeper
 
 from . import game_windows
-from .helpers import RawEvents, Screen, wait_until
+from .helpers import RawEvents, Screen, in_time, wait_until
 from .test_game_windows import game
 
 SHIFT, CONTROL, LEVEL_3 = 1, 4, 0x80
@@ -162,7 +162,7 @@ def test_dry_run_that_waits_for_what_a_press_would_bring_says_so_at_once(step):
     began = time.monotonic()
     with pytest.raises(ResetError, match=r"reset\[0\]: this is a dry run, nothing is pressed.*armed=True \(--arm\)"):
         env.reset()
-    assert time.monotonic() - began < 15.0  # twice a start of the game, and not the half minute
+    assert in_time(began, 15.0)  # twice a start of the game, and not the half minute
     env.close()
 
 
