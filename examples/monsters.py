@@ -16,13 +16,15 @@ def main() -> None:
     """Under `if __name__`, because the emulators run in processes that import this file."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--steps", type=int, default=1_000_000)
+    parser.add_argument("--envs", type=int, default=8, help="emulators that play side by side")
     parser.add_argument("--run", default="runs/monsters")
     parser.add_argument("--start-mix", type=float, default=0.0, help="share of envs that begin at milestones")
     parser.add_argument("--episodes", type=int, default=8, help="that it is evaluated over")
     parser.add_argument("--longest", type=int, default=4_096, help="steps after which such an episode is cut")
     arguments = parser.parse_args()
 
-    agent = PPO("Hakisa/Monsters-v0", dataclasses.replace(MONSTERS, total_steps=arguments.steps), env_options=OPTIONS)
+    config = dataclasses.replace(MONSTERS, total_steps=arguments.steps, num_envs=arguments.envs)
+    agent = PPO("Hakisa/Monsters-v0", config, env_options=OPTIONS)
     agent.learn(run=arguments.run, on_exploit="stop", start_mix=arguments.start_mix)
     print(f"where it went: {arguments.run}/map.png, how far it came: hakisa report {arguments.run}")
     print("two badges, from the true start:", agent.evaluate(arguments.episodes, max_steps=arguments.longest))

@@ -30,7 +30,7 @@ SAYS = {
 
 STEPS = {"live_game": "40", "live_sb3": "256", "new_profile": "100"}  # these run in real time
 # What would take minutes.
-SHORTER = {"monsters": ("--episodes", "1", "--longest", "20"), "monsters_sb3": ("--look", "20")}
+SHORTER = {"monsters": ("--envs", "2", "--episodes", "1", "--longest", "20"), "monsters_sb3": ("--look", "20")}
 
 
 def run(name, *arguments, folder=None):
