@@ -29,10 +29,10 @@ from hakisa_algos.policy.q_network import QNetwork
 from hakisa_algos.training.checkpoint import Checkpoint, Checkpoints
 from hakisa_algos.training.demonstrations import keep, recommended, restore, show
 from hakisa_algos.training.evaluate import Evaluation, evaluate, evaluation_envs, is_evaluated_in
-from hakisa_algos.training.metrics import Sink, check_installed
+from hakisa_algos.training.metrics import Sink
 from hakisa_algos.training.options import RunOptions
 from hakisa_algos.training.prior import check_evaluated, evaluated, hold_to, open_prior
-from hakisa_algos.training.run_folder import RunFolder
+from hakisa_algos.training.run_folder import RunFolder, check_installed
 from hakisa_algos.training.stored_run import NO_RELABEL, StoredRun, check_changes, describe, differences, take_over
 from hakisa_algos.training.trainer import Callback, Trainer, View
 
@@ -237,7 +237,7 @@ class Agent:
         if not own and not (self._eval_env is None and isinstance(self._env, str)):
             with self._evaluation_envs(1):  # what is wrong with it is said now, and not at the first evaluation
                 pass
-        check_installed(options.tensorboard, options.wandb)
+        check_installed(options)
         threads, home = options.threads or self.options.threads, self.run_folder
         self.options = dataclasses.replace(options, device=self.options.device, threads=threads)
         self.threads = resolve_threads(threads, self.envs.single_observation_space)

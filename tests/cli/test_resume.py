@@ -14,7 +14,6 @@ import pytest
 import torch
 
 from hakisa_algos.cli.main import main
-from hakisa_algos.training import metrics as metrics_module
 from hakisa_algos.training import run_folder
 from hakisa_algos.training.checkpoint import load_checkpoint
 from hakisa_algos.training.console import ConsoleView
@@ -124,7 +123,7 @@ def test_the_options_of_the_beginning_are_used_again(tmp_path, monkeypatch):
 
 def test_a_file_cannot_make_it_log_elsewhere(finished, monkeypatch, capsys):
     logged = []
-    monkeypatch.setattr(metrics_module, "check_wandb", lambda mode: None)
+    monkeypatch.setattr(run_folder, "check_wandb", lambda mode: None)
     monkeypatch.setattr(
         run_folder, "WandbSink", lambda folder, **options: logged.append(options) or JsonlSink(Path("w"))
     )

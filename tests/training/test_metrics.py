@@ -13,7 +13,8 @@ import pytest
 import torch
 
 from hakisa_algos.errors import ConfigError, MissingExtraError, RunFolderError
-from hakisa_algos.training.metrics import JsonlSink, TensorBoardSink, WandbSink, read_metrics
+from hakisa_algos.training.metrics import JsonlSink, TensorBoardSink, read_metrics
+from hakisa_algos.training.weights_and_biases import WandbSink
 
 
 def strict(text):
@@ -128,11 +129,24 @@ def test_tensorboard_reads_what_was_written_and_forgets_after_a_resume(tmp_path)
 WANDB_OFFLINE = """
 import sys
 from pathlib import Path
-import hakisa_algos.training.metrics as metrics
+import numpy as np
+import hakisa_algos.training.weights_and_biases as module
+from hakisa_algos.training.chronicle import Chronicle, Milestone
+from hakisa_algos.training.pictures import write_png
+folder = Path(sys.argv[1])
+(folder / "videos").mkdir(parents=True)
+write_png(folder / "now.png", lambda: np.zeros((8, 8, 3), np.uint8))
 assert "wandb" not in sys.modules, "imported before it was asked for"
-sink = metrics.WandbSink(Path(sys.argv[1]), project="p", name="n", config={"lr": 0.1}, mode="offline")
+sink = module.WandbSink(folder, project="p", name="n", config={"lr": 0.1}, mode="offline")
 sink.write(1, {"train/loss": 0.5, "train/approx_kl": float("nan")})
+write_png(folder / "map.png", lambda: np.zeros((8, 8, 3), np.uint8))
+(folder / "videos" / "begun.mp4").write_bytes(b"half")
+chronicle = Chronicle(2)
+chronicle.is_empty = False
+chronicle.milestones["badge"] = Milestone(1, 0.5, None, {1})
+chronicle.write(folder)
 sink.write(2, {"train/loss": 0.4})
+sink.write(3, {"train/loss": 0.4})
 sink.close()
 sink.close()
 """
@@ -144,7 +158,8 @@ def test_wandb_offline_works_with_no_network_no_noise_and_no_warning(tmp_path):
     keep = {name: value for name, value in os.environ.items() if not name.startswith("WANDB")}
     blocked = dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy", "WANDB_BASE_URL"), nowhere)
     env = {**keep, **blocked, "HOME": str(tmp_path), "PYTHONPATH": os.pathsep.join(sys.path)}
-    command = [sys.executable, "-W", "error", "-c", WANDB_OFFLINE, str(tmp_path / "run")]
+    theirs = "ignore:Implicitly cleaning up:ResourceWarning"  # folders of W&B's own, for its media
+    command = [sys.executable, "-W", "error", "-W", theirs, "-c", WANDB_OFFLINE, str(tmp_path / "run")]
     # Where the kernel allows it, in a network of its own, which has nothing in it.
     alone = ["unshare", "-rn"]
     if shutil.which("unshare") and subprocess.run([*alone, "true"], capture_output=True).returncode == 0:
@@ -154,6 +169,10 @@ def test_wandb_offline_works_with_no_network_no_noise_and_no_warning(tmp_path):
     assert done.stdout + done.stderr == ""
     (recorded,) = (tmp_path / "run").glob("wandb/offline-run-*/run-*.wandb")
     assert b"train/loss" in recorded.read_bytes()
+    media = tmp_path / "run" / "wandb" / recorded.parent.name / "files" / "media"
+    # Each once, what was there before not at all, and the video only at the end, as it might still be written.
+    shown = sorted(path.name.split("_")[0] for path in media.rglob("*.*"))
+    assert shown == ["begun", "map", "milestones"]
 
 
 @pytest.mark.parametrize(

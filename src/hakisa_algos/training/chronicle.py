@@ -174,3 +174,16 @@ class Chronicle:
             farm = Farm(one["part"], tuple(one["place"]), one["returns"], one["share"], one["step"])
             known = FoundFarm(farm, one["run_step"], one["episodes"], set(one["columns"]))
             self.farms[farm.part, coarse(farm.place)] = known
+
+
+def milestone_rows(told: Mapping[str, Any]) -> tuple[Sequence[str], Sequence[Sequence[str]]]:
+    """The milestones in what `Chronicle.plain` says, as a table: its heads and its rows."""
+    heads = ("milestone", "first step", "first minute", "share of envs", "that episode began at")
+    rows = [
+        (
+            name, f"{one['step']:,}", f"{one['minutes']:.1f}", f"{len(one['columns']) / told['columns']:.0%}",
+            one["start"] or "",
+        )
+        for name, one in told.get("milestones", {}).items()
+    ]  # fmt: skip
+    return heads, rows

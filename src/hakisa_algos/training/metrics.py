@@ -1,4 +1,4 @@
-"""Where metrics go: ``metrics.jsonl`` always, TensorBoard and Weights & Biases when asked."""
+"""Where metrics go: ``metrics.jsonl`` always, TensorBoard and :mod:`.weights_and_biases` when asked."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import math
 import numbers
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 from hakisa_algos.data.files import write_text
 from hakisa_algos.errors import ConfigError, RunFolderError, require
@@ -50,7 +50,7 @@ class JsonlSink:
     def write(self, step: int, metrics: Mapping[str, float]) -> None:
         """Append one line and flush it."""
         line: dict[str, float | None] = {"step": int(step)}
-        for name, value in _numbers(metrics).items():
+        for name, value in plain_numbers(metrics).items():
             line[name] = None if isinstance(value, float) and not math.isfinite(value) else value
         self._file.write(json.dumps(line, allow_nan=False) + "\n")
         self._file.flush()
@@ -72,92 +72,12 @@ class TensorBoardSink:
 
     def write(self, step: int, metrics: Mapping[str, float]) -> None:
         """Add one scalar event per metric."""
-        for name, value in _numbers(metrics).items():
+        for name, value in plain_numbers(metrics).items():
             self._writer.add_scalar(name, value, step)
 
     def close(self) -> None:
         """Write what is pending and close."""
         self._writer.close()
-
-
-def check_wandb(mode: str) -> None:
-    """Finds before a run begins what would end it at its start; asks nobody, in no terminal.
-
-    Raises:
-        MissingExtraError: the package is not installed.
-        ConfigError: ``mode`` is online, and this machine has no key for that.
-    """
-    wandb = require("wandb", "wandb")
-    if mode != "online":
-        return
-    try:
-        known = wandb.login(prompt=False, verify=False)
-    except Exception as error:  # a key of another form
-        raise ConfigError(_NO_WANDB.format(error)) from error
-    if not known:
-        raise ConfigError(_NO_WANDB.format("no key is configured"))
-
-
-def check_installed(tensorboard: bool, wandb: str) -> None:
-    """The same for all that a run is to log to."""
-    if tensorboard:
-        require("tensorboard", "tensorboard")
-    if wandb != "off":
-        check_wandb(wandb)
-
-
-_NO_WANDB = (
-    "W&B does not let this machine in ({}): run wandb login, or set WANDB_API_KEY; or log with wandb=offline (--wandb "
-    "offline), and upload that later by wandb sync"
-)
-
-
-class WandbSink:
-    """A Weights & Biases run (extra ``wandb``); nothing of it is imported before this is constructed.
-
-    ``mode="offline"`` needs no network: ``wandb sync`` uploads ``folder/wandb/`` later. With the same ``run_id`` a
-    resumed run continues its curves.
-    """
-
-    def __init__(
-        self,
-        folder: Path,
-        *,
-        project: str,
-        name: str,
-        config: Mapping[str, Any],
-        mode: Literal["online", "offline"] = "online",
-        run_id: str | None = None,
-    ) -> None:
-        wandb = require("wandb", "wandb")
-        folder.mkdir(parents=True, exist_ok=True)
-        try:
-            self._run: Any = wandb.init(
-                project=project,
-                name=name,
-                config=dict(config),
-                dir=str(folder),
-                mode=mode,
-                id=run_id,
-                resume="allow" if run_id and mode == "online" else None,
-                # Silent: the console view owns the terminal. No code is uploaded, no terminal output captured.
-                settings=wandb.Settings(silent=True, console="off", save_code=False, disable_git=True),
-            )
-        except wandb.Error as error:
-            raise ConfigError(_NO_WANDB.format(error)) from error
-        # Without this W&B plots against its own count of log calls, which a resumed run repeats.
-        self._run.define_metric("step")
-        self._run.define_metric("*", step_metric="step")
-
-    def write(self, step: int, metrics: Mapping[str, float]) -> None:
-        """Log one row."""
-        self._run.log({"step": int(step)} | _numbers(metrics))
-
-    def close(self) -> None:
-        """Finish the run; online, this waits for the upload."""
-        if self._run is not None:
-            self._run.finish()
-            self._run = None
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:
@@ -208,7 +128,7 @@ def _lines(path: Path) -> Iterator[tuple[int, str, dict[str, Any] | None]]:
             yield number, line, row if isinstance(row, dict) and type(row.get("step")) is int else None
 
 
-def _numbers(metrics: Mapping[str, Any]) -> dict[str, float]:
+def plain_numbers(metrics: Mapping[str, Any]) -> dict[str, float]:
     """The metrics in Python's own numbers; also those of NumPy and torch, as callbacks add them, become such."""
     found: dict[str, float] = {}
     for name, value in metrics.items():

@@ -17,6 +17,7 @@ from hakisa_algos.data.contract import REAL_TIME, declared
 from hakisa_algos.policy.observations import MASK, keyed
 from hakisa_algos.training.pictures import Picture, PictureFile
 
+NOW = "now.png"  # in the run's folder
 _GAP = 2  # pixels between frames
 _HEIGHT = 900  # pixels of the whole, about
 _LARGEST_ZOOM = 4

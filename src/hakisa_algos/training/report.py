@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from hakisa_algos.data.files import write_text
-from hakisa_algos.training.chronicle import CHRONICLE
+from hakisa_algos.training.chronicle import CHRONICLE, milestone_rows
 from hakisa_algos.training.metrics import read_metrics
 from hakisa_algos.training.run_folder import RunFolder
 
@@ -103,14 +103,7 @@ def _farms(told: Mapping[str, Any]) -> str:
 
 
 def _milestones(told: Mapping[str, Any]) -> str:
-    rows = [
-        (
-            name, f"{one['step']:,}", f"{one['minutes']:.1f}", f"{len(one['columns']) / told['columns']:.0%}",
-            one["start"] or "",
-        )
-        for name, one in told.get("milestones", {}).items()
-    ]  # fmt: skip
-    heads = ("milestone", "first step", "first minute", "share of envs", "that episode began at")
+    heads, rows = milestone_rows(told)
     return "<h2>Milestones</h2>" + _table(heads, rows) if rows else ""
 
 

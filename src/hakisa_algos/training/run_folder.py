@@ -25,11 +25,12 @@ from pathlib import Path
 from typing import Any
 
 from hakisa_algos.data.files import TEMPORARY, write_json
-from hakisa_algos.errors import ConfigError, RunFolderError, did_you_mean
+from hakisa_algos.errors import ConfigError, RunFolderError, did_you_mean, require
 from hakisa_algos.machine import available_cores, version_of
 from hakisa_algos.training.lock import LOCK, FolderLock
-from hakisa_algos.training.metrics import JsonlSink, Sink, TensorBoardSink, WandbSink
+from hakisa_algos.training.metrics import JsonlSink, Sink, TensorBoardSink
 from hakisa_algos.training.options import RunOptions
+from hakisa_algos.training.weights_and_biases import WandbSink, check_wandb
 
 logger = logging.getLogger(__name__)
 
@@ -179,6 +180,14 @@ class RunFolder:
     def checkpoints(self) -> Path:
         """The folder of checkpoints (see :mod:`.checkpoint`)."""
         return self.path / "checkpoints"
+
+
+def check_installed(options: RunOptions) -> None:
+    """Finds before a run begins that what it is to log to is not there (see :func:`.check_wandb`)."""
+    if options.tensorboard:
+        require("tensorboard", "tensorboard")
+    if options.wandb != "off":
+        check_wandb(options.wandb)
 
 
 def default_run_path(algorithm: str, env_id: str, seed: int, root: Path | str = "runs") -> Path:

@@ -27,7 +27,7 @@ from hakisa_algos.training.chronicle import MAP, Chronicle
 from hakisa_algos.training.collapse import CollapseDetector
 from hakisa_algos.training.curriculum import Curriculum
 from hakisa_algos.training.metrics import Sink
-from hakisa_algos.training.now import NowPicture
+from hakisa_algos.training.now import NOW, NowPicture
 from hakisa_algos.training.options import RunOptions
 from hakisa_algos.training.pictures import Picture, PictureFile, write_png
 from hakisa_algos.training.signals import StopSignals
@@ -316,7 +316,7 @@ class Trainer:
         every = self.options.picture_every
         if self.checkpoints is not None and self.envs is not None and every:
             folder = self.checkpoints.parent
-            self._now = NowPicture(folder / "now.png", every, self.envs, self.buffer.stack)
+            self._now = NowPicture(folder / NOW, every, self.envs, self.buffer.stack)
             self._map = PictureFile(folder / MAP, every)
 
     def _drawn_map(self) -> Callable[[], Picture]:
