@@ -11,6 +11,7 @@ from hakisa_algos.stages.record import record
 from hakisa_algos.stages.recording import Recording
 from hakisa_envs.screen.env import ScreenGameEnv
 from hakisa_envs.screen.profile import load_profile
+from tests.screen.helpers import BACKENDS, on
 
 from .test_listener import LEFT, SPACE, Person
 from .test_sign import signs as red_dots
@@ -35,12 +36,12 @@ def chord(person, key):
         person.key(keysym, False)
 
 
-@pytest.fixture(scope="module")
-def played(xserver, tmp_path_factory):
+@pytest.fixture(scope="module", params=BACKENDS)
+def played(request, desktop, tmp_path_factory):
     """Some taps of Space, Left held for a while, a canary typed elsewhere, and a bad second half."""
     folder = tmp_path_factory.mktemp("played") / "flash"
-    person, steps, shown, signs = Person(xserver), [], [], []
-    env = ScreenGameEnv(PROFILE, display=xserver, armed=True, timeout=30.0)
+    person, steps, shown, signs = Person(desktop), [], [], []
+    env = ScreenGameEnv(PROFILE, timeout=30.0, **({"display": desktop, "armed": True} | on(request.param)))
     windows = {}
 
     def play():

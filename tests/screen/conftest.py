@@ -33,6 +33,14 @@ def xserver():
     keeper.close()
 
 
+@pytest.fixture(scope="module")
+def desktop(xserver):
+    """The same as the desktop of whoever runs the tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DISPLAY", xserver)
+        yield xserver
+
+
 @pytest.fixture
 def screen(xserver):
     from .helpers import Screen

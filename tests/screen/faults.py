@@ -30,10 +30,10 @@ class LiveTrainer:
         server: Process id of its input server.
     """
 
-    def __init__(self, display, guard=True):
+    def __init__(self, display, guard=True, backend="x11"):
         self.process = subprocess.Popen(
             [sys.executable, Path(__file__).with_name("live_trainer.py"), display, TITLE,
-             "guard" if guard else "unguarded"],
+             "guard" if guard else "unguarded", backend],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, bufsize=1,
             env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}, start_new_session=True,
         )  # fmt: skip
@@ -80,10 +80,11 @@ class Stage:
     Args:
         display: Name of a display that outlives the trainer.
         guard: False: the input server lets go of nothing by itself, to show that it has to.
+        backend: By which the trainer plays.
     """
 
-    def __init__(self, display, guard=True):
-        self.display, self.guard = display, guard
+    def __init__(self, display, guard=True, backend="x11"):
+        self.display, self.guard, self.backend = display, guard, backend
         self.screen = Screen(display)
         self.window = self.screen.window(0, 0, 200, 150, title=TITLE.strip("^$"))
         self.other = self.screen.window(300, 0, 50, 50, title="other")
@@ -97,7 +98,7 @@ class Stage:
     def ready(self):
         """See to it that a trainer holds everything down."""
         if self.trainer is None:
-            self.trainer = LiveTrainer(self.display, self.guard)
+            self.trainer = LiveTrainer(self.display, self.guard, self.backend)
         self.trainer.server = int(self.trainer.answer())
         assert self.held() == self.held_all, "the trainer does not hold what it should"
 

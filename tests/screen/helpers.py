@@ -1,15 +1,43 @@
 """What the tests of live games share: waiting for a condition, windows of our own, a look at what is held."""
 
 import contextlib
+import importlib.util
 import struct
 
+import pytest
 from Xlib import X
 from Xlib.display import Display
 from Xlib.ext import xinput
 
+from hakisa_envs.screen.input.client import InputClient
 from tests.helpers.processes import busy, gone, in_time, open_fds, wait_until
 
-__all__ = ["RawEvents", "Screen", "busy", "game_window", "gone", "in_time", "open_fds", "wait_until"]
+__all__ = [
+    "BACKENDS", "RawEvents", "Screen", "busy", "game_window", "gone", "in_time", "input_client", "on", "open_fds", "wait_until",
+]  # fmt: skip
+
+# For tests that are not about X itself; with the second the fixture "desktop" is needed.
+BACKENDS = [
+    "x11",
+    pytest.param(
+        "portable",
+        marks=pytest.mark.skipif(importlib.util.find_spec("pynput") is None, reason="needs pynput (extra portable)"),
+    ),
+]
+
+
+def on(backend):
+    """Options of an env that plays on a back end, armed: with x11 on a display of its own, else on the desktop."""
+    return {"backend": backend, "display": "current", "armed": True} if backend == "portable" else {}
+
+
+def input_client(backend, display, names, **options):
+    """A client of the input server of a back end."""
+    if backend == "portable":
+        from hakisa_envs.screen.backends.portable.link import PipeLink
+
+        options["link"] = PipeLink()
+    return InputClient(display, names, **options)
 
 
 def game_window(screen):

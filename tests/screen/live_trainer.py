@@ -3,7 +3,7 @@
 It plays an armed env on a display that somebody else owns, holds two keys and a button down, and steps on. A word
 on its standard input says what happens next; after most of them ``go`` begins another episode.
 
-Usage: live_trainer.py DISPLAY TITLE guard|unguarded
+Usage: live_trainer.py DISPLAY TITLE guard|unguarded [x11|portable]
 """
 
 import functools
@@ -15,7 +15,7 @@ import threading
 import time
 from pathlib import Path
 
-from hakisa_envs.screen import session
+from hakisa_envs.screen.backends import x11
 from hakisa_envs.screen.conditions import Condition
 from hakisa_envs.screen.env import ScreenGameEnv
 from hakisa_envs.screen.errors import Killed, ReaderError
@@ -86,9 +86,9 @@ def listen():
 
 
 def main():
-    display, title, guard = sys.argv[1:]
+    display, title, guard, *backend = sys.argv[1:]
     if guard == "unguarded":
-        session.InputClient = functools.partial(InputClient, guard=False)
+        x11.InputClient = functools.partial(InputClient, guard=False)
     profile = GameProfile(
         name="faults",
         folder=Path(),
@@ -100,7 +100,11 @@ def main():
         readings=(Reading("trouble", Trouble()),),
         reset=(Step(do="press", key="Right", hold_ms=60_000.0, when=Condition.parse("trouble > 0")),),
     )
-    env = ScreenGameEnv(profile, display=display, armed=True)
+    if backend == ["portable"]:
+        os.environ["DISPLAY"] = display
+        env = ScreenGameEnv(profile, backend="portable", armed=True)
+    else:
+        env = ScreenGameEnv(profile, display=display, armed=True)
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job would ignore it
     threading.Thread(target=listen, daemon=True).start()
     while True:

@@ -18,14 +18,14 @@ from hakisa_envs.screen.errors import ProfileError
 from hakisa_envs.screen.game import Launch
 from hakisa_envs.screen.profile import load_profile
 
-from .helpers import RawEvents, Screen, game_window, open_fds, wait_until
+from .helpers import BACKENDS, RawEvents, Screen, game_window, on, open_fds, wait_until
 
 NOOP, FLASH, LEFT, HOLD_LEFT, RELEASE_LEFT = [0, 0, 0], [1, 0, 0], [1, 1, 0], [2, 1, 0], [3, 1, 0]
 
 
-@pytest.fixture(scope="module")
-def shared():
-    env = ScreenGameEnv("flash", render_mode="rgb_array")
+@pytest.fixture(scope="module", params=BACKENDS)
+def shared(request, desktop):
+    env = ScreenGameEnv("flash", render_mode="rgb_array", **on(request.param))
     yield env
     env.close()
 

@@ -22,7 +22,7 @@ from hakisa_envs.screen.input.client import InputClient
 from hakisa_envs.screen.input.devices import XTestDevice
 from hakisa_envs.screen.processes import Keeper
 
-from .helpers import RawEvents, Screen, gone, wait_until
+from .helpers import BACKENDS, RawEvents, Screen, gone, input_client, wait_until
 
 LEFT, CONTROL, SHIFT, F12 = XK.XK_Left, XK.XK_Control_L, XK.XK_Shift_L, XK.XK_F12
 NAMES = ["Left", "Right", "a", "Control_L", "button1", "button3"]
@@ -47,14 +47,25 @@ def client(xserver, window):
     client.close()
 
 
+@pytest.fixture(params=BACKENDS)
+def either(request, desktop, window):
+    """The client of one back end, then of the other."""
+    client = input_client(request.param, desktop, NAMES)
+    client.start()
+    client.wait_ready()
+    client.set_target(window.id)
+    yield client
+    client.close()
+
+
 def keys(events):
     return [(e.type, e.detail) for e in events if e.type in (X.KeyPress, X.KeyRelease)]
 
 
-def test_tap_arrives_as_from_a_real_keyboard_and_lasts_50_ms(client, screen, window):
+def test_tap_arrives_as_from_a_real_keyboard_and_lasts_50_ms(either, screen, window):
     screen.events()
-    assert client.act([("tap", "Left")], 1.0).held == ("Left",)
-    wait_until(lambda: not client.report().held)
+    assert either.act([("tap", "Left")], 1.0).held == ("Left",)
+    wait_until(lambda: not either.report().held)
     events = [e for e in screen.events() if e.type in (X.KeyPress, X.KeyRelease)]
     assert keys(events) == [(X.KeyPress, screen.keycode(LEFT)), (X.KeyRelease, screen.keycode(LEFT))]
     assert not any(e.send_event for e in events)
@@ -79,44 +90,44 @@ def test_held_key_does_not_repeat_and_the_layouts_own_repeat_comes_back(client, 
     wait_until(repeats)
 
 
-def test_absolute_move_stays_inside_the_window_and_follows_it(client, screen, window):
+def test_absolute_move_stays_inside_the_window_and_follows_it(either, screen, window):
     for place, expected in [((5, 6), (105, 106)), ((-50, 9999), (100, 249)), ((9999, -1), (299, 100))]:
-        client.act([("move", *place)], 1.0)
+        either.act([("move", *place)], 1.0)
         pointer = screen.root.query_pointer()
         assert (pointer.root_x, pointer.root_y) == expected
     window.configure(x=560, y=-20)
     screen.display.sync()
-    client.act([("move", 9999, 0)], 1.0)
+    either.act([("move", 9999, 0)], 1.0)
     pointer = screen.root.query_pointer()
     assert (pointer.root_x, pointer.root_y) == (639, 0)
 
 
-def test_relative_move_and_wheel(client, screen):
-    client.act([("move", 10, 10), ("move_by", 7, -3)], 1.0)
+def test_relative_move_and_wheel(either, screen):
+    either.act([("move", 10, 10), ("move_by", 7, -3)], 1.0)
     pointer = screen.root.query_pointer()
     assert (pointer.root_x, pointer.root_y) == (117, 107)
     screen.events()
-    client.act([("wheel", 2), ("wheel", -1)], 1.0)
+    either.act([("wheel", 2), ("wheel", -1)], 1.0)
     buttons = [e.detail for e in screen.events() if e.type == X.ButtonPress]
     assert buttons == [4, 4, 5]
 
 
-def test_click_goes_where_it_was_aimed(client, screen):
+def test_click_goes_where_it_was_aimed(either, screen):
     screen.events()
-    client.act([("move", 20, 30), ("tap", "button1")], 1.0)
-    wait_until(lambda: not client.report().held)
+    either.act([("move", 20, 30), ("tap", "button1")], 1.0)
+    wait_until(lambda: not either.report().held)
     press = next(e for e in screen.events() if e.type == X.ButtonPress)
     assert (press.event_x, press.event_y, press.detail) == (20, 30, 1)
 
 
-def test_nothing_is_pressed_without_focus_or_under_a_popup(client, screen, window):
+def test_nothing_is_pressed_without_focus_or_under_a_popup(either, screen, window):
     other = screen.window(350, 100, 50, 50, title="other")
     screen.focus(other)
-    report = client.act([("tap", "Left")], 1.0)
+    report = either.act([("tap", "Left")], 1.0)
     assert (report.pressed, report.refused, report.focused) == (0, 1, False)
     screen.focus(window)
     popup = screen.window(110, 110, 50, 50, title="popup", override=True)
-    report = client.act([("move", 20, 20), ("tap", "button1"), ("wheel", 1)], 1.0)
+    report = either.act([("move", 20, 20), ("tap", "button1"), ("wheel", 1)], 1.0)
     assert (report.pressed, report.refused) == (1, 2)
     assert not any(e.type in (X.KeyPress, X.ButtonPress) for e in screen.events())
     popup.destroy()
@@ -142,21 +153,21 @@ def test_focus_that_is_wherever_the_pointer_is(client, screen, window):
     assert client.act([("move", 3, 3), ("tap", "Left")], 1.0).pressed == 2
 
 
-def test_focus_in_a_child_of_the_window_counts(client, screen, window):
+def test_focus_in_a_child_of_the_window_counts(either, screen, window):
     child = window.create_window(0, 0, 10, 10, 0, X.CopyFromParent)
     child.map()
     screen.focus(child)
-    assert client.act([("tap", "Left")], 1.0).pressed == 1
+    assert either.act([("tap", "Left")], 1.0).pressed == 1
     child.destroy()
 
 
 @pytest.mark.parametrize("loss", ["focus", "unmap", "destroy"])
-def test_everything_is_released_when_the_window_loses_the_focus(client, screen, window, loss):
+def test_everything_is_released_when_the_window_loses_the_focus(either, screen, window, loss):
     other = screen.window(350, 100, 50, 50, title="other")
     for _ in range(5 if loss == "focus" else 1):
         screen.focus(window)
-        wait_until(lambda: client.report().focused)
-        client.act([("hold", "Left"), ("move", 9, 9), ("hold", "button3")], 10.0)
+        wait_until(lambda: either.report().focused)
+        either.act([("hold", "Left"), ("move", 9, 9), ("hold", "button3")], 10.0)
         assert screen.held() == {screen.keycode(LEFT), ("button", 3)}
         if loss == "focus":
             screen.focus(other)
@@ -164,7 +175,7 @@ def test_everything_is_released_when_the_window_loses_the_focus(client, screen, 
             getattr(window, loss)()
             screen.display.sync()
         wait_until(lambda: not screen.held(), 1.0)
-        assert "focus lost" in client.report().released
+        assert "focus lost" in either.report().released
     other.destroy()
 
 
@@ -288,40 +299,40 @@ def test_key_held_for_long_does_not_repeat_into_the_next_window(guarded, fast_re
     screen.close()
 
 
-def test_relative_motion_is_felt_at_the_edge_of_the_screen(client, screen):
-    client.act([("move", 0, 0), ("move_by", -500, 0)], 1.0)
+def test_relative_motion_is_felt_at_the_edge_of_the_screen(either, screen):
+    either.act([("move", 0, 0), ("move_by", -500, 0)], 1.0)
     assert screen.root.query_pointer().root_x == 0
     raw = RawEvents(screen.display)
     # The pointer has left the window, but the window has the focus still.
-    assert client.act([("move_by", -7, 0), ("move_by", -7, 0)], 1.0).pressed == 2
+    assert either.act([("move_by", -7, 0), ("move_by", -7, 0)], 1.0).pressed == 2
     assert wait_until(lambda: raw.count(xinput.RawMotion) == 2)
 
 
-def test_lease_that_nobody_renews_lets_go(client, screen):
+def test_lease_that_nobody_renews_lets_go(either, screen):
     for _ in range(5):
-        client.act([("hold", "Left"), ("hold", "Right")], 0.1)
+        either.act([("hold", "Left"), ("hold", "Right")], 0.1)
         assert len(screen.held()) == 2
         wait_until(lambda: not screen.held(), 1.0)
-        assert client.report().released == ("lease expired",)
+        assert either.report().released == ("lease expired",)
 
 
 @pytest.mark.parametrize("before", [("hold", "Left"), ("tap", "Left", 60_000)])
-def test_last_lease_counts_even_if_one_before_was_longer_and_cuts_a_tap_short(client, screen, before):
-    client.act([before], 60.0)
-    assert client.act([], 0.1).held == ("Left",)
+def test_last_lease_counts_even_if_one_before_was_longer_and_cuts_a_tap_short(either, screen, before):
+    either.act([before], 60.0)
+    assert either.act([], 0.1).held == ("Left",)
     wait_until(lambda: not screen.held(), 1.0)
-    assert client.report().released == ("lease expired",)
+    assert either.report().released == ("lease expired",)
 
 
-def test_commands_older_than_their_lease_are_dropped(client, screen):
-    assert client.act([("tap", "Left")], -0.001).dropped == 1
+def test_commands_older_than_their_lease_are_dropped(either, screen):
+    assert either.act([("tap", "Left")], -0.001).dropped == 1
     assert not screen.held()
 
 
-def test_told_to(client, screen):
+def test_told_to(either, screen):
     for _ in range(5):
-        client.act([("hold", "Left"), ("tap", "Right")], 10.0)
-        assert client.release_all().held == ()
+        either.act([("hold", "Left"), ("tap", "Right")], 10.0)
+        assert either.release_all().held == ()
         assert not screen.held()
 
 
@@ -413,51 +424,51 @@ def test_releases_reach_x_while_another_client_grabs_keyboard_and_pointer(client
     screen.display.sync()
 
 
-def test_keys_without_the_chord_kill_nothing(client, screen):
+def test_keys_without_the_chord_kill_nothing(either, screen):
     for keysym in (CONTROL, F12):
         screen.display.xtest_fake_input(X.KeyPress, screen.keycode(keysym))
     for keysym in (CONTROL, F12):
         screen.display.xtest_fake_input(X.KeyRelease, screen.keycode(keysym))
     screen.display.sync()
-    assert not client.report().killed
+    assert not either.report().killed
 
 
-def test_server_that_is_killed_leaves_nothing_down_and_is_replaced(client, screen):
+def test_server_that_is_killed_leaves_nothing_down_and_is_replaced(either, screen):
     for count in range(1, 6):
-        client.act([("hold", "Left"), ("move", 9, 9), ("hold", "button1")], 10.0)
+        either.act([("hold", "Left"), ("move", 9, 9), ("hold", "button1")], 10.0)
         assert len(screen.held()) == 2
-        os.kill(client.pid, signal.SIGKILL)
+        os.kill(either.pid, signal.SIGKILL)
         wait_until(lambda: not screen.held(), 1.0)
-        assert client.act([("tap", "a")], 10.0).pressed == 1
-        assert client.restarts == count
-        client.release_all()
+        assert either.act([("tap", "a")], 10.0).pressed == 1
+        assert either.restarts == count
+        either.release_all()
 
 
-def test_guardian_that_is_killed_takes_the_server_along_with_its_keys(client, screen):
-    client.act([("hold", "Left")], 10.0)
-    os.kill(os.getpgid(client.pid), signal.SIGKILL)
+def test_guardian_that_is_killed_takes_the_server_along_with_its_keys(either, screen):
+    either.act([("hold", "Left")], 10.0)
+    os.kill(os.getpgid(either.pid), signal.SIGKILL)
     wait_until(lambda: not screen.held(), 1.0)
-    wait_until(lambda: gone(client.pid), 1.0)
+    wait_until(lambda: gone(either.pid), 1.0)
 
 
-def test_both_killed_at_once_the_next_server_releases_what_is_down(client, screen):
-    client.act([("hold", "Left"), ("hold", "button1")], 10.0)
-    os.killpg(os.getpgid(client.pid), signal.SIGKILL)
-    wait_until(lambda: gone(client.pid))
+def test_both_killed_at_once_the_next_server_releases_what_is_down(either, screen):
+    either.act([("hold", "Left"), ("hold", "button1")], 10.0)
+    os.killpg(os.getpgid(either.pid), signal.SIGKILL)
+    wait_until(lambda: gone(either.pid))
     assert screen.held()
-    assert client.act([], 1.0).held == ()
+    assert either.act([], 1.0).held == ()
     assert not screen.held()
 
 
-def test_close_releases_and_may_be_repeated(client, screen, window):
+def test_close_releases_and_may_be_repeated(either, screen, window):
     for _ in range(5):
-        client.act([("hold", "Left"), ("tap", "a")], 10.0)
-        client.close()
-        client.close()
+        either.act([("hold", "Left"), ("tap", "a")], 10.0)
+        either.close()
+        either.close()
         assert not screen.held()
-        client.start()
-        client.wait_ready()
-        client.set_target(window.id)
+        either.start()
+        either.wait_ready()
+        either.set_target(window.id)
 
 
 def test_display_that_is_not_there():

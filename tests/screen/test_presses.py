@@ -2,7 +2,7 @@ import pytest
 
 from hakisa_envs.screen.errors import InputError
 from hakisa_envs.screen.input import keys
-from hakisa_envs.screen.input.devices import DryRunDevice
+from hakisa_envs.screen.input.dry_run import DryRunDevice
 from hakisa_envs.screen.input.keys import Contact
 from hakisa_envs.screen.input.presses import GAP_NS, TAP_NS, Presses
 

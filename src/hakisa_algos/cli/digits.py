@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from hakisa_algos.cli.live import open_game, parser, player, where
+from hakisa_algos.cli.live import open_game, parse, parser, player, where
 from hakisa_algos.cli.text import bold
 from hakisa_algos.errors import ConfigError, did_you_mean
 from hakisa_envs.screen.colours import Mask
@@ -25,7 +25,7 @@ def run(arguments: Sequence[str]) -> int:
     options = parser("digits", "Cut the pictures of digits out of a game that is played, asking what they read.")
     options.add_argument("reading", metavar="READING", help="the name of a reading of the kind digits")
     options.add_argument("--seconds", type=float, default=60.0, help="how long to play at most (default 60)")
-    chosen = options.parse_args(list(arguments))
+    chosen = parse(options, arguments)
     if not 0 < chosen.seconds <= 86_400:
         raise ConfigError(f"--seconds {chosen.seconds:g} is not allowed: it must be more than 0, and a day at most")
     _begin_file(Path(chosen.game), chosen.reading)

@@ -90,8 +90,8 @@ def _requirements() -> Iterator[tuple[str, str | None]]:
     for line in metadata.requires("hakisa") or []:
         specifier, _, marker = line.partition(";")
         here = {"sys_platform": sys.platform, "platform_machine": platform.machine()}
-        asked = re.findall(r"(sys_platform|platform_machine) == ['\"](\w+)['\"]", marker)
-        if any(here[name] != wanted for name, wanted in asked):
+        asked = re.findall(r"(sys_platform|platform_machine) ([!=])= ['\"](\w+)['\"]", marker)
+        if any((here[name] == wanted) != (sign == "=") for name, sign, wanted in asked):
             continue
         extra = re.search(r"extra == ['\"]([\w-]+)['\"]", marker)
         name = re.match(r"[\w.-]+", specifier.strip())

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hakisa_algos.errors import ConfigError
+from hakisa_envs.screen.backends.choice import BACKENDS, make_backend
+from hakisa_envs.screen.backends.protocols import STARTED
 from hakisa_envs.screen.env import ScreenGameEnv
 from hakisa_envs.screen.game import GameProfile
 from hakisa_envs.screen.profile import builtin_games, load_profile
@@ -23,12 +25,19 @@ def parser(verb: str, about: str, played: bool = False) -> argparse.ArgumentPars
     games = ", ".join(builtin_games())
     env = ", or the id of an env (Hakisa/Pong-v0)" if played else ""
     parser.add_argument("game", metavar="GAME", help=f"a game that ships ({games}) or the path of a TOML file{env}")
+    default = "nested" if played else "xvfb"
+    parser.add_argument(
+        "--backend",
+        choices=BACKENDS,
+        help="how the game is seen and touched: x11 (the default on Linux), or portable, on your desktop only (the "
+        "default elsewhere)",
+    )
     parser.add_argument(
         "--display",
-        default="nested" if played else "xvfb",
         help="xvfb (hidden), nested (in a window), current (your desktop) or an X display such as :1; "
-        "default: %(default)s",
+        f"default: {default}, or current with the portable back end",
     )
+    parser.set_defaults(own_display=default)
     parser.add_argument("--arm", action="store_true", help="really press, also on a display that was there before")
     if played:
         return parser
@@ -41,13 +50,23 @@ def parser(verb: str, about: str, played: bool = False) -> argparse.ArgumentPars
     return parser
 
 
+def parse(options: argparse.ArgumentParser, arguments: Sequence[str]) -> argparse.Namespace:
+    """Parse, and see where the game is played if nobody says."""
+    chosen = options.parse_args(list(arguments))
+    backend = make_backend(chosen.backend)
+    if chosen.display is None:  # a display of the game's own, where there is such a thing
+        chosen.display = chosen.own_display if backend.default_display in STARTED else backend.default_display
+    return chosen
+
+
 def open_game(
     chosen: argparse.Namespace, change: Callable[[GameProfile], GameProfile] = lambda profile: profile, **options: Any
 ) -> ScreenGameEnv:
     """The env that the options ask for, its profile changed; nothing is started before its reset."""
     try:
         profile = change(load_profile(chosen.game))
-        return ScreenGameEnv(profile, display=chosen.display, armed=True if chosen.arm else None, **options)
+        where = {"backend": chosen.backend, "display": chosen.display}
+        return ScreenGameEnv(profile, **where, armed=True if chosen.arm else None, **options)
     except ValueError as error:  # a ProfileError is one
         raise ConfigError(str(error)) from error
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from hakisa_algos.cli.live import open_game, parser, player, where
+from hakisa_algos.cli.live import open_game, parse, parser, player, where
 from hakisa_algos.cli.text import bold, dim
 from hakisa_algos.errors import ConfigError
 from hakisa_envs.screen.env import ScreenGameEnv
@@ -23,7 +23,7 @@ def run(arguments: Sequence[str]) -> int:
     """Plays some steps at the game's rate, measures its parts, and prints percentiles."""
     options = parser("probe", "Measure what a step of a live game costs, how it keeps time, and when an action shows.")
     options.add_argument("--steps", type=int, default=200, help="how many steps to measure (default 200)")
-    chosen = options.parse_args(list(arguments))
+    chosen = parse(options, arguments)
     if chosen.steps < 2:
         raise ConfigError(f"--steps {chosen.steps} is not allowed: it must be at least 2")
     env = open_game(chosen)

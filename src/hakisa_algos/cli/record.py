@@ -9,11 +9,12 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from hakisa_algos.cli.live import open_game, parser, where
+from hakisa_algos.cli.live import open_game, parse, parser, where
 from hakisa_algos.cli.options import key_values
 from hakisa_algos.cli.text import bold, command, red
 from hakisa_algos.errors import ConfigError
 from hakisa_algos.training.run_folder import free_path
+from hakisa_envs.screen.env import ScreenGameEnv
 
 ABOUT = (
     "You play, and everything that an agent would see of the game is recorded, with your keys and mouse; nothing else "
@@ -36,19 +37,20 @@ def run(arguments: Sequence[str]) -> int:
     options.add_argument("--keys", nargs="+", default=[], metavar="KEYS=ACTION",
                          help="of an env, where its actions have no names: none=0 left=1 left+space=2")  # fmt: skip
     options.add_argument("--seed", type=int, help="of an env's first episode")
-    chosen = options.parse_args(arguments)
+    chosen = parse(options, arguments)
     if chosen.minutes is not None and not chosen.minutes > 0:
         raise ConfigError(f"--minutes {chosen.minutes:g} must be more than 0")
     if chosen.episodes is not None and chosen.episodes < 1:
         raise ConfigError(f"--episodes {chosen.episodes} must be at least 1")
     if _is_env(chosen.game):
         return _record_env(chosen)
-    _refuse_input_method(chosen.display)
     from hakisa_algos.stages.record import record
 
     env = open_game(chosen, rate=chosen.rate)
+    _refuse_input_method(env)
     folder = chosen.to or free_path(recordings() / f"{env.profile.name}-{time.strftime('%Y-%m-%d')}")
-    given = {"game": _game(chosen.game), "display": "xvfb", "rate": chosen.rate}
+    where_later = {"backend": chosen.backend, "display": env.backend.default_display}
+    given = {"game": _game(chosen.game), **where_later, "rate": chosen.rate}
     told: list[str] = []
 
     def say(text: str) -> None:
@@ -140,12 +142,8 @@ def _game(game: str) -> str:
     return str(Path(game).absolute()) if game.endswith(".toml") else game
 
 
-def _refuse_input_method(display: str) -> None:
-    if display != "current" or not os.environ.get("DISPLAY"):
-        return
-    from hakisa_envs.screen.input.listener import input_method
-
-    name = input_method(os.environ["DISPLAY"])
+def _refuse_input_method(env: ScreenGameEnv) -> None:
+    name = env.backend.swallows_keys(env.display)
     if name:
         raise ConfigError(
             f"the input method {name!r} runs on your desktop and may swallow or change keys before the game sees them: "

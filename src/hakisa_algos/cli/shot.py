@@ -11,7 +11,7 @@ from pathlib import Path
 from hakisa_algos.cli.live import player, where
 from hakisa_algos.cli.text import bold
 from hakisa_algos.errors import ConfigError, require
-from hakisa_envs.screen.display import STARTED
+from hakisa_envs.screen.backends.protocols import STARTED
 from hakisa_envs.screen.env import ScreenGameEnv
 from hakisa_envs.screen.game import GameProfile, Step
 

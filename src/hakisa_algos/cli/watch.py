@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from hakisa_algos.cli import shot
 from hakisa_algos.cli.halfblocks import half_blocks
-from hakisa_algos.cli.live import Choose, open_game, parser, player, where
+from hakisa_algos.cli.live import Choose, open_game, parse, parser, player, where
 from hakisa_algos.cli.scene import Scene
 from hakisa_algos.cli.status import Status
 from hakisa_algos.cli.text import bold, colourful
@@ -40,7 +40,7 @@ def run(arguments: Sequence[str]) -> int:
     options.add_argument("--seconds", type=float, default=10.0, help="how long to play (default 10)")
     options.add_argument("--out", type=Path, metavar="FILE.mp4", help="write a film instead of drawing here")
     shot.options(options)
-    chosen = options.parse_args(list(arguments))
+    chosen = parse(options, arguments)
     _check(chosen)
     env = open_game(chosen, lambda profile: shot.with_keys(profile, chosen.keys or ()), render_mode="rgb_array")
     try:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import os
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
@@ -20,15 +19,12 @@ from hakisa_algos.stages.recording import VIDEO, privately
 from hakisa_algos.stages.recording_film import Film
 from hakisa_algos.stages.recording_writer import RecordingWriter
 from hakisa_envs.contract import FRAME_STACK, TRANSITION
-from hakisa_envs.recording.events import BAD, BEGIN, END, GAP, ON, PAUSE, PRESS, RESUME, Event
+from hakisa_envs.recording.events import BAD, BEGIN, END, GAP, HOST, ON, PAUSE, PRESS, RESUME, Event
 from hakisa_envs.recording.inverse import Inverse, Rules
-from hakisa_envs.screen.display import window_name
+from hakisa_envs.screen.backends.protocols import STARTED, Listener, Sign, Watcher
 from hakisa_envs.screen.env import ScreenGameEnv
 from hakisa_envs.screen.errors import Killed
 from hakisa_envs.screen.image import Region, to_rgb
-from hakisa_envs.screen.input.host import HOST, HostWindow
-from hakisa_envs.screen.input.listener import PersonListener
-from hakisa_envs.screen.input.sign import RecordingSign
 
 # Events take a moment to come.
 ARRIVAL_NS = 20_000_000
@@ -107,7 +103,7 @@ def record(
         ConfigError: the folder exists, or a region that cannot be.
         InputError: nobody listens to the keyboard any more; what was recorded until then is kept.
     """
-    if not env.armed and env.display not in ("xvfb", "nested"):
+    if not env.armed and env.display not in STARTED:
         raise ConfigError("the game's own scripts must press keys to begin an episode: allow it with --arm")
     with privately(), closing(_Recorder(env, folder, env_options, keep, video, say)) as recorder:
         recorder.run(seconds, episodes, stop)
@@ -129,10 +125,10 @@ class _Recorder:
         self._kept = _regions(env, keep)
         self._rows: deque[_Row] = deque()
         self._events: deque[Event] = deque()
-        self._listener: PersonListener | None = None
+        self._listener: Listener | None = None
         self._listens_to = 0
-        self._host: HostWindow | None = None
-        self._sign: RecordingSign | None = None
+        self._host: Watcher | None = None
+        self._sign: Sign | None = None
         self._gaps = {""}  # why nothing is known of the person now; at first nobody has looked
         self._script = True
         self._paused = False
@@ -256,13 +252,12 @@ class _Recorder:
         clicks = {"left_click": "left", "right_click": "right"}
         used: set[str] = {*actions.buttons} if any(c.startswith("button_") for c in actions.commands) else set()
         used |= {button for command, button in clicks.items() if command in actions.commands}
-        self._listener = PersonListener(session.display.name, [*actions.keys, *(buttons[b] for b in used)], window)
+        names = [*actions.keys, *(buttons[b] for b in used)]
+        self._listener = session.backend.listener(session.display, names, window)
         self._listens_to = window
-        if self.env.display == "nested" and not os.environ.get("WAYLAND_DISPLAY"):
-            if self._host is not None:
-                self._host.close()
-            title = f"● recording {self.env.profile.name}"
-            self._host = HostWindow(window_name(), os.environ["DISPLAY"], title)
+        if self._host is not None:
+            self._host.close()
+        self._host = session.backend.watcher(self.env.display, f"● recording {self.env.profile.name}")
 
     def _show_sign(self) -> None:
         """Beside the game, where others than the recorder look on; a nested display's own window says it."""
@@ -272,8 +267,11 @@ class _Recorder:
         if session.display.owned:
             return
         if self._sign is None:
-            self._sign = RecordingSign(session.display.name)
-        if not self._sign.show(view.window.region) and not self.summary.episodes:
+            self._sign = session.backend.sign(session.display)
+        if self._sign is None:
+            if not self.summary.episodes:
+                self.say("nothing on the screen shows that it is recorded: on this system there is no red dot")
+        elif not self._sign.show(view.window.region) and not self.summary.episodes:
             self.say("the game leaves no room on the screen for the red dot that shows that it is recorded")
 
     def _take(self) -> None:

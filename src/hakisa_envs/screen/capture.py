@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,14 +38,16 @@ class Frame:
 
 
 class Capture:
-    """Grabs regions of one X display. Used in one thread; nothing is opened before the first `grab`.
+    """Grabs regions of one screen. Used in one thread; nothing is opened before the first `grab`.
 
     Args:
-        display: Its name, such as ``":7"``.
+        display: The name of an X display, such as ``":7"``.
+        grabber: What opens an ``mss.MSS``; default: one of that display.
     """
 
-    def __init__(self, display: str) -> None:
+    def __init__(self, display: str, grabber: Callable[[], Any] | None = None) -> None:
         self.display = display
+        self._grabber = grabber or self._grabber_of_display
         self._mss: Any = None
         self._screen = Region(0, 0, 0, 0)
 
@@ -77,9 +80,12 @@ class Capture:
                 mss.close()
 
     def _open(self) -> None:
-        self._mss = import_extra("mss", extra="screen", needed_by="a live game").MSS(display=self.display)
+        self._mss = self._grabber()
         screen = self._mss.monitors[0]
         self._screen = Region(screen["left"], screen["top"], screen["width"], screen["height"])
+
+    def _grabber_of_display(self) -> Any:
+        return import_extra("mss", extra="screen", needed_by="a live game").MSS(display=self.display)
 
     def _grab(self, region: Region) -> Frame:
         start = time.monotonic_ns()

@@ -7,34 +7,18 @@ import select
 import shutil
 import sys
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from hakisa_envs.errors import import_extra
+from hakisa_envs.screen.backends.protocols import STARTED, Display
 from hakisa_envs.screen.errors import DisplayError
-from hakisa_envs.screen.processes import Keeper, Program
+from hakisa_envs.screen.processes import Keeper
 from hakisa_envs.screen.xthread import XThread
 
-STARTED = ("xvfb", "nested")  # by the env, for the game
 KINDS = (*STARTED, "current")
 DEPTHS = (24, 32)  # which mss reads
 EXTENSIONS = ("XTEST", "XInputExtension")
-
-
-@dataclass(frozen=True)
-class Display:
-    """An X display that games are played in.
-
-    Attributes:
-        name: What DISPLAY is set to, such as ``":7"``.
-        owned: True if the env started it, so that nothing but the game can be hit there.
-        server: The X server, if the env started it.
-    """
-
-    name: str
-    owned: bool
-    server: Program | None = None
 
 
 def check_kind(kind: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections import deque
 from functools import partial
@@ -18,8 +17,9 @@ from numpy.typing import ArrayLike, NDArray
 from hakisa_envs import contract
 from hakisa_envs.errors import checked_choice, checked_float, refuse_unknown
 from hakisa_envs.screen.actions import ActionMap
+from hakisa_envs.screen.backends.choice import make_backend
+from hakisa_envs.screen.backends.protocols import STARTED
 from hakisa_envs.screen.clock import DeadlineClock, Tick
-from hakisa_envs.screen.display import STARTED, check_kind
 from hakisa_envs.screen.errors import CaptureError, InputError, Killed, PlatformError, ScreenError, WindowError
 from hakisa_envs.screen.game import GameProfile
 from hakisa_envs.screen.image import Pixels, Region, is_black, to_observation, to_rgb
@@ -31,7 +31,7 @@ from hakisa_envs.screen.script import ScriptRunner
 from hakisa_envs.screen.session import REMADE_S, Session, View
 from hakisa_envs.vector import make_process_vec
 
-OPTIONS = ("game", "display", "armed", "episode", "rate", "timeout", "render_mode", "untested_platform")
+OPTIONS = ("game", "backend", "display", "armed", "episode", "rate", "timeout", "render_mode", "untested_platform")
 SPARE_S = 0.15
 LOST_S = 0.1  # a step that lost the game waits no longer for its input server, which lets go by itself
 BLACK_S = 2.0  # longer than games fade
@@ -73,12 +73,14 @@ class ScreenGameEnv(gym.Env[NDArray[np.uint8], NDArray[np.int64]], EzPickle):
     Args:
         game: The name of a profile that ships (``"flash"``, ``"lbreakout2"``, ``"circuslinux"``, ``"xdemineur"``), the
             path of a TOML file, or a `GameProfile`.
+        backend: ``"x11"``, or ``"portable"``: mss and pynput, on your desktop only. None: ``"x11"`` on Linux,
+            ``"portable"`` on Windows and macOS.
         display: ``"xvfb"`` (hidden), ``"nested"`` (in a window of your desktop), ``"current"`` (your desktop) or an
-            X display such as ``":1"``.
+            X display such as ``":1"``. None: ``"xvfb"`` on X11, else ``"current"``, and nothing else is.
         armed: Really press. None: yes on a display that the env started, no on any other (a dry run).
         episode: A sort of episode that the profile knows; its first if None.
         rate: Steps per second, instead of the profile's.
-        timeout: Seconds that the X server may take for anything before a step gives up on it.
+        timeout: Seconds that the window system may take for anything before a step gives up on it.
         render_mode: ``"rgb_array"`` or None.
         untested_platform: Press on Windows and macOS too, where nobody has tried what happens.
 
@@ -102,7 +104,8 @@ class ScreenGameEnv(gym.Env[NDArray[np.uint8], NDArray[np.int64]], EzPickle):
         self,
         game: str | Path | GameProfile,
         *,
-        display: str = "xvfb",
+        backend: str | None = None,
+        display: str | None = None,
         armed: bool | None = None,
         episode: str | None = None,
         rate: float | None = None,
@@ -112,13 +115,18 @@ class ScreenGameEnv(gym.Env[NDArray[np.uint8], NDArray[np.int64]], EzPickle):
         **unknown: Any,
     ) -> None:
         refuse_unknown(unknown, OPTIONS, owner="Hakisa/ScreenGame-v0")
-        self.display = check_kind(display)
+        self.backend = make_backend(backend)
+        self.display = self.backend.check_display(self.backend.default_display if display is None else display)
         self.armed = checked_choice("armed", armed, (None, True, False))
-        if self._may_press() and not untested_platform:
-            _refuse_untested_platform()
+        if self.backend.untested and self._may_press() and not untested_platform:
+            raise PlatformError(
+                f"Live games are tested on Linux only, and this is {self.backend.untested}: what a key press hits here "
+                "is not known. armed=False only looks; untested_platform=True presses all the same."
+            )
         EzPickle.__init__(
             self,
             game,
+            backend=backend,
             display=display,
             armed=armed,
             episode=episode,
@@ -321,7 +329,12 @@ class ScreenGameEnv(gym.Env[NDArray[np.uint8], NDArray[np.int64]], EzPickle):
         self._fresh = self._session is None
         if self._session is None:
             self._session = Session(
-                self.profile, self.action_map.names, display=self.display, armed=self.armed, timeout=self.timeout
+                self.profile,
+                self.action_map.names,
+                backend=self.backend,
+                display=self.display,
+                armed=self.armed,
+                timeout=self.timeout,
             )
         else:
             self._session.input.release_all()
@@ -444,14 +457,6 @@ def lease(rate: float) -> float:
     of a second at most.
     """
     return 1 / rate + max(1 / rate, SPARE_S)
-
-
-def _refuse_untested_platform() -> None:
-    if not sys.platform.startswith("linux"):
-        raise PlatformError(
-            f"Live games are tested on Linux only, and this is {sys.platform}: what a key press hits here is not "
-            "known. armed=False only looks; untested_platform=True presses all the same."
-        )
 
 
 # Live games side by side, each in a process and display of its own: `gym.make_vec` with the options of both.

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike
 
-from hakisa_envs.screen.capture import Capture
+from hakisa_envs.screen.backends.protocols import Capture
 from hakisa_envs.screen.env import ScreenGameEnv
 from hakisa_envs.screen.errors import InputError, Killed, ReaderError, ScreenError
 from hakisa_envs.screen.image import to_observation
@@ -95,7 +95,7 @@ class LatencyProbe:
         session = self._session()
         view = session.look()
         place = session.area.shifted(view.window.region.left, view.window.region.top)
-        capture = self._capture = self._capture or Capture(session.display.name)
+        capture = self._capture = self._capture or session.backend.capture(session.display)
         if "grab" not in self.times:
             capture.grab(place)  # opens the connection
         frame = self._timed("grab", lambda: capture.grab(place)).pixels

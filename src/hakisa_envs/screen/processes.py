@@ -9,12 +9,13 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from hakisa_envs.screen.errors import ProcessError
-from hakisa_envs.screen.keeper import MESSAGE_BYTES
+from hakisa_envs.screen.keeper import FOLDER, MESSAGE_BYTES, descendants, processes
 
 
 class Program:
@@ -117,6 +118,20 @@ class Keeper:
         }
         reply = self.request(request, [] if fd is None else [fd])
         return Program(self, reply["pid"], argv[0])
+
+    def launched(self, pid: int) -> bool:
+        """Whether a process is one that was launched, or was started by one."""
+        return pid in descendants({self.pid})
+
+    def is_stopped(self, pid: int) -> bool:
+        """Whether a process was stopped, as by SIGSTOP."""
+        return processes().get(pid, (0, 0, ""))[2] == "T"
+
+    def make_folder(self) -> Path:
+        """A new folder among the temporary files, that is removed after everything has ended."""
+        folder = Path(tempfile.mkdtemp(prefix=FOLDER))
+        self.remove_in_the_end(folder)
+        return folder
 
     def remove_in_the_end(self, folder: Path) -> None:
         """Let the keeper remove a folder after it has ended everything; if it is killed, `close` or the next does."""

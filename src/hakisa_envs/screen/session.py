@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import os
-import tempfile
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
@@ -14,29 +13,23 @@ from typing import TypeVar
 import numpy as np
 
 from hakisa_envs.processes import how_it_ended
-from hakisa_envs.screen.capture import Capture, Frame
-from hakisa_envs.screen.display import Display, open_display
+from hakisa_envs.screen.backends.protocols import Backend, Display, Program
+from hakisa_envs.screen.capture import Frame
 from hakisa_envs.screen.errors import InputError, ProcessError, ProfileError, ReaderError, WindowError
 from hakisa_envs.screen.game import GameProfile, fill, resolve_path
 from hakisa_envs.screen.image import Pixels, Region, pad, save_screenshot
-from hakisa_envs.screen.input.client import Command, InputClient, Report
+from hakisa_envs.screen.input.client import Command, Report
 from hakisa_envs.screen.input.presses import TAP_NS
-from hakisa_envs.screen.keeper import FOLDER, descendants, processes
-from hakisa_envs.screen.processes import Keeper, Program
 from hakisa_envs.screen.programs import find_program, why_not_started
 from hakisa_envs.screen.readers import explain
 from hakisa_envs.screen.titles import why_no_match
-from hakisa_envs.screen.window import WindowFinder, WindowState
-from hakisa_envs.screen.xthread import XThread
+from hakisa_envs.screen.window import WindowState
 
 T = TypeVar("T")
 PING_S = 2.0  # a game that does not answer for so long hangs
 PAUSE_S, PAUSE_AGAIN_S = 1.0, 0.25  # until a pause is given up, and between presses of a key that was not heard
 PAUSE_TAP_S = TAP_NS / 1e9 + 0.5  # in which the pause key is pressed, for its minimum hold
 REDRAWN_S = 0.25  # after which a window that was hidden has drawn itself anew, if that cannot be seen
-ELSEWHERE = (  # variables by which games open their window on the user's Wayland desktop, or nowhere
-    "WAYLAND_DISPLAY", "SDL_VIDEODRIVER", "SDL_VIDEO_DRIVER", "GDK_BACKEND", "QT_QPA_PLATFORM", "CLUTTER_BACKEND"
-)  # fmt: skip
 REMADE_S = 0.5  # within which a game that closes its window in the middle of an episode has made another
 
 
@@ -73,11 +66,13 @@ class Session:
     Args:
         profile: The game.
         names: Keys and buttons that may be pressed.
-        display: As in `hakisa_envs.screen.display.open_display`.
+        backend: How it is seen and touched.
+        display: As the back end knows it, such as `hakisa_envs.screen.display.open_display`.
         armed: Press really; None: only on a display that was started for the game.
-        timeout: Seconds that the X server may take for anything.
+        timeout: Seconds that the window system may take for anything.
 
     Attributes:
+        backend: How the game is seen and touched.
         dry: Nothing is really pressed.
         folder: Where the game has its HOME and the logs are; removed in the end.
         area: The client area as it was found at first, at (0, 0).
@@ -87,9 +82,17 @@ class Session:
     """
 
     def __init__(
-        self, profile: GameProfile, names: Iterable[str], *, display: str, armed: bool | None, timeout: float
+        self,
+        profile: GameProfile,
+        names: Iterable[str],
+        *,
+        backend: Backend,
+        display: str,
+        armed: bool | None,
+        timeout: float,
     ) -> None:
         self.profile = profile
+        self.backend = backend
         self.timeout = timeout
         self.pid = os.getpid()
         self.area = Region(0, 0, 1, 1)
@@ -102,24 +105,18 @@ class Session:
         self._hidden: tuple[Region, ...] = ()
         self._aimed_at: WindowState | None = None
         self._undrawn: list[tuple[Region, Pixels, float]] = []  # with its first picture, and until when to wait
-        self._keeper = Keeper()
+        self._keeper = backend.programs()
         try:
-            self.folder = Path(tempfile.mkdtemp(prefix=FOLDER))
-            self._keeper.remove_in_the_end(self.folder)
-            self.display = open_display(display, profile.screen_size, self._keeper, log=self.folder / "display.log")
+            self.folder = self._keeper.make_folder()
+            log = self.folder / "display.log"
+            self.display = backend.open_display(display, profile.screen_size, self._keeper, log=log)
             self.dry = not (self.display.owned if armed is None else armed)
-            self.input = InputClient(
-                None if self.dry else self.display.name,
-                names,
-                timeout=timeout,
-                keeper=self._keeper,
-                mends=self.display.owned,
-            )
+            self.input = backend.input(self.display, names, dry=self.dry, timeout=timeout, programs=self._keeper)
             self.input.start()  # it is ready by the time that the window is there
-            self._thread = XThread(self.display.name, mends=self.display.owned)
-            self._capture = Capture(self.display.name)
+            self._thread = backend.thread(self.display)
+            self._capture = backend.capture(self.display)
             is_ours = self._launched if profile.launch.command else None
-            self._finder = WindowFinder(self.display.name, profile.window.title, is_ours, profile.window.size)
+            self._finder = backend.finder(self.display, profile.window.title, is_ours, profile.window.size)
             self._launch(self.display)
             self._find_window()
             self._await_input()
@@ -221,7 +218,7 @@ class Session:
         if self._game is None or self.paused:
             return True
         pid = self._thread.call(self._finder.pid, self.timeout) or self._game.pid
-        stopped = processes().get(pid, (0, 0, ""))[2] == "T"
+        stopped = self._keeper.is_stopped(pid)
         return not stopped and self._thread.call(lambda: self._finder.answers(PING_S), PING_S + self.timeout)
 
     def pause(self) -> None:
@@ -339,11 +336,8 @@ class Session:
         profile = self.profile.folder
         words = [fill(word, profile) for word in launch.command]
         self.program = program = find_program(launch.command[0], profile, launch.search, self.profile.name)
-        # X looks in HOME.
-        inherited = {"XAUTHORITY": str(Path.home() / ".Xauthority"), **os.environ}
-        inherited = {name: value for name, value in inherited.items() if name not in ELSEWHERE}
         given = {name: fill(value, profile) for name, value in launch.environment.items()}
-        environment = {**inherited, "HOME": str(home), **given, "DISPLAY": display.name}
+        environment = {**self.backend.environment(home, display), **given}
         try:
             self._game = self._keeper.launch(
                 [program, *words[1:]],
@@ -358,7 +352,7 @@ class Session:
 
     def _launch_manager(self, name: str) -> None:
         """Start the window manager, and wait until it is there: one that comes later moves the game's window about."""
-        environment = {**os.environ, "DISPLAY": self.display.name}
+        environment = self.backend.environment(Path.home(), self.display)
         program = find_program(name, self.profile.folder, self.profile.launch.search, self.profile.name)
         manager = self._keeper.launch([program], environment=environment, log=self.folder / "wm.log")
         deadline = time.monotonic() + self.profile.window.timeout
@@ -381,7 +375,7 @@ class Session:
 
     def _launched(self, pid: int | None) -> bool:
         """Whether a process was launched for the game. One that is not known was, on a display that is only for it."""
-        return self.display.owned if pid is None else pid in descendants({self._keeper.pid})
+        return self.display.owned if pid is None else self._keeper.launched(pid)
 
     def _find_window(self) -> None:
         wanted = self.profile.window

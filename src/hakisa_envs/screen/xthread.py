@@ -1,4 +1,4 @@
-"""One thread that talks to an X server, so that a server that hangs cannot hang whoever asks."""
+"""One thread that talks to a window system, so that a server that hangs cannot hang whoever asks."""
 
 from __future__ import annotations
 
@@ -22,10 +22,12 @@ class XThread:
     Args:
         display: Name of the display, for messages.
         mends: The display was started by the env, so that its next `reset` starts another where this one is gone.
+        server: What answers there, for messages.
     """
 
-    def __init__(self, display: str, *, mends: bool = False) -> None:
+    def __init__(self, display: str, *, mends: bool = False, server: str = "X server") -> None:
         self.display = display
+        self._server = server
         self._mends = mends
         self._requests: queue.SimpleQueue[Callable[[], Any] | None] = queue.SimpleQueue()
         self._answers: queue.SimpleQueue[tuple[Any, Exception | None]] = queue.SimpleQueue()
@@ -51,8 +53,8 @@ class XThread:
         except queue.Empty:
             self._hung = True
             raise CaptureError(
-                f"Display {self.display} did not answer within {timeout:g} s: is the X server stopped or overloaded? "
-                f"The next reset() opens it anew{'' if self._mends else ', if it answers by then'}."
+                f"Display {self.display} did not answer within {timeout:g} s: is the {self._server} stopped or "
+                f"overloaded? The next reset() opens it anew{'' if self._mends else ', if it answers by then'}."
             ) from None
         if isinstance(error, ScreenError | MissingExtraError):
             raise error
@@ -65,7 +67,7 @@ class XThread:
         if not _tells_of_a_lost_connection(error):
             return f"{error or type(error).__name__}."
         fix = "the next reset() starts another" if self._mends else "start it again, or name another display"
-        return f"its X server is gone ({error or type(error).__name__}); {fix}."
+        return f"its {self._server} is gone ({error or type(error).__name__}); {fix}."
 
     def close(self, last: Callable[[], None] | None = None) -> None:
         """Call ``last`` in the thread and end it, unless it hangs; may be called twice."""

@@ -2,34 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
-import select
-import signal
-import socket
-import subprocess
-import sys
-import threading
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
 
-from hakisa_envs.screen.errors import InputError, ProcessError
-from hakisa_envs.screen.processes import Keeper
+from hakisa_envs.screen.errors import InputError
 
-# `python -m hakisa_envs.screen.input.server`, but without running hakisa_envs/__init__.py: importing Gymnasium would
-# make up three quarters of the 0.4 s that a server takes to start, and keys may be down when one is replaced.
-BOOT = """
-import runpy, sys, types
-package = types.ModuleType("hakisa_envs")
-package.__path__ = [sys.argv.pop(1)]
-sys.modules["hakisa_envs"] = package
-runpy.run_module("hakisa_envs.screen.input.server", run_name="__main__")
-"""
-PACKAGE = Path(__file__).parents[2]
+if TYPE_CHECKING:
+    from hakisa_envs.screen.processes import Keeper
+
+RESTART_S = 5.0  # that a server may take which replaces one; keys may be down meanwhile
 
 Command = Sequence[Any]
 """A verb and its arguments: ``("tap", key[, ms])``, ``("hold", key)``, ``("release", key)``, ``("move", x, y)``,
@@ -62,6 +46,36 @@ class Report:
     record: tuple[tuple[Any, ...], ...] = ()
 
 
+class Link(Protocol):
+    """Starts a server and carries messages to it and back.
+
+    Attributes:
+        killed: Somebody has pressed the kill chord, of which this server or one before it knew.
+    """
+
+    def start(self, config: dict[str, Any]) -> None:
+        """Start a server and return at once."""
+
+    def send(self, message: bytes, timeout: float) -> None:
+        """Send it; a ConnectionError if the server has ended, a TimeoutError if it does not read."""
+
+    def receive(self, timeout: float) -> bytes:
+        """The next message, empty if the server has ended; a TimeoutError after ``timeout`` seconds."""
+
+    def end(self, wait: float) -> None:
+        """Close the connection, by which the server ends, and wait for that; without one: nothing."""
+
+    def close(self) -> None:
+        """Close what outlives a server."""
+
+    @property
+    def is_open(self) -> bool:
+        """True from `start` until `end`."""
+
+    @property
+    def killed(self) -> bool: ...
+
+
 class InputClient:
     """Starts an input server and asks it to press. Used by one thread at a time.
 
@@ -72,6 +86,7 @@ class InputClient:
         mends: The display was started by the env, so that its next `reset` starts another where this one is gone.
         keeper: A process beside the server's two, which continues what a guardian that has died leaves stopped.
         guard: False leaves keys down after a death. For the test which shows that the guard is needed.
+        link: What starts servers and talks to them. Default: that of X11.
 
     Attributes:
         restarts: How often a server that had died was replaced.
@@ -87,6 +102,7 @@ class InputClient:
         keeper: Keeper | None = None,
         guard: bool = True,
         mends: bool = False,
+        link: Link | None = None,
     ) -> None:
         self.display = display
         self.names = sorted(set(names))
@@ -94,44 +110,23 @@ class InputClient:
         self.restarts = 0
         self.killed = False
         self.pid = 0
-        self._keeper = keeper
+        if link is None:
+            from hakisa_envs.screen.input.link import SocketLink  # it rests on Linux
+
+            link = SocketLink(keeper)
+        self._link = link
         self._guard = guard
         self._fix = (
             "The next reset() starts another."
             if mends
             else f"If display {display} is gone, start it again or name another; else call reset()."
         )
-        # Set by whoever hears the kill chord, and kept when a server is replaced.
-        self._chord: int | None = None
         self._target = (0, 0)
         self._count = 0
-        self._socket: socket.socket | None = None
-        self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         """Start the server and return at once; `wait_ready` waits for it."""
-        if self._chord is None:
-            self._chord = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        ours.settimeout(self.timeout)
-        trainer = os.pidfd_open(os.getpid())
-        config = json.dumps({"display": self.display, "names": self.names, "guard": self._guard, "chord": self._chord})
-        try:
-            self._process = subprocess.Popen(
-                # -P, and no empty path: not from the folder that the trainer happens to run in.
-                [sys.executable, "-P", "-c", BOOT, str(PACKAGE), str(trainer), str(theirs.fileno()), config],
-                pass_fds=[trainer, theirs.fileno(), self._chord],
-                stdin=subprocess.DEVNULL,
-                env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
-                start_new_session=True,
-            )
-        finally:
-            os.close(trainer)
-            theirs.close()
-        self._socket = ours
-        if self._keeper is not None:
-            with contextlib.suppress(ProcessError):  # it was killed: two guard each other then
-                self._keeper.wake_in_the_end(self._process.pid)
+        self._link.start({"display": self.display, "names": self.names, "guard": self._guard})
 
     def wait_ready(self, timeout: float = 10.0) -> None:
         """Wait until the server can press.
@@ -139,14 +134,10 @@ class InputClient:
         Raises:
             InputError: If it cannot: a key that is not on the layout, a display that is not there.
         """
-        assert self._socket is not None
-        self._socket.settimeout(timeout)
         try:
-            data = self._socket.recv(1 << 16)
+            data = self._link.receive(timeout)
         except OSError as error:
             raise InputError(f"The input server did not start within {timeout:g} s ({error!r}).") from error
-        finally:
-            self._socket.settimeout(self.timeout)
         reply: dict[str, Any] = json.loads(data) if data else {"error": "The input server ended at once."}
         if "error" in reply:
             raise InputError(reply["error"], reply.get("key", ""))
@@ -179,29 +170,12 @@ class InputClient:
 
     def close(self, wait: float = 2.0) -> None:
         """Let go of everything and end the server, waiting ``wait`` seconds for its end; may be called twice."""
-        self._end(wait)
-        if self._chord is not None:
-            self.killed = bool(select.select([self._chord], [], [], 0)[0])
-            os.close(self._chord)
-            self._chord = None
-
-    def _end(self, wait: float) -> None:
-        if self._socket is not None:
-            self._socket.close()
-            self._socket = None
-        if self._process is not None:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(self._process.pid, signal.SIGCONT)  # one that was stopped lets go only once it goes on
-            try:
-                self._process.wait(timeout=wait)
-            except subprocess.TimeoutExpired:
-                # It waits for an X server that is stopped, or for a slow machine. Killed, it would leave its keys down
-                # when that goes on; alone, it lets go of them then, or ends with the server.
-                threading.Thread(target=self._process.wait, name="hakisa-input-end", daemon=True).start()
-            self._process = None
+        self._link.end(wait)
+        self.killed |= self._link.killed
+        self._link.close()
 
     def _request(self, request: dict[str, Any]) -> Report:
-        if self._socket is None:
+        if not self._link.is_open:
             raise InputError("The input server is not running; call reset().")
         try:
             reply = self._exchange(request)
@@ -225,11 +199,10 @@ class InputClient:
 
     def _exchange(self, request: dict[str, Any]) -> dict[str, Any] | None:
         """Send and wait; None if the server has ended."""
-        assert self._socket is not None
         self._count += 1
         try:
-            self._socket.send(json.dumps({"id": self._count, **request}).encode())
-            while data := self._socket.recv(1 << 18):
+            self._link.send(json.dumps({"id": self._count, **request}).encode(), self.timeout)
+            while data := self._link.receive(self.timeout):
                 reply: dict[str, Any] = json.loads(data)
                 # An answer that came too late for its own question is skipped.
                 if reply.get("id") == self._count or "error" in reply:
@@ -243,10 +216,10 @@ class InputClient:
 
     def _restart(self) -> None:
         """Start another server, whose first act is to release what the dead one left down."""
-        self._end(self.timeout)
+        self._link.end(self.timeout)
         self.restarts += 1
         self.start()
-        self.wait_ready(max(2.0, self.timeout))
+        self.wait_ready(max(RESTART_S, self.timeout))
         window, picture = self._target
         if window:
             self._exchange({"op": "target", "window": window, "picture": picture})

@@ -1,4 +1,4 @@
-"""What really presses: XTest on an X display, or nothing at all in a dry run.
+"""What really presses on an X display: XTest.
 
 By python-xlib and not by pynput, which sends characters with ``send_event`` 1 (many games ignore them), never comes
 back from a key that the layout lacks, presses 'a' for 'A', and cannot look up the focus and press as one act.
@@ -7,7 +7,6 @@ back from a key that the layout lacks, presses 'a' for 'A', and cannot look up t
 from __future__ import annotations
 
 import contextlib
-from collections import deque
 from collections.abc import Iterator
 from typing import Any
 
@@ -17,70 +16,6 @@ from hakisa_envs.screen.input.keys import WHEEL_DOWN, WHEEL_UP, Contact, resolve
 
 POINTER_ROOT = 1
 GROUPS = 0b11 << 13  # of a key's or pointer's state: which of the keyboard's layouts is on, 0 for the first
-
-
-class DryRunDevice:
-    """Presses nothing and remembers what it would have done.
-
-    Attributes:
-        record: The last 1000 acts, oldest first.
-    """
-
-    def __init__(self) -> None:
-        self.record: deque[tuple[Any, ...]] = deque(maxlen=1000)
-
-    def fileno(self) -> int | None:
-        """There is nothing to wait for."""
-        return None
-
-    def set_target(self, window: int, picture: int = 0) -> None:
-        """Remember the window."""
-        self.record.append(("target", window))
-
-    def watch(self) -> bool:
-        """The focus is never lost."""
-        return False
-
-    def focused(self) -> bool:
-        """As if the game always had the focus."""
-        return True
-
-    def press(self, contact: Contact) -> bool:
-        """Record it."""
-        self.record.append(("press", contact.name))
-        return True
-
-    def release(self, contact: Contact) -> None:
-        """Record it."""
-        self.record.append(("release", contact.name))
-
-    def move(self, x: int, y: int) -> bool:
-        """Record it."""
-        self.record.append(("move", x, y))
-        return True
-
-    def move_by(self, dx: int, dy: int) -> bool:
-        """Record it."""
-        self.record.append(("move_by", dx, dy))
-        return True
-
-    def wheel(self, notches: int) -> bool:
-        """Record it."""
-        self.record.append(("wheel", notches))
-        return True
-
-    def set_repeat(self, on: bool) -> None:
-        """Record it."""
-        self.record.append(("repeat", on))
-
-    def sync(self) -> None:
-        """Nothing is on its way."""
-
-    def release_stale(self) -> None:
-        """Nothing can be down."""
-
-    def close(self) -> None:
-        """Nothing is open."""
 
 
 class XTestDevice:

@@ -10,10 +10,9 @@ from collections import deque
 from typing import Any
 
 from hakisa_envs.errors import import_extra
-from hakisa_envs.recording.events import GAP, ON, Event
+from hakisa_envs.recording.events import GAP, HOST, ON, Event
 from hakisa_envs.screen.errors import InputError
 
-HOST = "host"  # the name of its events
 LOOK_S = 0.05
 DEPTH = 4  # window managers put one or two frames round a window
 

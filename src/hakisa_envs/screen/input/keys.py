@@ -23,11 +23,13 @@ DENIED_PREFIX, XF86 = "xf86", range(0x10080000, 0x10090000)  # media, power, sle
 CONTROL, ALT = {"Control_L", "Control_R"}, {"Alt_L", "Alt_R"}
 DENIED_WITH_ALT = {"F4", "Tab", "Escape", "space"}  # closes, switches or opens the menu of a window
 
+NOT_WITH_CONTROL = {"not with control", "not with either"}
+
 MOUSE = re.compile(r"(?i)(pointer_?)?(mouse|button|wheel)_?\w*$|(left|right|middle)_?(click|button)$")
 # Which keys are held for each column of the keyboard map that the X protocol tells of (XKB puts level 3 at 4 and 5).
 LEVELS = {0: (), 1: ("Shift_L",), 4: ("ISO_Level3_Shift",), 5: ("Shift_L", "ISO_Level3_Shift")}
 
-Role = Literal["", "control", "alt", "not with alt"]
+Role = Literal["", "control", "alt", "not with alt", "not with control", "not with either"]
 
 
 @dataclass(frozen=True)
@@ -51,9 +53,12 @@ def denied_reason(keysym: int) -> str | None:
 
 
 def denied_together(contacts: Iterable[Contact]) -> bool:
-    """True if these must not be down at once: Alt+F4, Alt+Tab, Ctrl+Alt with any key."""
-    roles = [contact.role for contact in contacts if contact.kind == "key"]
-    return "alt" in roles and ("not with alt" in roles or ("control" in roles and "" in roles))
+    """True if these must not be down at once: Alt+F4, Alt+Tab, Ctrl+Alt with any key, and what a system adds."""
+    roles = {contact.role for contact in contacts if contact.kind == "key"}
+    with_alt, with_control = roles & {"not with alt", "not with either"}, roles & NOT_WITH_CONTROL
+    if "alt" in roles and (with_alt or ("control" in roles and roles & {"", "not with control"})):
+        return True
+    return "control" in roles and bool(with_control)
 
 
 def role(keysym: int) -> Role:

@@ -21,20 +21,16 @@ import select
 import signal
 import socket
 import sys
-import time
-from collections.abc import Callable
-from dataclasses import asdict
 from typing import Any
 
-from hakisa_envs.screen.errors import InputError
 from hakisa_envs.screen.input.chord import KillChord
-from hakisa_envs.screen.input.devices import DryRunDevice, XTestDevice
-from hakisa_envs.screen.input.keys import BUTTONS, LAYOUT_CHANGED, unplaced
-from hakisa_envs.screen.input.presses import TAP_NS, Counts, Presses
+from hakisa_envs.screen.input.devices import XTestDevice
+from hakisa_envs.screen.input.dry_run import DryRunDevice
+from hakisa_envs.screen.input.keys import unplaced
+from hakisa_envs.screen.input.service import InputService
 
 PR_SET_PDEATHSIG = 1
 DRAIN_S = 1.0  # between two looks of the guardian; and what is left to a worker whose trainer has died
-FOCUS_POLL_NS = 25_000_000  # some losses of focus come with no event, so while something is held look again
 
 
 class InputServer:
@@ -50,28 +46,23 @@ class InputServer:
     def __init__(self, trainer: int, connection: socket.socket, config: dict[str, Any]) -> None:
         self.trainer = trainer
         self.connection = connection
-        self.guard: bool = config["guard"]  # False in tests only, which show what the guard is good for
         self.device: XTestDevice | DryRunDevice
         self.chord: KillChord | None = None
         if config["display"] is None:
-            self.device = DryRunDevice()
-            contacts = unplaced(config["names"])
+            self.device = DryRunDevice(unplaced(config["names"]))
         else:
             self.device = XTestDevice(config["display"], config["names"])
-            contacts = self.device.contacts
             self.chord = KillChord(config["display"])
             if self.chord.is_down():  # before it is let go of as something that is down though nobody holds it
                 os.eventfd_write(config["chord"], 1)
             self.device.release_stale()
-        self.presses = Presses(self.device, contacts, time.monotonic_ns)
-        self.lease = 0
-        self.next_look = 0
+        self.service = InputService(self.device, self.reply, config["guard"])
         self.heard: int = config["chord"]
-        self.killed = bool(select.select([self.heard], [], [], 0)[0])  # a server before this one heard the chord
         self.running = True
         # A signal that arrives just before select() must wake it all the same.
         self.wakeup, self.wakeup_end = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-        self.released: list[str] = []  # why everything was let go, since the last report
+        # A server before this one may have heard it.
+        self.service.killed = bool(select.select([self.heard], [], [], 0)[0])
 
     def serve(self) -> None:
         """Answer until the end, then let go of everything."""
@@ -83,34 +74,14 @@ class InputServer:
             while self.running:
                 self.wait()
         finally:
-            if self.guard:
-                self.presses.release_all(time.monotonic_ns())
-                self.device.set_repeat(True)
-                self.device.close()
+            self.service.end()
 
     def wait(self) -> None:
         """Do what is due and what has arrived, then sleep until something happens."""
-        now = time.monotonic_ns()
         if self.chord is not None and self.chord.heard():
-            self.killed = True
             os.eventfd_write(self.heard, 1)
-            if self.guard:
-                self.release_all("kill chord", now)
-        held = self.presses.held()
-        if held and self.guard:
-            if now >= self.lease:
-                self.release_all("lease expired", now)
-            elif now >= self.next_look:
-                self.next_look = now + FOCUS_POLL_NS
-                if any(name not in BUTTONS for name in held) and not self.device.focused():
-                    self.release_all("focus lost", now)
-        self.watch(now)  # first: a tap that waits is not for a window that has lost the focus meanwhile
-        due = self.presses.advance(now)
-        self.watch(now)  # last: what is read above, together with an answer, wakes no select() any more
-        times = [] if due is None else [due]
-        if self.guard and self.presses.held():
-            times += [self.lease, self.next_look]
-        timeout = max(0.0, (min(times) - time.monotonic_ns()) / 1e9) if times else None
+            self.service.kill()
+        timeout = self.service.advance()
         sources = [self.connection.fileno(), self.trainer, self.wakeup, self.device.fileno()]
         sources.append(self.chord.fileno() if self.chord is not None else None)
         ready = select.select([fd for fd in sources if fd is not None], [], [], timeout)[0]
@@ -119,85 +90,9 @@ class InputServer:
         elif self.connection.fileno() in ready:
             data = self.connection.recv(1 << 16)
             if data:
-                self.answer(json.loads(data))
+                self.service.answer(json.loads(data))
             else:
                 self.running = False
-
-    def watch(self, now: int) -> None:
-        """Let go of everything if the window has lost the focus since the last look, or keys have moved."""
-        if self.device.watch() and self.guard:
-            self.release_all("focus lost", now)
-        if isinstance(self.device, XTestDevice) and self.device.layout_changed():
-            self.presses.release_all(now)
-            self.presses.set_contacts(self.device.contacts)
-            self.released.append(LAYOUT_CHANGED)
-
-    def release_all(self, why: str, now: int) -> None:
-        """Let go of everything; the next report says why if anything was down."""
-        if self.presses.release_all(now):
-            self.released.append(why)
-
-    def answer(self, request: dict[str, Any]) -> None:
-        """Do a request and report."""
-        now = time.monotonic_ns()
-        operation = request["op"]
-        if operation == "act":
-            if now > request["expires"]:
-                self.presses.counts.dropped += len(request["commands"])
-            elif not self.killed:
-                self.lease = request["expires"]  # the last word counts: a script's may be longer than a step's
-                for command in request["commands"]:
-                    self.act(command, now, request["expires"])
-        elif operation == "release":
-            self.release_all("told to", now)
-            self.lease = 0
-        elif operation == "repeat":
-            self.device.set_repeat(request["on"])
-        elif operation == "target":
-            self.release_all("new window", now)
-            self.device.set_target(request["window"], request["picture"])
-        focused = self.device.focused()  # an answer of the X server, by which it has done all that was pressed
-        self.presses.settle()
-        self.watch(now)
-        if isinstance(self.device, XTestDevice) and self.device.lacks is not None:
-            raise self.device.lacks  # only when asked: a layout that is changed key by key is whole again by then
-        report = {
-            "t_ns": now,
-            "held": self.presses.held(),
-            "focused": focused,
-            "killed": self.killed,
-            "released": self.released,
-            **asdict(self.presses.counts),
-        }
-        if isinstance(self.device, DryRunDevice):
-            report["record"] = list(self.device.record)
-            self.device.record.clear()
-        self.released, self.presses.counts = [], Counts()
-        self.reply({"id": request["id"], **report})
-
-    def act(self, command: list[Any], now: int, expires: int) -> None:
-        """Do one command: ``[verb, argument, ...]``."""
-        verb, *arguments = command
-        presses, device = self.presses, self.device
-        moves: dict[str, Callable[..., bool]] = {
-            "move": device.move,
-            "move_by": device.move_by,
-            "wheel": device.wheel,
-        }
-        if verb in moves:
-            if moves[verb](*arguments):
-                presses.counts.pressed += 1
-            else:
-                presses.counts.refused += 1
-        elif verb == "tap":
-            hold = round(arguments[1] * 1e6) if len(arguments) > 1 else TAP_NS
-            presses.tap(arguments[0], now, hold, expires)
-        elif verb == "hold":
-            presses.hold(arguments[0], now)
-        elif verb == "release":
-            presses.release(arguments[0], now)
-        else:
-            raise InputError(f"The input server knows no command {verb!r}.")
 
     def reply(self, message: dict[str, Any]) -> None:
         """Send, unless the trainer has gone or does not read: a stopped trainer must not block this process."""

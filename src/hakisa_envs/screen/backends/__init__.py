@@ -1,0 +1,1 @@
+"""How live games are seen and touched: one back end for X11, one for everywhere else."""

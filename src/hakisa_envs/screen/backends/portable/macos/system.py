@@ -1,0 +1,64 @@
+"""macOS."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from hakisa_envs.errors import import_extra
+from hakisa_envs.screen.backends.portable.macos.desktop import MacDesktop
+from hakisa_envs.screen.backends.portable.macos.keys import MacKeys
+
+MENU = "System Settings > Privacy & Security > "
+
+
+def framework(name: str) -> Any:
+    """A module of PyObjC, which comes with pynput."""
+    return import_extra(name, extra="portable", needed_by="backend='portable'")
+
+
+class MacSystem:
+    """See `hakisa_envs.screen.backends.portable.system.System`."""
+
+    name = untested = "macOS"
+
+    def prepare(self) -> None:
+        """There is nothing to be asked for: mss grabs in points, in which windows and the pointer are told of too."""
+
+    def missing_permissions(self, press: bool) -> list[str]:
+        """By the name of their menu."""
+        quartz, services = framework("Quartz"), framework("ApplicationServices")
+        missing = []
+        if not quartz.CGPreflightScreenCaptureAccess():  # else every window is missing in the picture, and its title
+            missing.append(f"{MENU}Screen & System Audio Recording")
+        if press and not services.AXIsProcessTrusted():
+            missing.append(f"{MENU}Accessibility")
+        if press and not quartz.CGPreflightListenEventAccess():  # for the kill chord
+            missing.append(f"{MENU}Input Monitoring")
+        return missing
+
+    def desktop_name(self) -> str:
+        """There is one."""
+        return "desktop"
+
+    def environment(self, home: Path) -> dict[str, str]:
+        """The user's own, with a home of the game's."""
+        return {**os.environ, "HOME": str(home)}
+
+    def grabber(self) -> Any:
+        """By CoreGraphics, at nominal resolution."""
+        return framework("mss").MSS()
+
+    def sign(self) -> None:
+        """There is none here."""
+
+    def desktop(self) -> MacDesktop:
+        """Its windows."""
+        return MacDesktop(framework("Quartz"), framework("AppKit"), framework("ApplicationServices"))
+
+    def keys(self) -> MacKeys:
+        """Its keyboard and mouse."""
+        characters: Mapping[str, int] = framework("pynput._util.darwin").get_unicode_to_keycode_map()
+        return MacKeys(framework("Quartz"), characters)
