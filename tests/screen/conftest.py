@@ -1,5 +1,6 @@
 """A real X server for every test module, and a second client on it that outlives whatever is killed."""
 
+import contextlib
 import importlib.util
 import shutil
 
@@ -23,14 +24,22 @@ def pytest_pycollect_makemodule(module_path, parent):
     return Skipped.from_parent(parent, path=module_path) if MISSING else None
 
 
-@pytest.fixture(scope="module")
-def xserver():
+@contextlib.contextmanager
+def own_server():
     from hakisa_envs.screen.display import open_display
     from hakisa_envs.screen.processes import Keeper
 
     keeper = Keeper()
-    yield open_display("xvfb", (640, 480), keeper).name
-    keeper.close()
+    try:
+        yield open_display("xvfb", (640, 480), keeper).name
+    finally:
+        keeper.close()
+
+
+@pytest.fixture(scope="module")
+def xserver():
+    with own_server() as name:
+        yield name
 
 
 @pytest.fixture(scope="module")
@@ -39,6 +48,14 @@ def desktop(xserver):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DISPLAY", xserver)
         yield xserver
+
+
+@pytest.fixture(scope="module")
+def own_desktop():
+    """The desktop of whoever runs the tests, on which nothing else is."""
+    with own_server() as name, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DISPLAY", name)
+        yield name
 
 
 @pytest.fixture

@@ -24,7 +24,7 @@ NOOP, FLASH, LEFT, HOLD_LEFT, RELEASE_LEFT = [0, 0, 0], [1, 0, 0], [1, 1, 0], [2
 
 
 @pytest.fixture(scope="module", params=BACKENDS)
-def shared(request, desktop):
+def shared(request, own_desktop):
     env = ScreenGameEnv("flash", render_mode="rgb_array", **on(request.param))
     yield env
     env.close()

@@ -21,8 +21,9 @@ def stage(xserver):
 
 
 @pytest.fixture(scope="module")
-def portable_stage(desktop):
-    stage = Stage(desktop, backend="portable")
+def portable_stage(own_desktop):
+    """On a display of its own: keys that are down on one are down for all who look on."""
+    stage = Stage(own_desktop, backend="portable")
     yield stage
     stage.close()
 

@@ -48,6 +48,7 @@ class RunProgram:
         word, _, rest = self._line(START_S).partition(" ")
         if word != "pid":
             self._runner.wait(STOP_S)
+            self._close_pipe()
             raise ProcessError(f"{list(argv)} failed: {rest.strip() or 'its runner did not start'}.")
         self.pid = int(rest)
         self._code: int | None = None
@@ -77,8 +78,7 @@ class RunProgram:
             self._runner.wait()
         self._signal(signal.SIGKILL)  # if its runner was killed
         self.exit_code()
-        assert self._runner.stdout is not None
-        self._runner.stdout.close()
+        self._close_pipe()
 
     def holds(self, pid: int) -> bool:
         """Whether a process is it or was started by it, and has made no session of its own."""
@@ -89,6 +89,10 @@ class RunProgram:
     def _signal(self, number: int) -> None:
         with contextlib.suppress(ProcessLookupError, PermissionError):  # it has ended; macOS says so by the second
             os.killpg(self.pid, number)
+
+    def _close_pipe(self) -> None:
+        assert self._runner.stdout is not None
+        self._runner.stdout.close()
 
     def _line(self, timeout: float) -> str:
         assert self._runner.stdout is not None
