@@ -13,7 +13,8 @@ from hakisa_envs.screen.input.client import InputClient
 from tests.helpers.processes import busy, gone, in_time, open_fds, wait_until
 
 __all__ = [
-    "BACKENDS", "RawEvents", "Screen", "busy", "game_window", "gone", "in_time", "input_client", "on", "open_fds", "wait_until",
+    "BACKENDS", "RawEvents", "Screen", "busy", "game_window", "gone", "in_time", "input_client", "on", "open_fds",
+    "wait_until",
 ]  # fmt: skip
 
 # For tests that are not about X itself; with the second the fixture "desktop" is needed.
