@@ -8,10 +8,8 @@ the ROM frame by frame; it plays a round in about a millisecond.
 from __future__ import annotations
 
 import argparse
-import ctypes
 import itertools
 import math
-import subprocess
 import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -21,9 +19,10 @@ from typing import Any
 
 import _results
 import numpy as np
+from _fighter import FACING, FIGHTING, INTRO, NOTHING, RESULT, ROUND_OVER, WINNER, Native, build, number_of, two_pads
 
-SOURCES = Path(__file__).parents[1] / "src" / "hakisa_envs" / "retro" / "homebrew" / "fighter"
-STYLES, STRENGTHS = ("passive", "turtle", "rusher", "zoner", "mixed"), ("easy", "normal", "hard")
+from hakisa_envs.retro.street_fighter.opponents import STRENGTHS, STYLES
+
 DEFAULT = ("mixed", "normal")
 
 UP, DOWN, LEFT, RIGHT = 1, 2, 4, 8
@@ -33,9 +32,6 @@ DIRECTIONS = {
     "UL": UP | LEFT, "UR": UP | RIGHT, "DL": DOWN | LEFT, "DR": DOWN | RIGHT,
 }  # fmt: skip
 SKIP = 4  # frames of a decision
-INTRO, FIGHTING, ROUND_OVER, RESULT = 1, 2, 3, 4  # phases, as in match.h
-GAME, WINNER, PHASE = 0x1000, 0x1000 + 17, 0x1000 + 9
-FACING = 0x88
 
 
 def combos() -> dict[str, list[int]]:
@@ -67,33 +63,6 @@ def mirrored(pads: list[int]) -> list[int]:
     return [pad ^ sides if pad & sides in (LEFT, RIGHT) else pad for pad in pads]
 
 
-class Native:
-    """The game as a library; one for each process."""
-
-    def __init__(self, library: Path) -> None:
-        self._lib = ctypes.CDLL(str(library))
-        self._lib.game_ram.restype = ctypes.POINTER(ctypes.c_uint8)
-        self.ram = np.ctypeslib.as_array(self._lib.game_ram(), (0x172C,))
-
-    @property
-    def phase(self) -> int:
-        return int(self.ram[PHASE])
-
-    def begin(self, opponent: int, swapped: bool, seed: int) -> None:
-        self._lib.begin(opponent, int(swapped), ctypes.c_uint(seed))
-
-    def play(self, pads: np.ndarray, limit: int) -> int:
-        """Plays uint16 ``[frames, 2]`` again and again for at most ``limit`` frames of one phase."""
-        return int(self._lib.play(pads.ctypes.data_as(ctypes.c_void_p), len(pads), limit))
-
-
-def two_pads(pads: list[int]) -> np.ndarray:
-    return np.ascontiguousarray(np.stack([pads, np.zeros(len(pads))], axis=1).astype(np.uint16))
-
-
-NOTHING = two_pads([0])
-
-
 @dataclass(frozen=True)
 class Task:
     """Rounds to be played: ``policy`` is ``"random"``, or the name of a combo or macro."""
@@ -108,7 +77,7 @@ class Task:
 def rounds(game: Native, task: Task) -> Iterator[None]:
     """Brings the game to the start of one round after another, of whole matches."""
     generator = np.random.default_rng(task.seed)
-    number = 8 * STRENGTHS.index(task.opponent[1]) + STYLES.index(task.opponent[0])
+    number = number_of(task.opponent)
     for count in range(task.rounds):
         if count == 0 or game.phase not in (INTRO, FIGHTING):
             game.begin(number, task.swapped, int(generator.integers(1, 2**32)))
@@ -200,8 +169,7 @@ def main() -> None:
     args = parser.parse_args()
 
     with tempfile.TemporaryDirectory() as folder, ProcessPoolExecutor(args.processes) as pool:
-        subprocess.run(["make", "-s", "-C", SOURCES, f"BUILD={folder}", "native"], check=True)
-        library = Path(folder) / "fighter.so"
+        library = build(folder)
         constants = [*combos(), *macros()]
         table: list[dict[str, Any]] = []
         screens: dict[str, dict[str, float]] = {}

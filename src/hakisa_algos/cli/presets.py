@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+_JOURNEYS = ("Hakisa/PokemonEmerald-v0", "Hakisa/Monsters-v0")
 _JOURNEY: Mapping[str, Any] = {"frame_skip": 24, "frame_size": [80, 120], "sticky": 0.1}
 
 # By the name of the preset: env and options, both used where none are given.
@@ -17,6 +18,11 @@ GAMES: Mapping[str, tuple[str, Mapping[str, Any]]] = {
         "Hakisa/Monsters-v0",
         {**_JOURNEY, "reward": "ours", "episode_length": 4_096, "visited_map": True, "goal": 2},
     ),
+    # An attack takes 20 to 40 frames: with decisions of 12 most of them do something.
+    "fighter": (
+        "Hakisa/Fighter-v0",
+        {"states": ["mixed.normal.left", "mixed.normal.right"], "frame_skip": 12, "frame_size": 64},
+    ),
 }
 
 
@@ -27,5 +33,5 @@ def preset_env(preset: str | None, env: str, options: Mapping[str, Any]) -> tupl
     """
     own, own_options = GAMES.get(preset or "", ("", {}))
     chosen = env or own
-    fits = any(chosen == game for game, _ in GAMES.values())
+    fits = chosen == own or {chosen, own} <= {*_JOURNEYS}
     return chosen, {**(own_options if fits else {}), **options}

@@ -39,7 +39,7 @@ class TrainArguments:
     """Env id: CartPole-v1, Hakisa/Pong-v0, or package:Id to import the package that registers it."""
     preset: str | None = None
     """Named hyperparameters to start from, where there are some: ppo and dqn have hakisa; ga small, hakisa, uber. Those
-    of ppo called monsters and emerald-baseline bring their env and its options, where no others are given."""
+    of ppo called fighter, monsters and emerald-baseline bring their env and its options, where no others are given."""
     env_options: tuple[str, ...] = ()
     """Keyword arguments of the env, as key=value: frame_size=42 sticky=0.25"""
     seed: int = 0

@@ -26,6 +26,7 @@ from hakisa_algos.learners.gradient import Descent, GradientLearner
 from hakisa_algos.learners.learner import Facts
 from hakisa_algos.learners.ppo_config import (
     EMERALD_BASELINE,
+    FIGHTER,
     FOR_PICTURES,
     HAKISA,
     MONSTERS,
@@ -70,6 +71,7 @@ class PPOLearner(GradientLearner):
         "hakisa": HAKISA,
         "emerald-baseline": EMERALD_BASELINE,
         "monsters": MONSTERS,
+        "fighter": FIGHTER,
     }
 
     def _make_policy(self, *spaces: Any, **options: Any) -> ActorCritic:

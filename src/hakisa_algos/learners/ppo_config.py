@@ -160,6 +160,17 @@ MONSTERS = replace(
 )
 """For long journeys from pictures on a few cores: rollouts long enough for a door and what lies behind it."""
 
+FIGHTER = replace(
+    FOR_PICTURES,
+    total_steps=600_000,
+    epochs=4,
+    minibatch_size=512,
+    gamma=0.9,
+    network="small",
+)
+"""For one-on-one fights that are decided five times a second; each decision costs many frames, so few rows are learned
+from often."""
+
 
 @dataclass(frozen=True)
 class A2CConfig(PPOConfig):
