@@ -76,12 +76,34 @@ def test_a_display_that_is_not_there_is_a_line(monkeypatch, tmp_path):
     assert ":98765 could not be read" in said["capture of :98765"]
 
 
-@pytest.mark.parametrize("platform", ["darwin", "win32"])
-def test_live_games_elsewhere_are_untested(platform, monkeypatch):
-    monkeypatch.setattr(sys, "platform", platform)
-    (name, text), *rest = doctor.screen()
-    assert (name, rest) == ("platform", [])
-    assert f"{platform}: live games are tested on Linux only" in text
+class Elsewhere:
+    """A system of which the user has allowed nothing."""
+
+    name = untested = "macOS"
+
+    def prepare(self):
+        pass
+
+    def missing_permissions(self, press):
+        return ["System Settings > Privacy & Security > Accessibility"]
+
+
+def test_live_games_elsewhere_are_untested_and_say_what_must_be_allowed(monkeypatch):
+    monkeypatch.setattr(sys, "platform", "darwin")
+    monkeypatch.setattr("hakisa_envs.screen.backends.portable.backend.this_system", Elsewhere)
+    said = dict(doctor.screen())
+    assert list(said) == ["platform", "portable, capture", "portable, windows", "portable, dry run"]
+    assert "macOS: live games are tested on Linux only" in said["platform"]
+    assert "Allow it" in said["portable, capture"]
+    assert "Privacy & Security > Accessibility" in said["portable, capture"]
+    assert said["portable, dry run"].startswith("works")
+
+
+def test_the_portable_back_end_is_optional_on_linux(monkeypatch):
+    monkeypatch.delenv("DISPLAY", raising=False)
+    version = doctor.version_of
+    monkeypatch.setattr(doctor, "version_of", lambda name: None if name == "pynput" else version(name))
+    assert "not needed here: pip install" in dict(doctor.screen())["portable back end"]
 
 
 @pytest.mark.parametrize(

@@ -11,11 +11,16 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from importlib import metadata
+from typing import TYPE_CHECKING
 
 from hakisa_algos.cli.held_keys import held, release
 from hakisa_algos.cli.text import bold, dim, green, red
 from hakisa_algos.errors import MissingExtraError, require
 from hakisa_algos.machine import available_cores, version_of
+
+if TYPE_CHECKING:
+    from hakisa_envs.screen.backends.protocols import Backend, Display
+    from hakisa_envs.screen.input.client import Link
 
 # Program: what it is good for, the Debian package that brings it.
 SERVERS = {
@@ -136,8 +141,14 @@ def _console_games() -> Iterator[tuple[str, str]]:
 
 def screen() -> Iterator[tuple[str, str]]:
     """Lines (name, text) on what live games need; what fails is a line too."""
-    if not sys.platform.startswith("linux"):
-        yield "platform", red(f"{sys.platform}: live games are tested on Linux only")
+    from hakisa_envs.screen.backends.choice import make_backend
+
+    backend = make_backend(None)
+    if backend.untested:
+        words = f"{backend.untested}: live games are tested on Linux only; arming needs untested_platform=True"
+        yield "platform", red(words)
+    if backend.name == "portable":
+        yield from _portable()
         return
     yield "session", _session()
     yield from _servers()
@@ -147,6 +158,34 @@ def screen() -> Iterator[tuple[str, str]]:
     if shutil.which("Xvfb"):
         yield "capture of an Xvfb", _guarded(_hidden_capture)
     yield "input, dry run", _guarded(_dry_run)
+    if version_of("pynput") is None:
+        line = bold('pip install "hakisa[portable]"')
+        yield "portable back end", f"not installed, and not needed here: {line}"
+    elif display and not _wayland():
+        yield from _portable()
+
+
+def _portable() -> Iterator[tuple[str, str]]:
+    """What the back end on mss and pynput needs of a desktop."""
+    from hakisa_envs.screen.backends.choice import make_backend
+    from hakisa_envs.screen.backends.portable.link import PipeLink
+
+    backend = make_backend("portable")
+
+    def opened() -> Display:
+        return backend.open_display(backend.default_display, SIZE, backend.programs(), log=None)
+
+    def titles() -> str:
+        display = opened()
+        thread, finder = backend.thread(display), backend.finder(display, "", None, None)
+        try:
+            return f"{len(thread.call(finder.titles, TIMEOUT_S))} have a title"
+        finally:
+            thread.close(finder.close)
+
+    yield "portable, capture", _guarded(lambda: _capture_by(backend, opened()))
+    yield "portable, windows", _guarded(titles)
+    yield "portable, dry run", _guarded(lambda: _dry_run(PipeLink()))
 
 
 def _wayland() -> bool:
@@ -192,12 +231,17 @@ def _hidden_capture() -> str:
 
 
 def _capture(display: str) -> str:
-    """How fast the whole of a display, SIZE at most, is grabbed."""
-    from hakisa_envs.screen.capture import Capture
-    from hakisa_envs.screen.image import Region
-    from hakisa_envs.screen.xthread import XThread
+    """How fast the whole of an X display, SIZE at most, is grabbed."""
+    from hakisa_envs.screen.backends.choice import make_backend
+    from hakisa_envs.screen.backends.protocols import Display
 
-    thread, capture = XThread(display), Capture(display)
+    return _capture_by(make_backend("x11"), Display(display, owned=False))
+
+
+def _capture_by(backend: Backend, display: Display) -> str:
+    from hakisa_envs.screen.image import Region
+
+    thread, capture = backend.thread(display), backend.capture(display)
     region = Region(0, 0, *SIZE)
     try:
         first = thread.call(lambda: capture.grab(region), TIMEOUT_S)
@@ -209,11 +253,11 @@ def _capture(display: str) -> str:
     return f"mss: {times[GRABS // 2] / 1e6:.2f} ms for {size}{SIZE[0]} x {SIZE[1]}. {status}".strip()
 
 
-def _dry_run() -> str:
+def _dry_run(link: Link | None = None) -> str:
     """Start an input server that is connected to no display, and have it press and release."""
     from hakisa_envs.screen.input.client import InputClient
 
-    client = InputClient(None, ["Left"], timeout=TIMEOUT_S)
+    client = InputClient(None, ["Left"], timeout=TIMEOUT_S, link=link)
     began = time.perf_counter()
     try:
         client.start()
