@@ -21,7 +21,8 @@ sys.dont_write_bytecode = False
 os.fsync = lambda descriptor: None
 
 # Modules that make envs for processes import these, which takes seconds; the fork server does it once for all of them.
-multiprocessing.set_forkserver_preload(["__main__", "hakisa_envs.worker", "pytest", "torch"])
+if hasattr(os, "fork"):
+    multiprocessing.set_forkserver_preload(["__main__", "hakisa_envs.worker", "pytest", "torch"])
 
 
 def fail_skip_in_ci(report):

@@ -54,6 +54,10 @@ EXTRAS = {
 }
 
 
+# Not of "all": on Linux it needs a C compiler, and is of use to few.
+PORTABLE = EXTRAS["screen"] | {"pynput"}
+
+
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[zipfile.ZipFile]:
     """A wheel built as a release is: the sdist from the tree, the wheel from the sdist; no network."""
@@ -131,8 +135,14 @@ def test_an_extra_needs_exactly(metadata, extra):
 
 
 def test_the_extra_all_is_every_extra_of_users(metadata):
-    assert set(metadata.get_all("Provides-Extra")) == {*EXTRAS, "all", "dev"}
+    assert set(metadata.get_all("Provides-Extra")) == {*EXTRAS, "portable", "all", "dev"}
     assert required_names(metadata, "all") == set.union(*EXTRAS.values())
+
+
+@pytest.mark.parametrize("platform", ["linux", "win32", "darwin"])
+def test_pynput_comes_with_live_games_where_there_is_no_x11(metadata, platform):
+    assert required_names(metadata, "portable", platform) == PORTABLE
+    assert ("pynput" in required_names(metadata, "screen", platform)) == (platform != "linux")
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,34 @@
+"""The modules of live games are imported where there is no Linux, and say what is missing."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+# What Windows lacks; a module that is imported there must do without.
+ELSEWHERE = """
+import json, sys
+for name in {missing}:
+    sys.modules[name] = None
+sys.platform = "{platform}"
+import hakisa_envs.screen.env, hakisa_envs.screen.probe
+from hakisa_envs.screen.backends.choice import make_backend
+backend = make_backend(None)
+import hakisa_envs.screen.backends.portable.server
+env = hakisa_envs.screen.env.ScreenGameEnv("flash")
+print(json.dumps([backend.name, env.display, backend.untested]))
+"""
+
+
+@pytest.mark.parametrize(
+    ("platform", "missing", "name"),
+    [("win32", ["fcntl", "pwd", "grp", "resource", "termios", "tty", "pty"], "Windows"), ("darwin", [], "macOS")],
+)
+def test_modules_are_imported_where_there_is_no_linux(platform, missing, name):
+    # Gymnasium first: it is not ours to be tried.
+    code = "import gymnasium, numpy, multiprocessing.context, subprocess, selectors, shutil, tempfile\n" + ELSEWHERE
+    code = code.format(platform=platform, missing=missing)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == ["portable", "current", name]
