@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from hakisa_algos.cli.offline import OfflineArguments, say_how_it_ended
 from hakisa_algos.cli.options import key_values, parse_configured
 from hakisa_algos.cli.session import env_flag
 from hakisa_algos.cli.text import command
@@ -14,7 +15,6 @@ from hakisa_algos.errors import ConfigError
 from hakisa_algos.stages.consolidate import Consolidation, Consolidations, begun, learner_of
 from hakisa_algos.training.console import ConsoleView
 from hakisa_algos.training.run_folder import RunFolder, default_run_path
-from hakisa_algos.training.signals import exit_status
 from hakisa_algos.training.stored_run import StoredRun
 
 ABOUT = (
@@ -25,25 +25,11 @@ ABOUT = (
 
 
 @dataclass(frozen=True)
-class ConsolidateArguments:
+class ConsolidateArguments(OfflineArguments):
     """See :func:`run`."""
 
     delay: float = 0.0
     """Reaction time of the person in milliseconds, as hakisa study found it out."""
-    env: str | None = None
-    """The env that it is to play in; default: the agent's."""
-    env_options: tuple[str, ...] = ()
-    """Keyword arguments of the env, as key=value."""
-    seed: int = 0
-    """Of everything random."""
-    run: Path | None = None
-    """Folder for everything that comes of it; default runs/AGENT-consolidated-SEED, numbered if there is one."""
-    resume: Path | None = None
-    """Instead of an agent and recordings: the run folder of a consolidation that was stopped, to go on with it."""
-    device: str = "auto"
-    """auto, cpu, cuda, ...; auto takes a GPU for pictures."""
-    threads: int | None = None
-    """Threads of torch. None: all cores for pictures, else one."""
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -85,11 +71,8 @@ def _learn(one: Consolidations, folder: Path, resume: bool) -> int:
     learner = one.learner
     with ConsoleView(f"consolidating {Path(one.asked.agent).name}", learner.facts().total) as view:
         trainer = one.run(folder, view, resume)
-    if trainer.stopped_by:
-        print(f"\nStopped by {trainer.stopped_by} at gradient step {trainer.step:,}, and saved.")
-        print(f"  continue it   {command('consolidate', '--resume', folder)}", flush=True)
-        return exit_status(trainer.stopped_by)
-    print(f"\nDone after {trainer.step:,} gradient steps.")
+    if (status := say_how_it_ended(trainer, "consolidate", folder)) is not None:
+        return status
     if learner.accepted:
         report = learner.best_report
         assert report is not None

@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 
 import tyro
 
+from hakisa_algos.cli.offline import OfflineArguments, say_how_it_ended
 from hakisa_algos.cli.options import key_values, parse_configured
 from hakisa_algos.cli.session import env_flag
 from hakisa_algos.cli.text import command
@@ -18,7 +19,6 @@ from hakisa_algos.learners.cloning import CloningConfig
 from hakisa_algos.stages.study import Studies, Study, begun
 from hakisa_algos.training.console import ConsoleView
 from hakisa_algos.training.run_folder import RunFolder, default_run_path
-from hakisa_algos.training.signals import exit_status
 
 ABOUT = (
     "Learn to play as was recorded, by behaviour cloning, and write a run that hakisa eval measures and hakisa resume "
@@ -27,7 +27,7 @@ ABOUT = (
 
 
 @dataclass(frozen=True)
-class StudyArguments:
+class StudyArguments(OfflineArguments):
     """See :func:`run`."""
 
     for_: Annotated[Literal["ppo", "dqn"], tyro.conf.arg(name="for")] = "ppo"
@@ -36,20 +36,6 @@ class StudyArguments:
     """Reaction time of the player in milliseconds; auto finds it out, which takes a while."""
     agent: tuple[str, ...] = ()
     """Hyperparameters of that algorithm, as key=value: network=small hidden_sizes=[128,128] memory=lstm"""
-    env: str | None = None
-    """The env that it is to play in; default: the one that was recorded."""
-    env_options: tuple[str, ...] = ()
-    """Keyword arguments of the env, as key=value."""
-    seed: int = 0
-    """Of everything random."""
-    run: Path | None = None
-    """Folder for everything that comes of it; default runs/ALGORITHM-clone-NAME-SEED, numbered if there is one."""
-    resume: Path | None = None
-    """Instead of recordings: the run folder of a study that was stopped, to go on with it."""
-    device: str = "auto"
-    """auto, cpu, cuda, ...; auto takes a GPU for pictures."""
-    threads: int | None = None
-    """Threads of torch. None: all cores for pictures, else one."""
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -103,12 +89,9 @@ def _learn(studies: Studies, folder: Path, resume: bool) -> int:
     study, total = studies.study, studies.study.config.total_steps
     with ConsoleView(f"cloning for {study.algorithm.upper()}", total) as view:
         trainer = studies.run(folder, view, resume)
-    if trainer.stopped_by:
-        print(f"\nStopped by {trainer.stopped_by} at gradient step {trainer.step:,}, and saved.")
-        print(f"  continue it   {command('study', '--resume', folder)}", flush=True)
-        return exit_status(trainer.stopped_by)
+    if (status := say_how_it_ended(trainer, "study", folder)) is not None:
+        return status
     report = studies.learner.best_report
-    print(f"\nDone after {trainer.step:,} gradient steps.")
     if report is not None:
         metrics = report["metrics"]
         print(f"  {metrics['held_out/accuracy']:.1%} of held-out actions are the player's own")

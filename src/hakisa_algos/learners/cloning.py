@@ -23,10 +23,10 @@ from hakisa_algos.data.rollout import RolloutBuffer
 from hakisa_algos.errors import ConfigError
 from hakisa_algos.learners import optimizers
 from hakisa_algos.learners.agreement import Agreement
-from hakisa_algos.learners.config import Shape
 from hakisa_algos.learners.gradient import Descent, GradientLearner
 from hakisa_algos.learners.learner import Facts
 from hakisa_algos.learners.lesson_chunks import LessonChunks, Picked
+from hakisa_algos.learners.offline import OfflineConfig
 from hakisa_algos.learners.registry import find_algorithm
 from hakisa_algos.learners.validation import changed, check_config
 from hakisa_algos.policy.heads import NEVER, ActionDistribution
@@ -44,49 +44,16 @@ _NORMALIZER_ROWS = 4096
 
 
 @dataclass(frozen=True)
-class CloningConfig:
+class CloningConfig(OfflineConfig):
     """Hyperparameters of cloning; those of the policy are the other algorithm's."""
 
-    total_steps: int = 20_000
-    """Gradient steps at most; less where the held-out episodes say that enough is learned."""
-    num_envs: int = 1
-    """Always 1: there are no envs."""
-    update_steps: int = 200
-    """Gradient steps between two looks at the held-out episodes."""
-    patience: int = 10
-    """Looks without an improvement after which it ends; the best of all stays."""
-    batch_size: int = 256
-    """Rows per gradient step."""
-    learning_rate: float = 1e-3
-    """Step size. Larger learns faster until it collapses."""
-    learning_rate_schedule: Shape = "linear"
-    """How the learning rate falls over ``total_steps``: constant, linear or cosine."""
-    max_grad_norm: float = 10.0
-    """Gradients are scaled down to this norm."""
-    held_out: float = 0.1
-    """Share of the episodes that nothing is learned from, and that the clone is examined by."""
-    balance: float = 0.5
-    """0 learns from every row alike; 1 gives each command the same weight, however rare it is."""
-    idle_run: int = 15
-    """Of doing nothing in a row, rows after so many are not learned from; 0: all are."""
-    delay: int = 0
-    """Rows from what was seen to what was done about it: the reaction time. The clone itself has none."""
     chunk: int = 32
     """Rows in a row that a memory learns from."""
 
     def __post_init__(self) -> None:
-        """Checks types and ranges.
-
-        Raises:
-            ConfigError: names the field, its value and the rule.
-        """
-        counts = ("total_steps", "num_envs", "update_steps", "patience", "batch_size", "chunk")
-        sizes = ("learning_rate", "max_grad_norm")
-        check_config(
-            self, positive=(*counts, *sizes), not_negative=("idle_run", "delay"), shares=("held_out", "balance")
-        )
-        if self.num_envs != 1:
-            raise ConfigError(f"num_envs={self.num_envs} must be 1: cloning needs no envs")
+        """See :class:`hakisa_algos.learners.offline.OfflineConfig`."""
+        super().__post_init__()
+        check_config(self, positive=("chunk",))
 
 
 def student_config(algorithm: str, observation_space: spaces.Space[Any], changes: Mapping[str, Any]) -> Any:

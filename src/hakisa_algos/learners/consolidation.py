@@ -21,60 +21,23 @@ from hakisa_algos.data.lessons import PERSON, Lessons, marked
 from hakisa_algos.data.needs import Nothing
 from hakisa_algos.data.returns import generalized_advantages
 from hakisa_algos.data.rollout import RolloutBuffer
-from hakisa_algos.errors import ConfigError
 from hakisa_algos.learners.agreement import Agreement
 from hakisa_algos.learners.config import Shape
 from hakisa_algos.learners.gradient import GradientLearner
 from hakisa_algos.learners.learner import Facts
 from hakisa_algos.learners.lesson_chunks import LessonChunks, Picked
-from hakisa_algos.learners.validation import check_config
+from hakisa_algos.learners.offline import OfflineConfig
 from hakisa_algos.policy.heads import ActionDistribution
 from hakisa_algos.policy.observations import Observation, to_device
 from hakisa_algos.policy.policy import acting
 
 
 @dataclass(frozen=True)
-class ConsolidationConfig:
-    """Hyperparameters of learning offline, of whichever algorithm."""
+class ConsolidationConfig(OfflineConfig):
+    """Hyperparameters of consolidation, of whichever algorithm: it goes on from what can play already, so carefully."""
 
-    total_steps: int = 20_000
-    """Gradient steps of the policy at most; less where the held-out episodes say that enough is learned."""
-    num_envs: int = 1
-    """Always 1: there are no envs."""
-    update_steps: int = 200
-    """Gradient steps between two looks at the held-out episodes."""
-    patience: int = 10
-    """Looks without an improvement after which it ends; the best of all stays."""
-    batch_size: int = 256
-    """Rows per gradient step."""
     learning_rate: float = 1e-4
-    """Step size of the policy. Larger learns faster, and sooner forgets what the agent could do."""
     learning_rate_schedule: Shape = "constant"
-    """How the learning rate falls over ``total_steps``: constant, linear or cosine."""
-    max_grad_norm: float = 10.0
-    """Gradients are scaled down to this norm."""
-    held_out: float = 0.1
-    """Share of the episodes that nothing is learned from, and that the agent is examined by."""
-    balance: float = 0.5
-    """0 learns from every row alike; 1 gives each command the same weight, however rare it is."""
-    idle_run: int = 15
-    """Of doing nothing in a row, rows after so many are not imitated; 0: all are."""
-    delay: int = 0
-    """Rows from what a person saw to what was done about it: the reaction time. The agent's own rows have none."""
-
-    def __post_init__(self) -> None:
-        """Checks types and ranges.
-
-        Raises:
-            ConfigError: names the field, its value and the rule.
-        """
-        counts = ("total_steps", "num_envs", "update_steps", "patience", "batch_size")
-        sizes = ("learning_rate", "max_grad_norm")
-        check_config(
-            self, positive=(*counts, *sizes), not_negative=("idle_run", "delay"), shares=("held_out", "balance")
-        )
-        if self.num_envs != 1:
-            raise ConfigError(f"num_envs={self.num_envs} must be 1: offline there are no envs")
 
 
 class Consolidator:
