@@ -14,7 +14,7 @@ from tests.helpers.processes import busy, gone, in_time, open_fds, wait_until
 
 __all__ = [
     "BACKENDS", "RawEvents", "Screen", "busy", "game_window", "gone", "in_time", "input_client", "on", "open_fds",
-    "wait_until",
+    "portable_too", "wait_until",
 ]  # fmt: skip
 
 # For tests that are not about X itself; with the second the fixture "desktop" is needed.
@@ -25,6 +25,11 @@ BACKENDS = [
         marks=pytest.mark.skipif(importlib.util.find_spec("pynput") is None, reason="needs pynput (extra portable)"),
     ),
 ]
+
+
+def portable_too(*values):
+    """A set of parameters for the portable back end alone, where doing all of them on both would take long."""
+    return pytest.param(*values, "portable", marks=BACKENDS[1].marks)
 
 
 def on(backend):

@@ -13,16 +13,16 @@ from hakisa_envs.screen.errors import ProfileError
 from hakisa_envs.screen.game import Pause
 from hakisa_envs.screen.profile import load_profile
 
-from .helpers import RawEvents, Screen, game_window, wait_until
+from .helpers import BACKENDS, RawEvents, Screen, game_window, on, wait_until
 
 NOOP, FLASH = [0, 0, 0], [1, 0, 0]
 
 
-@pytest.fixture
-def env():
+@pytest.fixture(params=BACKENDS)
+def env(request, own_desktop):
     """Flash, as if Space paused it: bright is paused."""
     profile = replace(load_profile("flash"), pause=Pause("key", "space"))
-    env = ScreenGameEnv(profile)
+    env = ScreenGameEnv(profile, **on(request.param))
     env.reset()
     yield env
     env.close()

@@ -17,7 +17,7 @@ from hakisa_envs.screen.game import Step
 from hakisa_envs.screen.processes import Keeper
 
 from . import game_windows
-from .helpers import RawEvents, Screen, in_time, wait_until
+from .helpers import BACKENDS, RawEvents, Screen, in_time, on, portable_too, wait_until
 from .test_game_windows import game
 
 SHIFT, CONTROL, LEVEL_3 = 1, 4, 0x80
@@ -73,11 +73,14 @@ def listen():
         thing.close()
 
 
+CHORDS = [("a", 0), ("Shift_L+a", SHIFT), ("Control_L+Shift_R+F5", CONTROL | SHIFT), ("Left+Up", 0)]
+
+
 @pytest.mark.parametrize(
-    ("key", "state"), [("a", 0), ("Shift_L+a", SHIFT), ("Control_L+Shift_R+F5", CONTROL | SHIFT), ("Left+Up", 0)]
+    ("key", "state", "backend"), [*((*chord, "x11") for chord in CHORDS), portable_too(*CHORDS[2])]
 )
-def test_chord_holds_the_first_keys_while_the_last_is_pressed(listen, key, state):
-    listener, _ = listen(Step(do="press", key=key, hold_ms=80.0))
+def test_chord_holds_the_first_keys_while_the_last_is_pressed(listen, own_desktop, key, state, backend):
+    listener, _ = listen(Step(do="press", key=key, hold_ms=80.0), **on(backend))
     events = listener.heard()
     codes = [listener.keycode(XK.string_to_keysym(name)) for name in key.split("+")]
     *held, last = codes
@@ -91,9 +94,12 @@ def test_chord_holds_the_first_keys_while_the_last_is_pressed(listen, key, state
     assert not listener.held()
 
 
-@pytest.mark.parametrize("text", ["a", "Hello, World! 42", "oooOOO11!!l", "a\nB\tc", '{[~@#$%^&*()_+|<>?:"]}'])
-def test_text_is_typed_with_shift_where_it_must_be(listen, text):
-    listener, _ = listen(Step(do="type", text=text))
+TEXTS = ["a", "Hello, World! 42", "oooOOO11!!l", "a\nB\tc", '{[~@#$%^&*()_+|<>?:"]}']
+
+
+@pytest.mark.parametrize(("text", "backend"), [*((text, "x11") for text in TEXTS), portable_too(TEXTS[1])])
+def test_text_is_typed_with_shift_where_it_must_be(listen, own_desktop, text, backend):
+    listener, _ = listen(Step(do="type", text=text), **on(backend))
     assert listener.text() == text.replace("\t", "")
     assert not listener.held()
 
@@ -136,8 +142,9 @@ def test_character_that_no_key_types_is_named_before_anything_is_pressed():
     env.close()
 
 
-def test_pointer_is_moved_to_a_place_and_by_a_distance(listen):
-    listener, env = listen(Step(do="move", place=(100, 60)), Step(do="move", by=(7, -3)))
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_pointer_is_moved_to_a_place_and_by_a_distance(listen, own_desktop, backend):
+    listener, env = listen(Step(do="move", place=(100, 60)), Step(do="move", by=(7, -3)), **on(backend))
     pointer = listener.root.query_pointer()
     assert (pointer.root_x, pointer.root_y) == (107, 57)
     raw = RawEvents(listener.display)
