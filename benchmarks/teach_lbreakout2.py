@@ -1,35 +1,43 @@
 """A teacher plays LBreakout2, is recorded, and is cloned: how much of its play does the clone have?
 
-    python benchmarks/teach_lbreakout2.py                       # 15 minutes of play, 40 lives of each
-    python benchmarks/teach_lbreakout2.py --minutes 1 --lives 3
+    python benchmarks/teach_lbreakout2.py                       # 15 minutes of play, 400 lives of the teacher
+    python benchmarks/teach_lbreakout2.py --minutes 1 --teacher-lives 12 --lives 4
 
-The teacher is a script that puts the paddle under the ball, 200 ms late, with one action in ten at random. It presses
-through an X client of its own, and what it presses is heard by the real recorder, as a person's keys are.
+The teacher is a script that puts the paddle under the ball, late, with one action in ten at random. It presses through
+an X client of its own, and what it presses is heard by the real recorder, as a person's keys are. It plays on several
+displays, and is recorded on each, so that its own score is known well; the clone learns from the first recording alone.
 """
 
 from __future__ import annotations
 
 import argparse
 import itertools
+import multiprocessing
 import random
 import shutil
 import sys
-import tempfile
 from collections import deque
-from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import _results
+import _stages
+import gymnasium as gym
 import numpy as np
+from _stages import kept
 
+import hakisa_envs  # noqa: F401 (it registers)
 from hakisa_algos import Agent
 from hakisa_algos.learners.cloning import CloningConfig
+from hakisa_algos.policy.random_policy import RandomPolicy
 from hakisa_algos.stages.record import record
 from hakisa_algos.stages.recording import Recording
-from hakisa_algos.stages.review import Statistics
+from hakisa_algos.stages.review import Statistics, rules_of
 from hakisa_algos.stages.study import Studies, Study
+from hakisa_algos.training.evaluate import evaluate
 from hakisa_envs.recording.events import END, GAP, PRESS, RELEASE
+from hakisa_envs.recording.inverse import infer
 from hakisa_envs.screen.env import ScreenGameEnv
 from hakisa_envs.screen.image import to_rgb
 
@@ -38,14 +46,15 @@ from tests.screen.ball_tracker import BallTracker
 
 GAME = "lbreakout2"
 KEYS = (None, "Left", "Right")
+LONGEST = 120 * 30  # steps of a life that is cut
 
 
 class Teacher:
     """Presses through a client of its own; called at every step of the recorder."""
 
-    def __init__(self, env: ScreenGameEnv, delay: int, random_share: float) -> None:
+    def __init__(self, env: ScreenGameEnv, delay: int, random_share: float, seed: int) -> None:
         self.env, self.share = env, random_share
-        self.tracker, self.rng = BallTracker(), random.Random(0)
+        self.tracker, self.rng = BallTracker(), random.Random(seed)
         self.meant: deque[str | None] = deque([None] * delay)
         self.down: str | None = None
         self.session: Any = None
@@ -94,8 +103,13 @@ def intervals(recording: Recording) -> list[tuple[str, int, int]]:
 
 
 def replayed(recording: Recording) -> float:
-    """Share of the intervals in which a key was down that the actions give again, within one step."""
-    t, action = recording.column("t_ns"), recording.column("action")
+    """Share of the intervals in which a key was down that the actions give again, within one step.
+
+    The actions are derived from the events once more, as they were while it was recorded.
+    """
+    t, rules = recording.column("t_ns"), rules_of(recording)
+    assert rules is not None
+    action, _ = infer(recording.events, t.tolist(), rules)
     keys, commands = recording.facts["rules"]["keys"], recording.facts["commands"]
     held = [keys[a] if commands[c] == "hold_only" else None for c, a, _ in action.tolist()]
     edges = [0, *(np.flatnonzero([a != b for a, b in itertools.pairwise(held)]) + 1).tolist(), len(held)]
@@ -108,69 +122,127 @@ def replayed(recording: Recording) -> float:
     return float(np.mean(near)) if near else float("nan")
 
 
-def lives(play: Callable[[ScreenGameEnv], Any], count: int) -> dict[str, float]:
-    """Points per life of whoever chooses the actions."""
+def teach(
+    folder: Path, given: argparse.Namespace, seed: int, minutes: float | None, lives: int | None
+) -> dict[str, Any]:
+    """One recording."""
     env = ScreenGameEnv(GAME, timeout=5.0)
-    points = []
     try:
-        for _ in range(count):
-            env.reset()
-            choose, total, over = play(env), 0.0, False
-            while not over:
-                _, reward, terminated, truncated, _ = env.step(choose())
-                total, over = total + 100 * reward, terminated or truncated
-            points.append(total)
+        done = record(
+            env,
+            folder,
+            env_options={"game": GAME},
+            seconds=None if minutes is None else 60 * minutes,
+            episodes=lives,
+            say=lambda text: None,
+            stop=Teacher(env, given.delay, given.random, seed),
+        )
     finally:
         env.close()
-    return {"lives": count, "mean": float(np.mean(points)), "sem": float(np.std(points) / max(count, 1) ** 0.5)}
+    statistics = Statistics.of(Recording.open(folder))
+    whole = statistics.rewards if done.episodes == lives else statistics.rewards[:-1]
+    return {
+        "points": [100 * reward for reward in whole],
+        "minutes": statistics.minutes,
+        "rows": done.rows,
+        "missed": done.missed,
+        "unsaid": {name: n for name, n in done.unsaid.items() if n},
+        "mb_a_minute": statistics.bytes_a_minute / 1e6,
+    }
+
+
+def record_all(folders: list[Path], given: argparse.Namespace) -> list[dict[str, Any]]:
+    """The first display is recorded for a time, the others for as many lives as the teacher is to be measured on."""
+    for folder in folders:
+        shutil.rmtree(folder, ignore_errors=True)
+    lives = -(-given.teacher_lives // max(len(folders) - 1, 1))
+    with ProcessPoolExecutor(len(folders), multiprocessing.get_context("spawn")) as pool:
+        asked = [
+            pool.submit(teach, folder, given, seed, None if seed else given.minutes, lives if seed else None)
+            for seed, folder in enumerate(folders)
+        ]
+        return [one.result() for one in asked]
+
+
+def find_delay(recording: Path, given: argparse.Namespace) -> int:
+    """The reaction time of the teacher, in rows, as the recording tells it."""
+    return Studies(Study((str(recording),)), threads=given.threads).find_delay(given.delay_steps, print)
+
+
+def study(recording: Path, run: Path, delay: int, given: argparse.Namespace) -> dict[str, Any]:
+    """The clone, in a run."""
+    shutil.rmtree(run, ignore_errors=True)
+    config = CloningConfig(total_steps=given.steps, delay=delay)
+    studies = Studies(Study((str(recording),), "ppo", config), threads=given.threads)
+    studies.run(run)
+    report = studies.learner.best_report
+    assert report is not None
+    return {"gradient_steps": studies.learner.facts().need.done, "held_out": report["metrics"]}
+
+
+def score(points: Any) -> dict[str, float]:
+    """Points per life."""
+    return {"lives": len(points), "mean": float(np.mean(points)), "sem": float(np.std(points) / len(points) ** 0.5)}
+
+
+def of_clone(run: Path, given: argparse.Namespace) -> dict[str, float]:
+    """What the clone makes, of its best actions."""
+    agent = Agent.load(run, "Hakisa/ScreenGame-v0")
+    found = agent.evaluate(given.lives, num_envs=given.displays, max_steps=LONGEST, progress=print)
+    agent.close()
+    return score(100 * found.returns) | {"cut": int(found.cut.sum())}
+
+
+def of_chance(given: argparse.Namespace) -> dict[str, float]:
+    """What random actions make."""
+    envs = gym.make_vec("Hakisa/ScreenGame-v0", given.displays, game=GAME, timeout=5.0)
+    try:
+        policy = RandomPolicy(envs.single_observation_space, envs.single_action_space)
+        policy.seed(0)
+        found = evaluate(policy, envs, episodes=given.lives, deterministic=False, max_steps=LONGEST)
+    finally:
+        envs.close()
+    return score(100 * found.returns)
+
+
+def measure(home: Path, given: argparse.Namespace) -> dict[str, Any]:
+    """All parts, one after the other."""
+    folders = [home / f"recording{i}" for i in range(given.displays)]
+    recorded = kept(home / "recorded.json", lambda: record_all(folders, given))
+    points = [life for one in recorded for life in one.pop("points")]
+    figures: dict[str, Any] = {
+        "teacher": {"delay": given.delay, "random": given.random} | score(points),
+        "recordings": recorded,
+        "intervals_replayed": replayed(Recording.open(folders[0])),
+    }
+    print(figures, flush=True)
+    delay = figures["delay_found"] = kept(home / "delay.json", lambda: find_delay(folders[0], given))
+    figures |= kept(home / "studied.json", lambda: study(folders[0], home / "run", delay, given))
+    print(figures["held_out"], flush=True)
+    if given.lives:
+        figures["clone"] = kept(home / "clone.json", lambda: of_clone(home / "run", given))
+        print(figures["clone"], flush=True)
+        figures["random"] = kept(home / "random.json", lambda: of_chance(given))
+        print(figures["random"], flush=True)
+    return figures
 
 
 def main() -> int:
     """Records, studies, plays, stores."""
     parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
-    parser.add_argument("--minutes", type=float, default=15.0)
-    parser.add_argument("--delay", type=int, default=6, help="steps of the teacher's reaction")
+    parser.add_argument("--minutes", type=float, default=15.0, help="of the play that is cloned")
+    parser.add_argument("--displays", type=int, default=4)
+    parser.add_argument("--delay", type=int, default=2, help="steps of the teacher's reaction, a thirtieth of a second")
     parser.add_argument("--random", type=float, default=0.1, help="share of random actions")
-    parser.add_argument("--lives", type=int, default=40)
-    parser.add_argument("--steps", type=int, default=10_000, help="gradient steps at most")
+    parser.add_argument("--teacher-lives", type=int, default=400, help="on the other displays")
+    parser.add_argument("--lives", type=int, default=100, help="of the clone and of chance")
+    parser.add_argument("--steps", type=int, default=2000, help="gradient steps at most")
     parser.add_argument("--delay-steps", type=int, default=400, help="gradient steps for each delay that is tried")
+    parser.add_argument("--threads", type=int, help="of torch; default: all cores")
+    parser.add_argument("--home", help="a folder in which parts that are done stay, to go on from after a stop")
     given = parser.parse_args()
-    home = Path(tempfile.mkdtemp())
-    env = ScreenGameEnv(GAME, timeout=5.0)
-    try:
-        options = {"env_options": {"game": GAME}, "seconds": 60 * given.minutes, "say": lambda text: None}
-        summary = record(env, home / "recording", stop=Teacher(env, given.delay, given.random), **options)
-    finally:
-        env.close()
-    recording = Recording.open(home / "recording")
-    statistics = Statistics.of(recording)
-    points = [100 * reward for reward in statistics.rewards[:-1]] or [100 * statistics.rewards[0]]
-    study = Study((str(home / "recording"),), "ppo", CloningConfig(total_steps=given.steps))
-    delay = Studies(study).find_delay(given.delay_steps, print)
-    studies = Studies(Study(study.recordings, "ppo", CloningConfig(total_steps=given.steps, delay=delay)))
-    studies.run(home / "run")
-    report = studies.learner.best_report
-    assert report is not None
-    figures = {
-        "minutes": statistics.minutes,
-        "teacher": {"lives": len(points), "mean": float(np.mean(points)), "delay": given.delay, "random": given.random},
-        "missed": summary.missed,
-        "unsaid": dict(summary.unsaid),
-        "mb_a_minute": statistics.bytes_a_minute / 1e6,
-        "intervals_replayed": replayed(recording),
-        "delay_found": delay,
-        "held_out": report["metrics"],
-    }
-    print(figures)
-    if given.lives:
-        agent = Agent.load(home / "run", "Hakisa/ScreenGame-v0")
-        evaluation = agent.evaluate(given.lives)
-        agent.close()
-        clone = {"lives": given.lives, "mean": 100 * evaluation.mean, "sem": 100 * evaluation.std / given.lives**0.5}
-        figures |= {"clone": clone, "random": lives(lambda env: env.action_space.sample, given.lives)}
-        print(figures["clone"], figures["random"])
-    print(_results.save("teach_lbreakout2", figures))
-    shutil.rmtree(home)
+    with _stages.home(given.home) as home:
+        print(_results.save("teach_lbreakout2", measure(home, given)))
     return 0
 
 

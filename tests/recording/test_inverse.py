@@ -123,6 +123,18 @@ TABLE = {
         ["release_all", "hold_only Left", "hold_only Left", "release_all"],
         {},
     ),
+    "a level that was up for most of a step, but of none in particular": (
+        LEVELS,
+        [*hold("Left", 100, 270), *hold("Left", 330, 500)],
+        ["release_all", "hold_only Left", "release_all", "hold_only Left", "hold_only Left"],
+        {},
+    ),
+    "a level that was up for less than half of a step": (
+        LEVELS,
+        [*hold("Left", 100, 280), *hold("Left", 320, 500)],
+        ["release_all", "hold_only Left", "hold_only Left", "hold_only Left", "hold_only Left"],
+        {},
+    ),
     "a short press counts for its step": (LEVELS, hold("Left", 30, 60), ["hold_only Left", "release_all"], {}),
     "of two levels the one that went down": (
         LEVELS,

@@ -6,7 +6,8 @@ person does as much as they like in it. The rule:
 
 1. With the command ``hold_only`` keys are *levels*: the step's key is the one that went down in it, else the one that
    was down for most of it; of several, the longest, and of equals the last pressed. None is ``release_all`` (or
-   ``noop``, while nothing is held).
+   ``noop``, while nothing is held). A key that is up for half of a step or more and goes down again in the next step
+   is up in the step of its release.
 2. Otherwise a press whose release follows within `Rules.short_ns` is a ``tap``, at the step of its press, and its
    release is no action. A longer one is a ``hold``, and its release a ``release``. Where a profile lacks one of them
    the other stands in.
@@ -168,7 +169,10 @@ class Inverse:
                 pressed.append(event.name)
                 self._press(event, [*events[i + 1 :], *later])
             elif event.kind == RELEASE and event.name in self.down:
-                spent[event.name] += event.t_ns - since.pop(event.name)
+                down_ns = event.t_ns - since.pop(event.name)
+                # The next step will say that it went down, so that it was up can be said in this one alone.
+                if event.name in pressed or not self._is_up_between(event, later, end_ns):
+                    spent[event.name] += down_ns
                 self._let_go(event.name)
             elif event.kind in (GAP, PAUSE, BEGIN, END):
                 for name in list(self.down):
@@ -184,6 +188,16 @@ class Inverse:
         for name, when in since.items():
             spent[name] += end_ns - when
         return dict(spent), pressed
+
+    def _is_up_between(self, release: Event, later: Sequence[Event], end_ns: int) -> bool:
+        """Whether the key goes down again in the next step, after it was up for half of a step or more."""
+        return any(
+            e.kind == PRESS
+            and e.name == release.name
+            and e.t_ns < end_ns + self._length_ns
+            and 2 * (e.t_ns - release.t_ns) >= self._length_ns
+            for e in later
+        )
 
     def _press(self, event: Event, following: Iterable[Event]) -> None:
         name, commands = event.name, self.rules.commands
