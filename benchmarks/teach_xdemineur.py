@@ -4,9 +4,9 @@
     python benchmarks/teach_xdemineur.py --minutes 1 --games 3
 
 The player is a script with a rule that names one cell for each picture. In reading order: open the first cell beside a
-number that has all of its flags; else put a flag on the first cell beside a number that has just as many covered cells
-beside it; else, which is a guess, open the last cell that is covered. One click in ten is anywhere. It clicks through
-an X client of its own, and is heard by the real recorder.
+number that has all of its flags; else, while there are flags left, put one on the first cell beside a number that has
+just as many covered cells beside it; else, which is a guess, open the last cell that is covered. One click in ten is
+anywhere, and so is each after five in vain. It clicks through an X client of its own, and is heard by the recorder.
 
 The agent sees 96 x 96 pixels in colour: 8 to a cell, which is what the strides of the network add up to.
 """
@@ -18,14 +18,15 @@ import multiprocessing
 import random
 import shutil
 import sys
-import tempfile
 import time
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import _results
+import _stages
 import numpy as np
+from _stages import kept
 
 import hakisa_envs.screen.games as games
 from hakisa_algos import Agent
@@ -43,6 +44,7 @@ RATE = 20.0
 LONGEST = 300  # steps of a game in which the clone does nothing that changes it
 NUMBERS = {(0, 0, 255): 1, (34, 139, 34): 2, (255, 0, 0): 3, (0, 0, 128): 4}
 OPEN, FLAG = 0, 1
+PATIENCE = 5  # clicks in vain
 
 
 def look(field: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -72,7 +74,7 @@ def rule(field: np.ndarray) -> tuple[int, int, int, bool]:
     shown = (number > 0) & (number < 9)
     for command, satisfied in ((OPEN, beside(flags) == number), (FLAG, beside(covered) == number)):
         found = np.argwhere(unknown & (beside(shown & satisfied) > 0))
-        if len(found):
+        if len(found) and (command == OPEN or flags.sum() < MINES):
             return command, int(found[0][1]), int(found[0][0]), True
     found = np.argwhere(unknown if unknown.any() else covered | True)
     return OPEN, int(found[-1][1]), int(found[-1][0]), False
@@ -89,7 +91,8 @@ class Player:
         self.env, self.delay, self.share, self.rng = env, delay, random_share, random.Random(seed)
         self.session: Any = None
         self.display: Any = None
-        self.waited = 0
+        self.waited = self.vain = 0
+        self.last: Any = None
         self.sure: list[int] = []
 
     def __call__(self) -> bool:
@@ -105,7 +108,10 @@ class Player:
         if self.waited > self.delay:
             self.waited = 0
             command, column, row, sure = rule(to_rgb(view.frame.pixels)[TOP : TOP + 252, LEFT : LEFT + 252])
-            if self.rng.random() < self.share:
+            said = command, column, row, sure
+            self.vain = self.vain + 1 if said == self.last else 0
+            self.last = said
+            if self.rng.random() < self.share or self.vain >= PATIENCE:
                 command, column, row = (self.rng.randrange(n) for n in (2, SIDE, SIDE))
                 sure = False
             where = view.window.region
@@ -128,7 +134,7 @@ class Player:
 def make_profile(folder: Path) -> str:
     """The profile that ships, with the pictures that the clone is to see."""
     shipped = Path(next(iter(games.__path__)))
-    shutil.copytree(shipped / "xdemineur", folder / "xdemineur")
+    shutil.copytree(shipped / "xdemineur", folder / "xdemineur", dirs_exist_ok=True)
     text = (shipped / "xdemineur.toml").read_text(encoding="utf-8")
     said = text.replace("size = [84, 84]", "size = [96, 96]\ngrey = false")
     assert said != text
@@ -170,9 +176,11 @@ def of_player(recordings: list[Recording]) -> dict[str, float]:
     return score(fields)
 
 
-def of_policy(agent: Agent, count: int) -> dict[str, float]:
+def of_policy(run: Path, count: int) -> dict[str, float]:
     """What the clone opens."""
+    agent = Agent.load(run, "Hakisa/ScreenGame-v0")
     found = agent.evaluate(count, num_envs=min(count, 3), max_steps=LONGEST)
+    agent.close()
     ends = [{"loss": 1.0, "win": -1.0}.get(outcome or "", 0.0) for outcome in found.outcomes]
     fields = [SAFE * float(total + end) for total, end in zip(found.returns, ends, strict=True)]
     return score(fields) | {"won": found.outcomes.count("win"), "cut": int(found.cut.sum())}
@@ -226,36 +234,57 @@ def main() -> int:
     parser.add_argument("--delay", type=int, default=1, help="steps of a twentieth of a second before each click")
     parser.add_argument("--random", type=float, default=0.1, help="share of random clicks")
     parser.add_argument("--games", type=int, default=40)
-    parser.add_argument("--steps", type=int, default=4000, help="gradient steps at most")
+    parser.add_argument("--steps", type=int, default=5000, help="gradient steps at most")
+    parser.add_argument("--threads", type=int, help="of torch; default: all cores")
+    parser.add_argument("--home", help="a folder in which parts that are done stay, to go on from after a stop")
     given = parser.parse_args()
-    home = Path(tempfile.mkdtemp())
-    profile = make_profile(home)
+    with _stages.home(given.home) as home:
+        print(_results.save("teach_xdemineur", measure(home, given)))
+    return 0
+
+
+def measure(home: Path, given: argparse.Namespace) -> dict[str, Any]:
+    """All parts, one after the other."""
     folders = [home / f"recording{i}" for i in range(given.displays)]
-    with ProcessPoolExecutor(given.displays, multiprocessing.get_context("spawn")) as pool:
+    profile = make_profile(home)
+    figures: dict[str, Any] = {
+        "observation": [96, 96, "RGB"],
+        "recordings": kept(home / "recorded.json", lambda: record_all(profile, folders, given)),
+    }
+    figures["player"] = of_player([Recording.open(folder) for folder in folders])
+    print(figures, flush=True)
+    figures |= kept(home / "studied.json", lambda: study(folders, home / "run", given))
+    print(figures["held_out"], flush=True)
+    if given.games:
+        figures["clone"] = kept(home / "clone.json", lambda: of_policy(home / "run", given.games))
+        print(figures["clone"], flush=True)
+        figures["random"] = kept(home / "random.json", lambda: of_chance(profile, given.games))
+        print(figures["random"], flush=True)
+    return figures
+
+
+def record_all(profile: str, folders: list[Path], given: argparse.Namespace) -> list[dict[str, Any]]:
+    """A recording of each display, all at once."""
+    for folder in folders:
+        shutil.rmtree(folder, ignore_errors=True)
+    with ProcessPoolExecutor(len(folders), multiprocessing.get_context("spawn")) as pool:
         asked = [
             pool.submit(play, profile, folder, given.minutes, given.delay, given.random, seed)
             for seed, folder in enumerate(folders)
         ]
-        recorded = [one.result() for one in asked]
-    figures: dict[str, Any] = {
-        "observation": [96, 96, "RGB"],
-        "recordings": recorded,
-        "player": of_player([Recording.open(folder) for folder in folders]),
-    }
-    print(figures, flush=True)
-    config = CloningConfig(total_steps=given.steps, balance=0.0)
-    studies = Studies(Study(tuple(map(str, folders)), "ppo", config))
-    studies.run(home / "run")
-    agent = Agent.load(home / "run", "Hakisa/ScreenGame-v0")
-    figures |= {"gradient_steps": studies.learner.facts().needs.done, "held_out": agreement(agent, studies)}
-    print(figures["held_out"], flush=True)
-    if given.games:
-        figures |= {"clone": of_policy(agent, given.games), "random": of_chance(profile, given.games)}
-        print(figures["clone"], figures["random"])
+        return [one.result() for one in asked]
+
+
+def study(folders: list[Path], run: Path, given: argparse.Namespace) -> dict[str, Any]:
+    """The clone, in a run, and how often it clicks where the player does."""
+    shutil.rmtree(run, ignore_errors=True)
+    config = CloningConfig(total_steps=given.steps, batch_size=128, learning_rate=2e-3, balance=0.0)
+    studies = Studies(Study(tuple(map(str, folders)), "ppo", config, {"network": "spatial"}), threads=given.threads)
+    studies.run(run)
+    agent = Agent.load(run, "Hakisa/ScreenGame-v0")
+    found = agreement(agent, studies)
     agent.close()
-    print(_results.save("teach_xdemineur", figures))
-    shutil.rmtree(home)
-    return 0
+    return {"gradient_steps": studies.learner.facts().need.done, "held_out": found}
 
 
 if __name__ == "__main__":

@@ -7,8 +7,9 @@ from gymnasium import spaces
 from torch import nn
 
 from hakisa_algos.errors import ConfigError
-from hakisa_algos.policy.networks import CNN, MLP, DictEncoder, build_network, width
+from hakisa_algos.policy.networks import CNN, MLP, DictEncoder, SpatialCNN, build_network, width
 from hakisa_algos.policy.policy import ActorCritic
+from hakisa_algos.policy.q_network import QNetwork
 
 VECTOR = spaces.Box(-1, 1, (5,), np.float32)
 PICTURE = spaces.Box(0, 255, (4, 84, 84), np.uint8)
@@ -38,6 +39,7 @@ class Own(nn.Module):
         ("mlp", PICTURE, MLP, 32),
         ("nature", PICTURE, CNN, 512),
         ("small", SMALL_PICTURE, CNN, 256),
+        ("spatial", SMALL_PICTURE, SpatialCNN, 4 * (6 + 6 + 32)),
         (Own, VECTOR, Own, 7),
     ],
 )
@@ -82,7 +84,7 @@ def test_an_mlp_has_the_asked_layers():
     assert width(empty) == 5
 
 
-@pytest.mark.parametrize("network", ["mlp", "nature", "small"])
+@pytest.mark.parametrize("network", ["mlp", "nature", "small", "spatial"])
 def test_bytes_are_scaled_to_0_to_1(network):
     built = build_network(PICTURE, network)
     first = next(module for module in built.modules() if isinstance(module, nn.Conv2d | nn.Linear))
@@ -92,7 +94,7 @@ def test_bytes_are_scaled_to_0_to_1(network):
     torch.testing.assert_close(seen[0], torch.ones_like(seen[0]))
 
 
-@pytest.mark.parametrize("network", ["nature", "small"])
+@pytest.mark.parametrize("network", ["nature", "small", "spatial"])
 def test_the_memory_format_of_a_picture_does_not_matter(network):
     built = build_network(PICTURE, network)
     pictures = torch.randint(256, (3, 4, 84, 84), dtype=torch.uint8)
@@ -135,6 +137,12 @@ def test_a_dict_space_can_have_a_network_of_the_users_own():
         (VECTOR, {"network": "nature"}, "network='nature' needs uint8 pictures.*use network=\"mlp\""),
         (pictures(3, 20, 30), {"network": "nature"}, 'too small for this network; use network="small".* or "mlp"'),
         (pictures(3, 19, 40), {"network": "nature"}, '19 x 40 are too small for this network; use network="mlp"'),
+        (VECTOR, {"network": "spatial"}, "network='spatial' needs uint8 pictures.*use network=\"mlp\""),
+        (
+            pictures(3, 31, 40),
+            {"network": "spatial"},
+            '31 x 40 are too small for network="spatial".*use network="small"',
+        ),
         (pictures(3, 7, 7), {"network": "small"}, '7 x 7 are too small for this network; use network="mlp"'),
     ],
 )
@@ -165,6 +173,36 @@ def test_pictures_of_any_size_get_a_network_that_fits(sides, kind):
     space = pictures(3, *sides)
     shapes = [[p.shape for p in build_network(space, name).parameters()] for name in ("auto", kind)]
     assert shapes[0] == shapes[1]
+
+
+def test_a_spatial_network_says_in_which_column_and_row_something_is():
+    network = build_network(pictures(1, 40, 64), "spatial")
+    rows, columns = network.preference.shape[1:]
+    assert (rows, columns) == (5, 8)
+    with torch.no_grad():
+        network.preference[:, 3, 6] += 1.0
+    features = network(torch.zeros(2, 1, 40, 64, dtype=torch.uint8)).view(2, 4, -1)
+    assert (features[..., :columns].argmax(-1) == 6).all()
+    assert (features[..., columns : columns + rows].argmax(-1) == 3).all()
+
+
+def test_a_spatial_network_computes_its_maps_in_full_precision():
+    network = build_network(pictures(3, 40, 64), "spatial")
+    seen = torch.randint(256, (2, 3, 40, 64), dtype=torch.uint8)
+    with torch.autocast("cpu", torch.bfloat16):
+        half = network(seen)
+    assert half.dtype == torch.float32
+    torch.testing.assert_close(half, network(seen), rtol=0.1, atol=0.1)
+
+
+@pytest.mark.parametrize("make", [ActorCritic, QNetwork])
+@pytest.mark.parametrize("bf16", [False, True])
+def test_policies_take_the_spatial_network(make, bf16):
+    space = spaces.Dict({"screen": spaces.Box(0, 255, (40, 32, 3), np.uint8), "feel": VECTOR})
+    memory = {"memory": "lstm"} if make is ActorCritic else {}
+    policy = make(space, spaces.MultiDiscrete([2, 4, 5]), network="spatial", bf16=bf16, **memory)
+    seen = {"screen": torch.randint(256, (2, 3, 40, 32), dtype=torch.uint8), "feel": torch.randn(2, 5)}
+    assert policy.act(seen, policy.initial_state(2), False, None).action.shape == (2, 3)
 
 
 def test_small_pictures_go_through_the_small_network():

@@ -34,6 +34,7 @@ CASES = {
     "cnn": (PICTURE, {"network": "small"}),
     "mlp on pictures": (PICTURE, {"network": "mlp", "hidden_sizes": (5,)}),
     "dict": (spaces.Dict({"p": PICTURE, "v": VECTOR}), {"network": "small", "hidden_sizes": (9,)}),
+    "spatial": (spaces.Box(0, 255, (32, 40, 2), np.uint8), {"network": "spatial"}),
     "own": (VECTOR, {"network": Own}),
 }
 

@@ -37,7 +37,7 @@ class GradientConfig:
     reward_clip: float | None = None
     """Rewards are clipped to +- this before learning, after scaling."""
     network: str = "auto"
-    """auto, mlp, nature or small."""
+    """auto, mlp, nature, small, or spatial: for games in which one points at places."""
     hidden_sizes: tuple[int, ...] = (64, 64)
     """Widths of an MLP's layers."""
     activation: str = "relu"

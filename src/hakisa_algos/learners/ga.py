@@ -76,7 +76,7 @@ class GAConfig:
     """Give the weights that a mutation changes new values, instead of adding to them. They then stay of one size, and
     an old one is as easily changed as a new one; but a small change becomes impossible."""
     network: str = "auto"
-    """auto, mlp, nature or small."""
+    """auto, mlp, nature, small, or spatial, which is run for one individual after the other."""
     hidden_sizes: tuple[int, ...] = ()
     """Widths of an MLP's layers; none is a linear policy. Fewer weights are easier to search."""
     activation: str = "relu"

@@ -33,9 +33,9 @@ class Tanh(nn.Module):
 
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {"tanh": Tanh, "relu": nn.ReLU}
-NETWORKS = ("auto", "mlp", "nature", "small")
-# The least sides of pictures that the two take.
-NATURE_SIDE, SMALL_SIDE = 36, 20
+NETWORKS = ("auto", "mlp", "nature", "small", "spatial")
+# The least sides of pictures that the first two take; the third's map is then 4 x 4.
+NATURE_SIDE, SMALL_SIDE, SPATIAL_SIDE = 36, 20, 32
 
 
 def orthogonal(layer: nn.Linear | nn.Conv2d, gain: float = math.sqrt(2)) -> nn.Linear | nn.Conv2d:
@@ -160,15 +160,19 @@ class CNN(nn.Module):
 
     def forward(self, observation: Tensor) -> Tensor:
         """uint8 ``[batch, C, H, W]``, or floats that are scaled already -> ``[batch, features]``."""
-        picture = observation
-        if observation.dtype == torch.uint8:
-            # Straight to bfloat16 where that is what the convolutions compute in (0..255 is exact in it): a detour
-            # over float32 costs a quarter of the training step. Channels last, laid out while these are still bytes,
-            # takes a third off the step in float32. In place, because fresh memory costs more than the product.
-            picture = observation.contiguous(memory_format=torch.channels_last)
-            picture = picture.to(compute_dtype(observation.device)).mul_(1 / 255)
-        features: Tensor = self.dense(self.convolutions(picture).flatten(1))
+        features: Tensor = self.dense(self.convolutions(scaled(observation)).flatten(1))
         return features
+
+
+def scaled(picture: Tensor) -> Tensor:
+    """Pictures ``[batch, C, H, W]`` for convolutions: bytes as 0..1; floats are scaled already."""
+    if picture.dtype != torch.uint8:
+        return picture
+    # Straight to bfloat16 where that is what the convolutions compute in (0..255 is exact in it): a detour over float32
+    # costs a quarter of the training step. Channels last, laid out while these are still bytes, takes a third off the
+    # step in float32. In place, because fresh memory costs more than the product.
+    laid_out = picture.contiguous(memory_format=torch.channels_last)
+    return laid_out.to(compute_dtype(picture.device)).mul_(1 / 255)
 
 
 def nature_cnn(space: spaces.Box) -> CNN:
@@ -179,6 +183,57 @@ def nature_cnn(space: spaces.Box) -> CNN:
 def small_cnn(space: spaces.Box) -> CNN:
     """About a tenth of the Nature network's work, for small pictures (42 x 42): 16 8x8/4, 32 4x4/2, then 256."""
     return CNN(space, [(16, 8, 4), (32, 4, 2)], 256)
+
+
+class SpatialCNN(nn.Module):
+    """For games in which one points at places: it says where something is, as other networks say what there is.
+
+    Convolutions that keep a map of an eighth of the picture's sides, in which each place comes to know its neighbours;
+    then some maps of attention over all places (spatial softmax, Levine et al. 2016). Of each, the logs of its sums
+    over columns and rows are features, so that a head that chooses a column need only read them; and so is what there
+    is at the places that are attended to.
+
+    Args:
+        space: a Box of pictures, channels first.
+        filters: of each convolution.
+        maps: of attention.
+    """
+
+    # What a map prefers of itself is learned at this many times the speed of other weights: "the first of these in
+    # reading order" takes differences of some units from each place to the next, hundreds over the whole map.
+    PREFERENCE = 30.0
+
+    def __init__(self, space: spaces.Box, filters: int = 32, maps: int = 4) -> None:
+        super().__init__()
+        channels, height, width = space.shape
+        if min(height, width) < SPATIAL_SIDE:
+            fits = '"small" (from 20 x 20 up) or ' if min(height, width) >= SMALL_SIDE else ""
+            raise ConfigError(
+                f'pictures of {height} x {width} are too small for network="spatial", which takes {SPATIAL_SIDE} x '
+                f'{SPATIAL_SIDE} and more; use network={fits}"mlp"'
+            )
+        layers: list[nn.Module] = []
+        for wide, stride in ((filters // 2, 2), (filters, 2), (filters, 2), (filters, 1), (filters, 1), (filters, 1)):
+            layers += [orthogonal(nn.Conv2d(channels, wide, 3, stride, 1)), nn.ReLU()]
+            channels = wide
+        self.convolutions = nn.Sequential(*layers)
+        rows, columns = (-(-side // 8) for side in (height, width))
+        self.attend = nn.Sequential(
+            orthogonal(nn.Conv2d(filters, filters, 1)), nn.ReLU(), orthogonal(nn.Conv2d(filters, maps, 1))
+        )
+        self.preference = nn.Parameter(torch.zeros(maps, rows, columns))
+        self.features = maps * (rows + columns + filters)
+
+    def forward(self, observation: Tensor) -> Tensor:
+        """As :meth:`CNN.forward`."""
+        seen = self.convolutions(scaled(observation))
+        with torch.autocast(seen.device.type, enabled=False):  # a sharp map needs all digits
+            seen = seen.float()
+            logits = (self.attend(seen) + self.PREFERENCE * self.preference).flatten(2)
+            share = logits.softmax(2).unflatten(2, self.preference.shape[1:])
+            there = torch.einsum("bmhw,bchw->bmc", share, seen)
+            where = [(share.sum(axis) + 1e-4).log() for axis in (2, 3)]
+        return torch.cat([*where, there], 2).flatten(1)
 
 
 class DictEncoder(nn.Module):
@@ -213,7 +268,8 @@ def build_network(
     Args:
         space: Box or Dict of Box, pictures channels first.
         network: ``"auto"`` (for pictures Nature's CNN, the small one below 36 x 36; an MLP below 20 x 20 and for the
-            rest), ``"mlp"``, ``"nature"``, ``"small"``, or a callable ``(space) -> nn.Module with .features``.
+            rest), ``"mlp"``, ``"nature"``, ``"small"``, ``"spatial"``, or a callable
+            ``(space) -> nn.Module with .features``.
         hidden_sizes: of the MLP.
         activation: of the MLP.
 
@@ -232,11 +288,13 @@ def build_network(
         side = min(box.shape[1:]) if is_picture(box) else 0
         if network == "mlp" or not side or (network == "auto" and side < SMALL_SIDE):
             return MLP(box, hidden_sizes, activation)
+        if network == "spatial":
+            return SpatialCNN(box)
         return small_cnn(box) if network == "small" or (network == "auto" and side < NATURE_SIDE) else nature_cnn(box)
 
     if isinstance(space, spaces.Dict):
         return DictEncoder(space, encoder)
-    if network in ("nature", "small") and not is_picture(space):
+    if network in ("nature", "small", "spatial") and not is_picture(space):
         raise ConfigError(
             f"network={network!r} needs uint8 pictures (or others of 36 x 36 and more with finite bounds, the same for "
             f'all entries), not {space}; use network="mlp"'
