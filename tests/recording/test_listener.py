@@ -117,6 +117,23 @@ def test_keys_buttons_motion_and_wheel_are_heard_with_their_place_and_the_server
     assert names(heard(either, count=2)) == [("press", "Left"), ("release", "Left")]  # and no canary
 
 
+def test_the_pointers_place_is_known_in_a_game_that_plays_in_an_inner_window(person, game, xserver):
+    inner = game.create_window(0, 0, 200, 150, 0, X.CopyFromParent, event_mask=X.PointerMotionMask)
+    inner.map()
+    person.display.sync()
+    listener = PersonListener(xserver, NAMES, game.id)
+    try:
+        person.move(70, 80)
+        assert (70, 80) in [e.place for e in heard(listener, ("motion",), 2)]  # how far, and where to
+        person.move(30, 40)
+        person.button(1, True)
+        person.button(1, False)
+        found = heard(listener, ("press",), 1)
+        assert [e.place for e in found] == [(30, 40)]
+    finally:
+        listener.close()
+
+
 def test_what_is_typed_elsewhere_is_never_kept_however_the_focus_flips(listener, person, game, xserver):
     other = Person(xserver)
     elsewhere = other.window(300, 200, 100, 100, title="mail")

@@ -54,6 +54,7 @@ class PersonListener:
         self._chord = _Chord(self._display)
         self._down: set[str] = set()
         self._place: tuple[int, int] | None = None
+        self._moved_ns: int | None = None  # the pointer went somewhere, and the window has not said where
         self._size = (0, 0)
         self._lacks: InputError | None = None  # why the layout of now cannot be listened to
         self._by_pointer = False  # the focus is where the pointer is
@@ -170,6 +171,7 @@ class PersonListener:
                     select.select([self._display.fileno()], [], [], LOOK_S)
                 while self._display.pending_events():
                     self._hear(self._display.next_event())
+                self._find_pointer()
         except Exception as error:  # told by take()
             self.error = error
         finally:
@@ -193,7 +195,7 @@ class PersonListener:
         elif getattr(event, "window", None) != self._window:
             return
         elif event.type in (x.MotionNotify, x.EnterNotify, x.LeaveNotify):
-            self._place = event.event_x, event.event_y
+            self._place, self._moved_ns = (event.event_x, event.event_y), None
             if event.type != x.MotionNotify:
                 self._hear_crossing(event)
             elif self._focused:
@@ -249,7 +251,10 @@ class PersonListener:
             by, raw = _motion(data, words)
             if any(by) or any(raw):
                 self._say(when, e.MOTION, by=by, raw=raw)
-        elif kind == "ButtonPress" and detail in (WHEEL_UP, WHEEL_DOWN):
+            self._moved_ns = when
+            return
+        self._find_pointer()
+        if kind == "ButtonPress" and detail in (WHEEL_UP, WHEEL_DOWN):
             self._say(when, e.WHEEL, place=self._place, by=(0.0, 1.0 if detail == WHEEL_UP else -1.0))
         else:
             name = (self._keys if kind.startswith("Key") else self._buttons).get(detail)
@@ -261,6 +266,21 @@ class PersonListener:
             elif kind.endswith("Release") and name in self._down:
                 self._down.discard(name)
                 self._say(when, e.RELEASE, name, self._place)
+
+    def _find_pointer(self) -> None:
+        """Asks for its place: an inner window that a game has made for itself keeps motion from the game's window."""
+        if self._moved_ns is None:
+            return
+        when, self._moved_ns = self._moved_ns, None
+        try:
+            pointer = self._window.query_pointer()
+        except import_extra("Xlib.error", extra="screen", needed_by="a live game").XError:
+            return  # the window is gone, which its own event will say
+        place = pointer.win_x, pointer.win_y
+        inside = all(0 <= at < side for at, side in zip(place, self._size, strict=True))
+        if inside and self._focused and place != self._place:
+            self._place = place
+            self._say(when, e.MOTION, place=place)
 
     def _let_go(self, when: int) -> None:
         for name in sorted(self._down):
