@@ -3,7 +3,9 @@
 Both play on the same X server. The parts take turns between the back ends, so that a machine that is busy for a while
 is busy for both.
 
-    python benchmarks/screen_backends.py --save
+    python benchmarks/screen_backends.py --part overhead --save
+    python benchmarks/screen_backends.py --part kills --save
+    python benchmarks/screen_backends.py --part strays --save
 """
 
 from __future__ import annotations
@@ -132,25 +134,26 @@ def strays(presses: int) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Run all parts, print their figures and keep them."""
+    """Run one part, print its figures and keep them."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--part", choices=["overhead", "kills", "strays"], default="overhead")
     parser.add_argument("--steps", type=int, default=1000, help="of each back end")
     parser.add_argument("--rounds", type=int, default=5, help="in which these are divided")
     parser.add_argument("--repetitions", type=int, default=100, help="of a kill")
     parser.add_argument("--presses", type=int, default=1000, help="against a focus that goes to and fro")
     parser.add_argument("--save", action="store_true", help="keep the figures in benchmarks/results")
     arguments = parser.parse_args()
-    figures = {
-        "overhead": overhead(arguments.steps, arguments.rounds),
-        "kills": kills(arguments.repetitions),
-        "strays": strays(arguments.presses),
-        "load_average": os.getloadavg(),
-    }
+    before = os.getloadavg()
+    if arguments.part == "overhead":
+        figures = overhead(arguments.steps, arguments.rounds)
+    else:
+        figures = kills(arguments.repetitions) if arguments.part == "kills" else strays(arguments.presses)
+    figures |= {"load_average_before": before, "load_average": os.getloadavg()}
     print(json.dumps(figures, indent=1))
     if arguments.save:
         from _results import save
 
-        print(save("screen_backends", figures))
+        print(save(f"screen_backends_{arguments.part}", figures))
 
 
 if __name__ == "__main__":
