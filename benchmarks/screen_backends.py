@@ -148,7 +148,7 @@ def main() -> None:
         figures = overhead(arguments.steps, arguments.rounds)
     else:
         figures = kills(arguments.repetitions) if arguments.part == "kills" else strays(arguments.presses)
-    figures |= {"load_average_before": before, "load_average": os.getloadavg()}
+    figures |= {"load_average_before": before, "load_average": os.getloadavg(), "niceness": os.nice(0)}
     print(json.dumps(figures, indent=1))
     if arguments.save:
         from _results import save

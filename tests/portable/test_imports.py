@@ -1,10 +1,18 @@
 """The modules of live games are imported where there is no Linux, and say what is missing."""
 
 import json
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+
+import hakisa_envs.screen
+
+ROOT = Path(hakisa_envs.screen.__file__).parent
+# Beside the folder of back ends: what the one of X11 is made of.
+X11 = {"display.py", "keeper.py", "processes.py"}
 
 # What Windows lacks; a module that is imported there must do without.
 ELSEWHERE = """
@@ -32,3 +40,12 @@ def test_modules_are_imported_where_there_is_no_linux(platform, missing, name):
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout) == ["portable", "current", name]
+
+
+def test_only_back_ends_ask_which_system_this_is():
+    asking = {
+        path.relative_to(ROOT)
+        for path in ROOT.rglob("*.py")
+        if re.search(r"sys\.platform|os\.name\b|platform\.system", path.read_text(encoding="utf-8"))
+    }
+    assert {path.as_posix() for path in asking if path.parts[0] != "backends"} <= X11

@@ -13,7 +13,7 @@ from hakisa_envs.screen.errors import InputError
 if TYPE_CHECKING:
     from hakisa_envs.screen.processes import Keeper
 
-RESTART_S = 5.0  # that a server may take which replaces one; keys may be down meanwhile
+RESTART_S = 10.0  # that a server may take which replaces one; keys may be down meanwhile
 
 Command = Sequence[Any]
 """A verb and its arguments: ``("tap", key[, ms])``, ``("hold", key)``, ``("release", key)``, ``("move", x, y)``,

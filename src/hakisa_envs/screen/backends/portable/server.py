@@ -6,7 +6,8 @@ renews runs out, when a person presses the kill chord, when the game loses the f
 Two processes: one works, the other, its guardian, waits for its end and, if it was killed, releases everything in its
 stead. One that does not end with the trainer is killed.
 
-Usage: python -m hakisa_envs.screen.backends.portable.server worker|guardian TRAINER_PID CONFIG_JSON
+Usage: python -m hakisa_envs.screen.backends.portable.server guardian TRAINER_PID CONFIG_JSON
+       python -m hakisa_envs.screen.backends.portable.server worker TRAINER_PID CONFIG_JSON GUARDIAN_PID
 
 Requests come on standard input, a line of JSON each; answers go to standard output.
 """
@@ -45,12 +46,14 @@ class Worker:
 
     Args:
         trainer: Process id of the trainer.
+        guardian: That of the other process; it need not be this one's parent, which in a virtual environment of
+            Windows is a starter.
         config: ``display`` (None: dry run), ``names`` of keys and buttons that may be pressed, ``guard``, and
             ``killed``: a server before this one heard the kill chord.
         replies: Where answers go.
     """
 
-    def __init__(self, trainer: int, config: dict[str, Any], replies: BinaryIO) -> None:
+    def __init__(self, trainer: int, guardian: int, config: dict[str, Any], replies: BinaryIO) -> None:
         self._told: queue.SimpleQueue[str | bytes] = queue.SimpleQueue()
         self._replies = replies
         self._chord: KillChord | None = None
@@ -65,7 +68,7 @@ class Worker:
             self._chord = KillChord(lambda: self._told.put(CHORD))
         self._service = InputService(device, self._reply, config["guard"])
         self._service.killed = config["killed"]
-        for process in (trainer, os.getppid()):  # its guardian: nobody would clean up after this one any more
+        for process in (trainer, guardian):  # without a guardian nobody would clean up after this one any more
             call_at_end(process, self.end)
 
     def serve(self, requests: BinaryIO) -> None:
@@ -111,12 +114,12 @@ class Worker:
             self._replies.flush()
 
 
-def work(trainer: int, config: dict[str, Any]) -> None:
+def work(trainer: int, guardian: int, config: dict[str, Any]) -> None:
     """The process that presses."""
     replies = sys.stdout.buffer
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
-        worker = Worker(trainer, config, replies)
+        worker = Worker(trainer, guardian, config, replies)
         signal.signal(signal.SIGTERM, lambda number, frame: worker.end())
         worker.serve(sys.stdin.buffer)
     except Exception as error:  # told to the trainer, which raises it: a key that is not there, a display that is gone
@@ -130,7 +133,7 @@ def work(trainer: int, config: dict[str, Any]) -> None:
 def watch_over(trainer: int, words: str) -> None:
     """The guardian: start the worker, wait for its end, or bring it about; and clean up if it was killed."""
     config = json.loads(words)
-    command = server_command(SERVER, "worker", str(trainer), words)
+    command = server_command(SERVER, "worker", str(trainer), words, str(os.getpid()))
     worker = subprocess.Popen(command, stdin=sys.stdin, stdout=sys.stdout)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)  # it has nothing to do before the worker's end
@@ -160,7 +163,7 @@ def main() -> None:
     if role == "guardian":
         watch_over(trainer, words)
     else:
-        work(trainer, json.loads(words))
+        work(trainer, int(sys.argv[4]), json.loads(words))
 
 
 if __name__ == "__main__":
