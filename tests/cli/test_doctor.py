@@ -99,6 +99,13 @@ def test_live_games_elsewhere_are_untested_and_say_what_must_be_allowed(monkeypa
     assert said["portable, dry run"].startswith("works")
 
 
+@pytest.mark.parametrize("platform", ["darwin", "win32"])
+def test_keys_that_hang_are_let_go_of_by_hand_where_there_is_no_x_server(monkeypatch, platform, capsys):
+    monkeypatch.setattr(sys, "platform", platform)
+    assert main(["doctor", "--release"]) == 2
+    assert "press each key that hangs once" in capsys.readouterr().err
+
+
 def test_the_portable_back_end_is_optional_on_linux(monkeypatch):
     monkeypatch.delenv("DISPLAY", raising=False)
     version = doctor.version_of

@@ -15,7 +15,7 @@ from hakisa_envs.screen.keeper import processes
 from hakisa_envs.screen.processes import Keeper
 
 from .faults import Stage
-from .helpers import gone, wait_until
+from .helpers import BACKENDS, gone, wait_until
 
 
 @pytest.fixture
@@ -107,7 +107,11 @@ def test_keys_whose_guards_are_all_stopped_are_let_go_of(stage, capsys):
     wait_until(lambda: all(map(gone, pids)), 30.0)
 
 
-def test_keys_of_a_run_that_was_killed_with_all_its_processes_are_found_and_let_go_of(stage, monkeypatch, capsys):
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_keys_of_a_run_that_was_killed_with_all_its_processes_are_found_and_let_go_of(
+    stage, backend, monkeypatch, capsys
+):
+    stage.backend = backend
     monkeypatch.setenv("DISPLAY", stage.display)
     for name in ("WAYLAND_DISPLAY", "XDG_SESSION_TYPE"):
         monkeypatch.delenv(name, raising=False)

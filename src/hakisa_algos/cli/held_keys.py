@@ -34,9 +34,16 @@ def release(display: str) -> str:
     """Let go of what programs hold down on a display, unless a run is at work there; say what was done.
 
     Raises:
-        ConfigError: If no display is named, or a run is at work there.
+        ConfigError: If there are no X displays on this system, none is named, or a run is at work there.
         ScreenError: If the display cannot be opened.
     """
+    from hakisa_envs.screen.backends.choice import make_backend
+
+    if make_backend(None).name != "x11":
+        raise ConfigError(
+            "--release asks an X server which keys a program holds; here press each key that hangs once, or start "
+            "another run, which lets go of those that it has itself"
+        )
     from hakisa_envs.screen.display import check_display
     from hakisa_envs.screen.input.stuck import held_by_programs, input_servers, let_go
     from hakisa_envs.screen.xthread import XThread

@@ -16,7 +16,7 @@ from hakisa_envs.screen.input.keysyms import name_of
 from hakisa_envs.screen.keeper import processes
 
 KEYS, BUTTONS = 0, 1  # classes of XInput's QueryDeviceState
-SERVER = "hakisa_envs.screen.input.server"
+SERVERS = (b"hakisa_envs.screen.input.server", b"hakisa_envs.screen.backends.portable.server")  # of both back ends
 
 
 def held_by_programs(display: str) -> list[Contact]:
@@ -56,7 +56,7 @@ def input_servers(display: str) -> list[int]:
     for entry in Path("/proc").glob("[0-9]*/cmdline"):
         try:
             words = entry.read_bytes().split(b"\0")
-            if any(SERVER.encode() in word for word in words):
+            if any(server in words for server in SERVERS):
                 theirs = json.loads(words[-2])["display"]
                 pid = int(entry.parent.name)
                 if theirs is not None and _screenless(theirs) == _screenless(display) and table[pid][2] not in "TZ":

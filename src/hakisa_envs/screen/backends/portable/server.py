@@ -7,7 +7,7 @@ Two processes: one works, the other, its guardian, waits for its end and, if it 
 stead. One that does not end with the trainer is killed.
 
 Usage: python -m hakisa_envs.screen.backends.portable.server guardian TRAINER_PID CONFIG_JSON
-       python -m hakisa_envs.screen.backends.portable.server worker TRAINER_PID CONFIG_JSON GUARDIAN_PID
+       python -m hakisa_envs.screen.backends.portable.server worker TRAINER_PID GUARDIAN_PID CONFIG_JSON
 
 Requests come on standard input, a line of JSON each; answers go to standard output.
 """
@@ -133,7 +133,7 @@ def work(trainer: int, guardian: int, config: dict[str, Any]) -> None:
 def watch_over(trainer: int, words: str) -> None:
     """The guardian: start the worker, wait for its end, or bring it about; and clean up if it was killed."""
     config = json.loads(words)
-    command = server_command(SERVER, "worker", str(trainer), words, str(os.getpid()))
+    command = server_command(SERVER, "worker", str(trainer), str(os.getpid()), words)
     worker = subprocess.Popen(command, stdin=sys.stdin, stdout=sys.stdout)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)  # it has nothing to do before the worker's end
@@ -159,11 +159,11 @@ def watch_over(trainer: int, words: str) -> None:
 
 def main() -> None:
     """One of the two."""
-    role, trainer, words = sys.argv[1], int(sys.argv[2]), sys.argv[3]
+    role, trainer, words = sys.argv[1], int(sys.argv[2]), sys.argv[-1]
     if role == "guardian":
         watch_over(trainer, words)
     else:
-        work(trainer, int(sys.argv[4]), json.loads(words))
+        work(trainer, int(sys.argv[3]), json.loads(words))
 
 
 if __name__ == "__main__":
