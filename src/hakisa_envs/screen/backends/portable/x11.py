@@ -107,6 +107,7 @@ class X11Desktop:
         """By the window that has it, or one that holds that."""
         with contextlib.suppress(*self._errors):
             focus = self._display.get_input_focus().focus
+            self._forget_what_changed()  # where nobody looks, events would only pile up
             if focus == self._x.PointerRoot:
                 return self.is_under_pointer(window)
             while focus not in (self._x.NONE, self._root):
