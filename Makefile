@@ -65,7 +65,7 @@ $(VENV)/.%-installed: pyproject.toml constraints.txt | $(BIN)/pip
 	@echo "... then hakisa[$(EXTRAS)] ..."
 	@$(PIP) install --constraint constraints.txt --editable ".[$(EXTRAS)]"
 	@[ -z "$(OPTIONAL)" ] || $(PIP) install --constraint constraints.txt --editable ".[$(OPTIONAL)]" || \
-		echo "hakisa[$(OPTIONAL)] could not be installed: its tests are skipped"
+		echo "hakisa[$(OPTIONAL)] could not be installed: its tests are left out"
 	@touch $@
 
 $(BIN)/pip:

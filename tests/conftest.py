@@ -4,6 +4,7 @@ import multiprocessing
 import os
 import shutil
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -64,10 +65,13 @@ def place(path):
 
 
 def pytest_collection_modifyitems(config, items):
-    """Sorts files, and leaves out what builds a ROM anew where its compiler is missing; the summary says so."""
+    """Sorts files, and leaves out what needs a compiler or a package that is missing; the summary says so."""
     items.sort(key=lambda item: place(item.path))
     left_out = [
-        item for item in items if any(shutil.which(mark.args[0]) is None for mark in item.iter_markers("compiler"))
+        item
+        for item in items
+        if any(shutil.which(mark.args[0]) is None for mark in item.iter_markers("compiler"))
+        or any(find_spec(mark.args[0]) is None for mark in item.iter_markers("module"))
     ]
     if left_out:
         config.hook.pytest_deselected(items=left_out)
@@ -76,6 +80,8 @@ def pytest_collection_modifyitems(config, items):
 
 def pytest_terminal_summary(terminalreporter):
     """Said at the end, since what is not collected is not seen to be missing."""
+    if find_spec("pynput") is None:
+        terminalreporter.write_line("No pynput here (extra portable): the portable back end was not tested.")
     reports = (report for kind in ("passed", "failed") for report in terminalreporter.stats.get(kind, ()))
     if any("tests/retro/" in report.nodeid for report in reports):
         from tests.helpers.roms import journeys, users_rom_is_there

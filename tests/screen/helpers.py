@@ -1,7 +1,6 @@
 """What the tests of live games share: waiting for a condition, windows of our own, a look at what is held."""
 
 import contextlib
-import importlib.util
 import struct
 
 import pytest
@@ -18,13 +17,7 @@ __all__ = [
 ]  # fmt: skip
 
 # For tests that are not about X itself; with the second the fixture "desktop" is needed.
-BACKENDS = [
-    "x11",
-    pytest.param(
-        "portable",
-        marks=pytest.mark.skipif(importlib.util.find_spec("pynput") is None, reason="needs pynput (extra portable)"),
-    ),
-]
+BACKENDS = ["x11", pytest.param("portable", marks=pytest.mark.module("pynput"))]
 
 
 def portable_too(*values):

@@ -11,10 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from Xlib import XK, X
-from Xlib.ext import (
-    xinput,
-    xtest,  # noqa: F401 - so that the test's own client can play the person at the keyboard
-)
+from Xlib.ext import xinput, xtest  # noqa: F401 - with xtest the test's own client can play the person at the keyboard
 
 from hakisa_envs.screen.display import _start
 from hakisa_envs.screen.errors import InputError
