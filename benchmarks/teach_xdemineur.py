@@ -176,10 +176,10 @@ def of_player(recordings: list[Recording]) -> dict[str, float]:
     return score(fields)
 
 
-def of_policy(run: Path, count: int) -> dict[str, float]:
-    """What the clone opens."""
+def of_policy(run: Path, count: int, deterministic: bool) -> dict[str, float]:
+    """What the clone opens, by its best actions or by drawn ones; by best ones it may repeat what is in vain."""
     agent = Agent.load(run, "Hakisa/ScreenGame-v0")
-    found = agent.evaluate(count, num_envs=min(count, 3), max_steps=LONGEST)
+    found = agent.evaluate(count, num_envs=min(count, 3), max_steps=LONGEST, deterministic=deterministic)
     agent.close()
     ends = [{"loss": 1.0, "win": -1.0}.get(outcome or "", 0.0) for outcome in found.outcomes]
     fields = [SAFE * float(total + end) for total, end in zip(found.returns, ends, strict=True)]
@@ -256,8 +256,9 @@ def measure(home: Path, given: argparse.Namespace) -> dict[str, Any]:
     figures |= kept(home / "studied.json", lambda: study(folders, home / "run", given))
     print(figures["held_out"], flush=True)
     if given.games:
-        figures["clone"] = kept(home / "clone.json", lambda: of_policy(home / "run", given.games))
-        print(figures["clone"], flush=True)
+        for name, best in (("clone", True), ("clone_drawn", False)):
+            figures[name] = kept(home / f"{name}.json", lambda best=best: of_policy(home / "run", given.games, best))
+            print(name, figures[name], flush=True)
         figures["random"] = kept(home / "random.json", lambda: of_chance(profile, given.games))
         print(figures["random"], flush=True)
     return figures
