@@ -4,7 +4,8 @@ Rounds are against the default opponent, from both sides. Once enough of the las
 played on fresh seeds by sampled actions; where enough of these are won, 100 on other seeds have to confirm it. The best
 actions are evaluated beside them. What is not confirmed is tried again later, and at the end.
 
-What has begun goes on by the same command, from the last checkpoint. Minutes are those of training alone.
+What has begun goes on by the same command, from the last checkpoint, and a run that is stopped leaves a result that
+says so. Minutes are those of training alone.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from hakisa_algos import Agent
 from hakisa_algos.cli.presets import GAMES
 from hakisa_algos.learners.ppo_config import FIGHTER
 from hakisa_algos.training.evaluate import Evaluation
+from hakisa_algos.training.metrics import read_metrics
 from hakisa_algos.training.options import RunOptions
 from hakisa_algos.training.trainer import Trainer
 
@@ -98,7 +100,6 @@ def main() -> None:
         )
     agent.start_run(run, RunOptions(checkpoint_every=RETRY_STEPS, threads=arguments.threads))
     clock = Clock(run, agent.steps)
-    curve: list[tuple[int, float, float]] = []
 
     def play(seed: int, deterministic: bool) -> dict[str, Any]:
         return rates(agent.evaluate(EPISODES, seed=seed, deterministic=deterministic))
@@ -118,9 +119,7 @@ def main() -> None:
 
     def watch(trainer: Trainer, metrics: Mapping[str, float]) -> bool | None:
         won = metrics.get("rollout/win_rate", 0.0)
-        curve.append((trainer.step, round(clock.minutes, 2), round(won, 3)))
-        if len(curve) % 10 == 0:
-            print(*curve[-1], f"{metrics['time/fps']:.0f}/s", flush=True)
+        print(f"{trainer.step:7d} {clock.minutes:6.2f} min {metrics['time/fps']:5.0f}/s {won:.2f}", flush=True)
         last = max([row["steps"] for row in clock.evaluations()], default=-RETRY_STEPS)
         due = (
             won >= arguments.goal and len(trainer.statistics.returns) >= EPISODES and trainer.step >= last + RETRY_STEPS
@@ -128,14 +127,19 @@ def main() -> None:
         return False if due and won >= arguments.goal and evaluate(trainer.step) else None
 
     agent.learn(callbacks=[watch])
-    if agent.stopped_by not in (None, "callback"):
-        agent.close()
+    stopped = agent.stopped_by not in (None, "callback")
+    if stopped:
         clock.note({"steps": agent.steps, "minutes": round(clock.minutes, 2)})
         print(f"Stopped by {agent.stopped_by}, and saved: the same command goes on.")
-        return
-    if not any(row["steps"] == agent.steps for row in clock.evaluations()):
+    elif not any(row["steps"] == agent.steps for row in clock.evaluations()):
         evaluate(agent.steps)
     agent.close()
+    evaluations = clock.evaluations()
+    curve = [
+        [int(row["step"]), round(row["rollout/win_rate"], 3)]
+        for row in read_metrics(run / "metrics.jsonl")
+        if row.get("rollout/win_rate") is not None
+    ]
     figures = {
         "seed": arguments.seed,
         "goal": arguments.goal,
@@ -144,9 +148,12 @@ def main() -> None:
         "torch_threads": agent.threads,
         "bf16": agent.policy.bf16,
         "torch": torch.__version__,
-        "reached": clock.evaluations()[-1]["confirmed"],
-        "evaluations": clock.evaluations(),
-        "curve_steps_minutes_win_rate": curve[::5],
+        "reached": bool(evaluations) and evaluations[-1]["confirmed"],
+        "steps": agent.steps,
+        "minutes": clock.rows[-1]["minutes"],
+        "stopped_before_the_end": stopped,
+        "evaluations": evaluations,
+        "curve_steps_win_rate": curve[::10],
     }
     print(_results.save(arguments.name or f"fighter_seed{arguments.seed}", figures))
 
