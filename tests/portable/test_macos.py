@@ -1,5 +1,6 @@
 """What the portable back end asks of macOS, against a macOS that is made up."""
 
+import contextlib
 from types import SimpleNamespace
 
 import pytest
@@ -199,6 +200,16 @@ def test_keys_are_where_they_are_on_the_layout_and_zero_is_one():
     assert keys().heard([found["a"]]) == {0: "a"}
 
 
+def test_of_several_keys_that_make_a_character_the_one_off_the_number_pad_is_taken():
+    layout = {0x12: "1", 0x53: "1", 0x43: "*", 0x2F: ".", 0x41: ".", 0x0A: "<", 0x32: "<"}
+    darwin = SimpleNamespace(
+        keycode_context=contextlib.nullcontext, keycode_to_string=lambda context, code: layout.get(code, "")
+    )
+    found = macos.characters_of(darwin)
+    assert (found["1"], found["."], found["<"]) == (0x12, 0x2F, 0x0A)
+    assert "*" not in found
+
+
 @pytest.mark.parametrize(
     ("name", "match"),
     [("Super_L", "must not be pressed"), ("Meta_L", "must not be pressed"), ("F11", "must not be pressed here"),
@@ -216,6 +227,7 @@ def test_command_and_keys_of_the_desktop_are_never_pressed(name, match):
         (["Control_L", "Up"], True),  # Mission Control
         (["Control_L", "F2"], True),
         (["Control_L", "Alt_L", "Left"], True),
+        (["Control_L", "ISO_Level3_Shift", "a"], True),
         (["Control_L", "a"], False),
         (["Shift_L", "Left"], False),
         (["Alt_L", "Left"], False),

@@ -15,7 +15,17 @@ from hakisa_envs.screen.errors import InputError, ProcessError
 from hakisa_envs.screen.image import Region
 from hakisa_envs.screen.input.keys import TYPED, denied_together
 
-SCAN_CODES = {0x25: 0xE04B, 0xA3: 0xE01D, 0xA2: 0x1D, 0x41: 0x1E, 0x20: 0x39, 0x0D: 0x1C, 0x77: 0}
+SCAN_CODES = {
+    0x25: 0x4B,
+    0xA3: 0xE01D,
+    0xA2: 0x1D,
+    0x41: 0x1E,
+    0x20: 0x39,
+    0x0D: 0x1C,
+    0x77: 0,
+    0x13: 0xE11D,
+    0x90: 0x45,
+}
 # Of a German layout: what VkKeyScan answers, the modifiers in the high byte.
 CHARACTERS = {"a": 0x41, "A": 0x141, "z": 0x5A, "ö": 0xC0, "@": 0x651, "!": 0x131, " ": 0x20, "^": 0xDC, "÷": 0xFFFF}
 
@@ -245,7 +255,10 @@ def test_keys_are_virtual_keys_of_the_layout_with_their_scan_codes():
     }  # fmt: skip
     assert keys.scan_code(0x25) == (0x4B, SCANCODE | EXTENDED)
     assert keys.scan_code(0xA2) == (0x1D, SCANCODE)
-    assert keys.scan_code(0x77) == (0, SCANCODE)  # a key that this keyboard has not
+    assert keys.scan_code(0xA3) == (0x1D, SCANCODE | EXTENDED)
+    assert keys.scan_code(0x90) == (0x45, SCANCODE | EXTENDED)  # Num_Lock; without the flag it is Pause
+    assert keys.scan_code(0x13)[0] == 0  # Pause, which is no single code
+    assert keys.scan_code(0x77)[0] == 0  # a key that this keyboard has not
 
 
 @pytest.mark.parametrize(
@@ -280,6 +293,10 @@ def test_typed_characters_bring_their_modifiers():
         (["Control_L", "Alt_L", "Delete"], True),
         (["Control_L", "Escape"], True),  # the Start menu
         (["Control_L", "Shift_L", "Escape"], True),  # the task manager
+        (["ISO_Level3_Shift", "F4"], True),  # AltGr is the right Alt
+        (["ISO_Level3_Shift", "Tab"], True),
+        (["Control_L", "ISO_Level3_Shift", "Delete"], True),
+        (["ISO_Level3_Shift", "a"], False),
         (["Control_L", "a"], False),
         (["Shift_L", "Escape"], False),
     ],
@@ -335,7 +352,7 @@ class Kernel32:
     """Jobs and processes that are made up."""
 
     def __init__(self, refuses=""):
-        self.calls, self.refuses, self.members = [], refuses, [40, 41]
+        self.calls, self.refuses, self.members, self.opened = [], refuses, [40, 41], 0
 
     def CreateJobObjectW(self, *nothing):
         return 0 if self.refuses == "job" else 77
@@ -343,7 +360,7 @@ class Kernel32:
     def SetInformationJobObject(self, job, kind, limits, size):
         self.calls.append(("limits", job, kind, limits._obj.BasicLimitInformation.LimitFlags))
         assert size == ctypes.sizeof(jobs.ExtendedLimits)
-        return 1
+        return self.refuses != "limits"
 
     def AssignProcessToJobObject(self, job, handle):
         self.calls.append(("assign", job, handle))
@@ -360,6 +377,7 @@ class Kernel32:
         return 1
 
     def OpenProcess(self, access, inherit, pid):
+        self.opened += pid < 100
         return pid + 1000 if pid < 100 else 0
 
     def IsProcessInJob(self, handle, job, result):
@@ -392,8 +410,10 @@ class Process:
         self.code = 1
 
 
-def program(refuses="", popen=Process):
+def program(refuses="", popen=Process, kernels=None):
     kernel32, resumed = Kernel32(refuses), []
+    if kernels is not None:
+        kernels.append(kernel32)
     ntdll = SimpleNamespace(
         NtResumeProcess=lambda handle: resumed.append(("resume", handle)),
         NtSuspendProcess=lambda handle: resumed.append(("suspend", handle)),
@@ -433,19 +453,21 @@ def test_what_a_program_started_is_in_its_job_and_ends_with_it():
     made.stop()
     assert kernel32.calls.count(("terminate", 77)) == kernel32.calls.count(("close", 77)) == 1
     assert not made.holds(40)
+    assert kernel32.opened == sum(call[0] == "close" and call[1] > 1000 for call in kernel32.calls)
 
 
-@pytest.mark.parametrize("refuses", ["job", "assign"])
+@pytest.mark.parametrize("refuses", ["job", "limits", "assign"])
 def test_program_that_gets_into_no_job_is_not_left_running(refuses):
-    started = []
+    started, kernels = [], []
 
     def popen(*arguments, **options):
         started.append(Process(*arguments, **options))
         return started[-1]
 
     with pytest.raises(ProcessError, match=r"\['game'\] failed: Windows"):
-        program(refuses, popen)
+        program(refuses, popen, kernels)
     assert all(process.code == 1 for process in started)
+    assert kernels[0].calls.count(("close", 77)) == (refuses != "job")
 
 
 def test_program_that_is_not_there_says_so():

@@ -3,6 +3,7 @@
 import sys
 
 import pytest
+from Xlib import X
 
 from hakisa_envs.errors import MissingExtraError
 from hakisa_envs.screen.backends.portable import backend as portable
@@ -52,6 +53,20 @@ def test_what_an_x_server_tells_does_not_pile_up_where_only_the_focus_is_asked_f
     game.destroy()
     screen.display.sync()
     assert windows.look(game.id) is None
+    windows.close()
+
+
+def test_button_may_be_held_beyond_the_edge_where_keys_go_to_whatever_is_under_the_pointer(desktop, screen):
+    windows, game = X11Desktop(), screen.window(0, 0, 50, 50, title="game")
+    screen.display.set_input_focus(X.PointerRoot, X.RevertToPointerRoot, X.CurrentTime)
+    screen.root.warp_pointer(300, 300)
+    screen.display.sync()
+    assert not windows.has_focus(game.id)
+    assert not windows.has_lost_focus(game.id)
+    game.unmap()
+    screen.display.sync()
+    assert windows.has_lost_focus(game.id)
+    game.destroy()
     windows.close()
 
 

@@ -210,8 +210,8 @@ class InputClient:
             return None
         except TimeoutError as error:
             raise InputError(
-                f"The input server did not answer {request['op']!r} within {self.timeout:g} s: is the X server "
-                "stopped? Call reset()."
+                f"The input server did not answer {request['op']!r} within {self.timeout:g} s: is the window "
+                "system stopped? Call reset()."
             ) from error
 
     def _restart(self) -> None:

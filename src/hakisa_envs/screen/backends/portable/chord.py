@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
 from collections.abc import Callable
 from typing import Any
 
 from hakisa_envs.screen.backends.portable.device import pynput
+from hakisa_envs.screen.errors import InputError
 
 RECENT_S = 0.5
 
@@ -15,22 +15,33 @@ RECENT_S = 0.5
 def start_listener(kind: Any, **callbacks: Callable[..., None]) -> Any:
     """Start a listener of pynput's and wait until it hears.
 
-    It ends without a word, where pynput's own raises in its thread: `is_alive` tells. On X11 one that was stopped ends
-    with the next event, or with the server.
+    Later it ends without a word, where pynput's own raises in its thread: `is_alive` tells. On X11 one that was stopped
+    ends with the next event, or with the server.
 
     Args:
         kind: ``pynput.keyboard.Listener`` or ``pynput.mouse.Listener``.
         callbacks: As pynput names them. One that raises ends the listener.
+
+    Raises:
+        InputError: If it cannot listen: an X server without the extension RECORD, say.
     """
 
     class Listener(kind):  # type: ignore[misc]
+        error: Exception | None = None
+
         def run(self) -> None:
-            with contextlib.suppress(Exception):
+            try:
                 super().run()
+            except Exception as error:
+                self.error = error
+            finally:
+                self._mark_ready()  # pynput's wait() would never return where its thread ended before it could listen
 
     listener = Listener(**callbacks)
     listener.start()
     listener.wait()
+    if listener.error is not None:
+        raise InputError(f"Nobody can listen to keyboard and mouse on this desktop ({listener.error!r}).")
     return listener
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
 from typing import Any
 
@@ -9,6 +10,7 @@ from hakisa_envs.errors import import_extra
 from hakisa_envs.screen.backends.portable.system import System
 from hakisa_envs.screen.errors import InputError
 from hakisa_envs.screen.input.keys import BUTTONS, Contact
+from hakisa_envs.screen.input.service import FOCUS_POLL_NS
 
 
 def pynput(module: str) -> Any:
@@ -42,14 +44,26 @@ class PortableDevice:
         button = pynput("mouse").Button
         self._buttons = dict(zip(BUTTONS, (button.left, button.middle, button.right), strict=True))
         self._target = 0
+        self._down: set[Contact] = set()
+        self._had_focus = False
+        self._next_look = 0
 
     def set_target(self, window: int, picture: int = 0) -> None:
         """From now on press in this window only; the game is drawn in no other here."""
         self._target = window
 
     def watch(self) -> bool:
-        """Nothing is told: the server asks for the focus while it holds something."""
-        return False
+        """True if the window has lost the focus since it was pressed in; looked up while buttons alone are down.
+
+        While a key is down the server asks for the focus itself. A button may be down in a window that never had the
+        focus: one that is clicked to get it.
+        """
+        now = time.monotonic_ns()
+        if not self._down or now < self._next_look or any(contact.kind == "key" for contact in self._down):
+            return False
+        self._next_look = now + FOCUS_POLL_NS
+        had, self._had_focus = self._had_focus, not self._desktop.has_lost_focus(self._target)
+        return had and not self._had_focus
 
     def layout_changed(self) -> bool:
         """It is not told: what is down goes up by the virtual key that it went down by."""
@@ -65,14 +79,19 @@ class PortableDevice:
             if not self.focused():
                 return False
             self._keyboard.press(self._keys.key(contact))
+            focused = True
         else:
             if not self._is_under_pointer():
                 return False
+            focused = self.focused()
             self._mouse.press(self._buttons[contact.name])
+        self._had_focus = focused or (self._had_focus and bool(self._down))
+        self._down.add(contact)
         return True
 
     def release(self, contact: Contact) -> None:
         """Let go by virtual key."""
+        self._down.discard(contact)
         if contact.kind == "key":
             self._keyboard.release(self._keys.key(contact))
         else:

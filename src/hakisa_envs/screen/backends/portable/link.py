@@ -8,10 +8,15 @@ import os
 import queue
 import subprocess
 import threading
+from concurrent.futures import Future
 from typing import Any, BinaryIO
 
 from hakisa_envs.screen.backends.portable.server import SERVER
 from hakisa_envs.screen.input.boot import server_command, server_environment
+
+# Windows only. Else a Ctrl+C in the terminal, which is the trainer's to handle, would reach the server too, as would the
+# terminal's end.
+OWN_CONSOLE = getattr(subprocess, "CREATE_NO_WINDOW", 0) | getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)
 
 
 class PipeLink:
@@ -25,7 +30,8 @@ class PipeLink:
         self.killed = False
         self._process: subprocess.Popen[bytes] | None = None
         self._replies: queue.SimpleQueue[bytes] = queue.SimpleQueue()
-        self._reader: threading.Thread | None = None
+        self._requests: queue.SimpleQueue[tuple[bytes, Future[None]] | None] = queue.SimpleQueue()
+        self._threads: list[threading.Thread] = []
 
     def start(self, config: dict[str, Any]) -> None:
         """Start a server and return at once."""
@@ -35,14 +41,21 @@ class PipeLink:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env=server_environment(),
-            start_new_session=True,  # a Ctrl+C in the terminal is the trainer's to handle
+            start_new_session=True,  # the same on other systems
+            creationflags=OWN_CONSOLE,
         )
+        assert process.stdin is not None
         assert process.stdout is not None
-        self._replies = queue.SimpleQueue()
-        self._reader = threading.Thread(
-            target=self._read, args=(process.stdout, self._replies), name="hakisa-replies", daemon=True
-        )
-        self._reader.start()
+        self._replies, self._requests = queue.SimpleQueue(), queue.SimpleQueue()
+        self._threads = [
+            threading.Thread(target=target, args=arguments, name=name, daemon=True)
+            for name, target, arguments in (
+                ("hakisa-replies", self._read, (process.stdout, self._replies)),
+                ("hakisa-requests", _write, (process.stdin, self._requests)),
+            )
+        ]
+        for thread in self._threads:
+            thread.start()
 
     @property
     def is_open(self) -> bool:
@@ -50,11 +63,10 @@ class PipeLink:
         return self._process is not None
 
     def send(self, message: bytes, timeout: float) -> None:
-        """Send a message; a pipe holds more than a step ever asks, so it does not wait."""
-        assert self._process is not None
-        assert self._process.stdin is not None
-        self._process.stdin.write(message + b"\n")
-        self._process.stdin.flush()
+        """Send a message, in another thread: a pipe to a server that does not read fills up, and blocks who writes."""
+        written: Future[None] = Future()
+        self._requests.put((message, written))
+        written.result(timeout)
 
     def receive(self, timeout: float) -> bytes:
         """The next message; empty if the server has ended."""
@@ -68,17 +80,15 @@ class PipeLink:
         process, self._process = self._process, None
         if process is None:
             return
-        assert process.stdin is not None
-        with contextlib.suppress(OSError):  # it has ended, and what was written to it is lost
-            process.stdin.close()
+        self._requests.put(None)
         try:
             process.wait(timeout=wait)
         except subprocess.TimeoutExpired:
             # Alone it lets go of its keys as soon as the window system goes on. Killed, it would leave them down.
             threading.Thread(target=process.wait, name="hakisa-input-end", daemon=True).start()
             return
-        assert self._reader is not None
-        self._reader.join(wait)
+        for thread in self._threads:
+            thread.join(wait)
 
     def close(self) -> None:
         """Nothing outlives a server."""
@@ -91,3 +101,16 @@ class PipeLink:
                 else:
                     to.put(line)
         to.put(b"")
+
+
+def _write(to: BinaryIO, requests: queue.SimpleQueue[tuple[bytes, Future[None]] | None]) -> None:
+    with contextlib.suppress(OSError), to:  # where the server has ended, what is still to be written is lost
+        while (request := requests.get()) is not None:
+            message, written = request
+            try:
+                to.write(message + b"\n")
+                to.flush()
+            except OSError as error:  # Windows says EINVAL of a broken pipe
+                written.set_exception(ConnectionError(f"the input server has ended ({error!r})"))
+            else:
+                written.set_result(None)

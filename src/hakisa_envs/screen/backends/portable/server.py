@@ -3,8 +3,8 @@
 It releases everything when the trainer dies, of which a handle on that process tells, when the lease that only `step`
 renews runs out, when a person presses the kill chord, when the game loses the focus, and when told to.
 
-Two processes: one works, the other, its guardian, waits for its end and, if it was killed, releases everything in its
-stead. One that does not end with the trainer is killed.
+Two processes: one works, the other, its guardian, waits for its end and, unless that was a clean one, releases
+everything in its stead. One that does not end with the trainer is killed.
 
 Usage: python -m hakisa_envs.screen.backends.portable.server guardian TRAINER_PID CONFIG_JSON
        python -m hakisa_envs.screen.backends.portable.server worker TRAINER_PID GUARDIAN_PID CONFIG_JSON
@@ -35,6 +35,7 @@ from hakisa_envs.screen.input.service import InputDevice, InputService
 
 SERVER = "hakisa_envs.screen.backends.portable.server"
 DRAIN_S = 1.0  # what is left to a worker whose trainer has died
+CLEAN = 17  # a worker's exit status after it let go of everything; one that Windows kills ends with 0 or 1
 LISTENER_LOOK_S = 1.0  # how often it is looked whether the chord is still listened to
 
 # What the loop is told of, beside requests.
@@ -128,10 +129,11 @@ def work(trainer: int, guardian: int, config: dict[str, Any]) -> None:
             replies.write(json.dumps(words).encode() + b"\n")
             replies.flush()
         os._exit(1)
+    os._exit(CLEAN)  # its threads wait for ever
 
 
 def watch_over(trainer: int, words: str) -> None:
-    """The guardian: start the worker, wait for its end, or bring it about; and clean up if it was killed."""
+    """The guardian: start the worker, wait for its end, or bring it about; and clean up if that was not a clean one."""
     config = json.loads(words)
     command = server_command(SERVER, "worker", str(trainer), str(os.getpid()), words)
     worker = subprocess.Popen(command, stdin=sys.stdin, stdout=sys.stdout)
@@ -153,8 +155,9 @@ def watch_over(trainer: int, words: str) -> None:
     if config["guard"]:
         call_at_end(trainer, kill_what_hangs)
     ended = worker.wait()
-    if spare is not None and ended not in (0, 1):
-        spare.release_stale()
+    if spare is not None and ended != CLEAN:
+        with contextlib.suppress(Exception):  # the desktop has gone, and its keys with it
+            spare.release_stale()
 
 
 def main() -> None:

@@ -65,6 +65,12 @@ class Desktop(Protocol):
     def has_focus(self, window: int) -> bool:
         """True if a key pressed now goes to the window."""
 
+    def has_lost_focus(self, window: int) -> bool:
+        """True if what is held for the window must go up: another has the focus, or it is gone or hidden.
+
+        Where keys go to whatever is under the pointer, a button may be held beyond the window's edge.
+        """
+
     def is_under_pointer(self, window: int) -> bool:
         """True if a button pressed now goes to the window."""
 

@@ -116,6 +116,14 @@ class X11Desktop:
                 focus = focus.query_tree().parent
         return False
 
+    def has_lost_focus(self, window: int) -> bool:
+        """Not while no window has it, and this one shows."""
+        with contextlib.suppress(*self._errors):
+            if self._display.get_input_focus().focus == self._x.PointerRoot:
+                sight = self.look(window)
+                return sight is None or not sight.shown
+        return not self.has_focus(window)
+
     def is_under_pointer(self, window: int) -> bool:
         """By all windows below the pointer, from the outermost to the innermost."""
         with contextlib.suppress(*self._errors):

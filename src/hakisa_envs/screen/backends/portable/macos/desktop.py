@@ -72,6 +72,10 @@ class MacDesktop:
         first = next(other for other in normal if other["kCGWindowOwnerPID"] == own)
         return bool(front == own and first is info)
 
+    def has_lost_focus(self, window: int) -> bool:
+        """Whenever it has not got it."""
+        return not self.has_focus(window)
+
     def is_under_pointer(self, window: int) -> bool:
         """By the frontmost window there."""
         quartz = self._quartz

@@ -19,12 +19,14 @@ SPECIAL: dict[str, int] = {
     "KP_5": 0x57, "KP_6": 0x58, "KP_7": 0x59, "KP_8": 0x5B, "KP_9": 0x5C, "F1": 0x7A, "F2": 0x78, "F3": 0x63,
     "F4": 0x76, "F5": 0x60, "F6": 0x61, "F7": 0x62, "F8": 0x64, "F9": 0x65, "F10": 0x6D, "F11": 0x67, "F12": 0x6F,
 }  # fmt: skip
+KEYPAD = frozenset(code for name, code in SPECIAL.items() if name.startswith("KP_"))
 # Command, without which there is no Cmd+Q and no Cmd+Tab; Fn; F11, which shows the desktop; F12.
 DENIED = frozenset({0x36, 0x37, 0x3F, 0x67, 0x6F})
 # What the desktop does with Control: Mission Control, spaces, the menu bar and input sources.
 WITH_CONTROL = ("Left", "Right", "Up", "Down", *(f"F{n}" for n in range(1, 9)))
 ROLES: dict[str, Role] = {
     **dict.fromkeys(WITH_CONTROL, "not with control"), "space": "not with either", "F4": "not with either",
+    "ISO_Level3_Shift": "alt",
 }  # fmt: skip
 BUTTONS = {"button1": 0, "button2": 2, "button3": 1}  # kCGMouseButtonLeft, Center, Right
 COMBINED, DELTA_X, DELTA_Y = 0, 4, 5  # kCGEventSourceStateCombinedSessionState, kCGMouseEventDeltaX, ...Y

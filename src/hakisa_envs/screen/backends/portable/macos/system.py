@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from hakisa_envs.errors import import_extra
 from hakisa_envs.screen.backends.portable.macos.desktop import MacDesktop
-from hakisa_envs.screen.backends.portable.macos.keys import MacKeys
+from hakisa_envs.screen.backends.portable.macos.keys import KEYPAD, MacKeys
 
+VIRTUAL_KEYS = 128
 MENU = "System Settings > Privacy & Security > "
 
 
@@ -60,5 +60,20 @@ class MacSystem:
 
     def keys(self) -> MacKeys:
         """Its keyboard and mouse."""
-        characters: Mapping[str, int] = framework("pynput._util.darwin").get_unicode_to_keycode_map()
-        return MacKeys(framework("Quartz"), characters)
+        return MacKeys(framework("Quartz"), characters_of(framework("pynput._util.darwin")))
+
+
+def characters_of(darwin: Any) -> dict[str, int]:
+    """The virtual key of each character that the layout of now makes without a modifier, off the number pad.
+
+    pynput's own map names the last of several keys, which is the number pad's.
+
+    Args:
+        darwin: The module ``pynput._util.darwin``.
+    """
+    found: dict[str, int] = {}
+    with darwin.keycode_context() as layout:
+        for code in range(VIRTUAL_KEYS):
+            if code not in KEYPAD:
+                found.setdefault(darwin.keycode_to_string(layout, code), code)
+    return found

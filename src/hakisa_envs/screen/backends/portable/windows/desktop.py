@@ -55,6 +55,10 @@ class WindowsDesktop:
         """By the window in the foreground."""
         return bool(self._user32.GetForegroundWindow() == window)
 
+    def has_lost_focus(self, window: int) -> bool:
+        """Whenever it has not got it."""
+        return not self.has_focus(window)
+
     def is_under_pointer(self, window: int) -> bool:
         """By the window that a click there goes to."""
         place = wintypes.POINT()

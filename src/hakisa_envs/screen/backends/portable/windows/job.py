@@ -112,6 +112,8 @@ class JobProgram:
         if not self._job or not self._kernel32.SetInformationJobObject(
             self._job, EXTENDED_LIMITS, ctypes.byref(limits), ctypes.sizeof(limits)
         ):
+            if self._job:
+                self._kernel32.CloseHandle(self._job)
             raise ProcessError(f"{list(argv)} failed: Windows makes no job for it.")
         try:
             with open(log, "ab") if log else contextlib.nullcontext(subprocess.DEVNULL) as output:
@@ -162,8 +164,8 @@ class JobProgram:
 
     def holds(self, pid: int) -> bool:
         """Whether a process is it or was started by it."""
-        handle = self._kernel32.OpenProcess(QUERY_LIMITED, False, pid)
-        if not handle or not self._job:
+        handle = self._kernel32.OpenProcess(QUERY_LIMITED, False, pid) if self._job else None
+        if not handle:
             return False
         inside = wintypes.BOOL()
         try:
@@ -189,5 +191,7 @@ class JobProgram:
         for pid in said.ProcessIdList[: said.NumberOfProcessIdsInList]:
             handle = self._kernel32.OpenProcess(SUSPEND_RESUME, False, pid)
             if handle:
-                yield handle
-                self._kernel32.CloseHandle(handle)
+                try:
+                    yield handle
+                finally:
+                    self._kernel32.CloseHandle(handle)

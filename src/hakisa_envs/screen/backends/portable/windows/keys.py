@@ -21,10 +21,14 @@ SPECIAL: dict[str, int] = {
 F12 = 0x7B
 # The Windows keys, the menu key, PrintScreen, sleep, F12, and the keys of browsers, volume, media and programs.
 DENIED = frozenset({0x5B, 0x5C, 0x5D, 0x2C, 0x5F, F12, *range(0xA6, 0xB8)})
-ROLES: dict[str, Role] = {"Escape": "not with either", "Delete": "not with alt"}  # Start menu, Ctrl+Alt+Del
+# AltGr is the right Alt; the Start menu; Ctrl+Alt+Del.
+ROLES: dict[str, Role] = {"ISO_Level3_Shift": "alt", "Escape": "not with either", "Delete": "not with alt"}
+# On an enhanced keyboard these differ from keys of the number pad, or of the left side, by the prefix alone. Windows'
+# own mapping leaves it out for some of them: Prior to Down, Insert, Delete, KP_Divide, Num_Lock, Control_R, Alt_R.
+EXTENDED_KEYS = frozenset({*range(0x21, 0x29), 0x2D, 0x2E, 0x6F, 0x90, 0xA3, 0xA5})
 BUTTONS = {"button1": 0x01, "button2": 0x04, "button3": 0x02}  # as virtual keys
 SHIFT, CONTROL_ALT = 1, 6  # of VkKeyScan's answer
-TO_SCAN_CODE, EXTENDED_PREFIX = 4, 0xE0  # MAPVK_VK_TO_VSC_EX
+TO_SCAN_CODE, SEQUENCE_PREFIX = 4, 0xE1  # MAPVK_VK_TO_VSC_EX; Pause is a sequence, which cannot be sent as one code
 SCANCODE, EXTENDED, MOVE = 0x8, 0x1, 0x1  # KEYEVENTF_..., MOUSEEVENTF_MOVE
 
 
@@ -63,14 +67,14 @@ class WindowsKeys:
         """Virtual key and scan code, marked as a scan code."""
         scan, flags = self.scan_code(contact.code)
         key_code = pynput("keyboard").KeyCode
-        # Without a scan code (a key that this keyboard has not) the virtual key is all there is.
+        # Without a scan code (Pause, or a key that this keyboard has not) the virtual key is all there is.
         return key_code.from_vk(contact.code, _scan=scan, _flags=flags) if scan else key_code.from_vk(contact.code)
 
     def scan_code(self, virtual_key: int) -> tuple[int, int]:
-        """The scan code, and the flags that it is sent with."""
+        """The scan code, 0 if there is none, and the flags that it is sent with."""
         answer = self._user32.MapVirtualKeyW(virtual_key, TO_SCAN_CODE)
-        extended = answer >> 8 == EXTENDED_PREFIX
-        return answer & 0xFF, SCANCODE | (EXTENDED if extended else 0)
+        scan = 0 if answer >> 8 == SEQUENCE_PREFIX else answer & 0xFF
+        return scan, SCANCODE | (EXTENDED if virtual_key in EXTENDED_KEYS else 0)
 
     def heard(self, contacts: Iterable[Contact]) -> dict[int, str]:
         """Low-level hooks tell the virtual key, whatever modifiers are down."""
