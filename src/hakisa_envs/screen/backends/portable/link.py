@@ -14,8 +14,8 @@ from typing import Any, BinaryIO
 from hakisa_envs.screen.backends.portable.server import SERVER
 from hakisa_envs.screen.input.boot import server_command, server_environment
 
-# Windows only. Else a Ctrl+C in the terminal, which is the trainer's to handle, would reach the server too, as would the
-# terminal's end.
+# Windows only. Else a Ctrl+C in the terminal, which is the trainer's to handle, would reach the server as well,
+# and so would the end of the terminal.
 OWN_CONSOLE = getattr(subprocess, "CREATE_NO_WINDOW", 0) | getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)
 
 
