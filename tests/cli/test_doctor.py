@@ -84,16 +84,23 @@ class Elsewhere:
     def prepare(self):
         pass
 
-    def missing_permissions(self, press):
+    def check(self, timeout):
+        pass
+
+    def missing_permissions(self, press, listen=False):
         return ["System Settings > Privacy & Security > Accessibility"]
 
 
 def test_live_games_elsewhere_are_untested_and_say_what_must_be_allowed(monkeypatch):
     monkeypatch.setattr(sys, "platform", "darwin")
     monkeypatch.setattr("hakisa_envs.screen.backends.portable.backend.this_system", Elsewhere)
+    monkeypatch.setitem(sys.modules, "pynput.keyboard", None)
     said = dict(doctor.screen())
-    assert list(said) == ["platform", "portable, capture", "portable, windows", "portable, dry run"]
+    rows = ["permissions", "pynput", "capture", "windows", "dry run"]
+    assert list(said) == ["platform", *(f"portable, {row}" for row in rows)]
     assert "macOS: live games are tested on Linux only" in said["platform"]
+    assert said["portable, permissions"].endswith("first: System Settings > Privacy & Security > Accessibility")
+    assert 'pip install "hakisa[portable]"' in said["portable, pynput"]
     assert "Allow it" in said["portable, capture"]
     assert "Privacy & Security > Accessibility" in said["portable, capture"]
     assert said["portable, dry run"].startswith("works")

@@ -8,6 +8,7 @@ import pytest
 from hakisa_algos.cli.live import open_game, parser, player
 from hakisa_algos.cli.main import main
 from hakisa_algos.errors import ConfigError
+from hakisa_envs.screen.errors import PlatformError
 
 GAME = """
 [window]
@@ -36,6 +37,15 @@ def test_bad_options_are_one_line(arguments, said, capsys):
     error = capsys.readouterr().err
     assert said in error
     assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize("verb", ["watch", "probe", "record"])
+def test_whoever_wants_to_press_on_an_untested_platform_can_say_so(verb, monkeypatch):
+    monkeypatch.setattr(sys, "platform", "win32")
+    options = parser(verb, "", played=verb == "record")
+    with pytest.raises(PlatformError, match=r"this is Windows.*--untested-platform"):
+        open_game(options.parse_args(["flash", "--arm"]))
+    assert open_game(options.parse_args(["flash", "--arm", "--untested-platform"])).armed
 
 
 def test_a_film_without_ffmpeg_is_the_line_that_installs_it(monkeypatch, capsys, tmp_path):

@@ -254,11 +254,18 @@ def test_what_is_down_is_asked_of_the_system():
     assert [name for name, contact in found.items() if keys(quartz).is_down(contact)] == ["Left", "button3"]
 
 
-@pytest.mark.parametrize(("press", "menus"), [(False, ["Screen"]), (True, ["Screen", "Accessibility", "Input"])])
-def test_missing_permissions_are_named_by_their_menu(monkeypatch, press, menus):
+@pytest.mark.parametrize(
+    ("press", "listen", "menus"),
+    [
+        (False, False, ["Screen"]),
+        (False, True, ["Screen", "Input"]),
+        (True, False, ["Screen", "Accessibility", "Input"]),
+    ],
+)
+def test_missing_permissions_are_named_by_their_menu(monkeypatch, press, listen, menus):
     frameworks = {"Quartz": Quartz(allows=False), "ApplicationServices": Services()}
     monkeypatch.setattr(macos, "framework", frameworks.get)
-    missing = macos.MacSystem().missing_permissions(press)
+    missing = macos.MacSystem().missing_permissions(press, listen)
     assert all(line.startswith("System Settings > Privacy & Security > ") for line in missing)
     assert [line.rpartition("> ")[2].split()[0] for line in missing] == menus
 

@@ -145,6 +145,19 @@ def test_regions_of_readings_are_kept_in_full_resolution(played):
     assert np.corrcoef(brightness, recording.column("reading.flash"))[0, 1] > 0.99
 
 
+def test_game_on_the_desktop_is_recorded_unarmed_if_its_scripts_press_nothing(xserver, tmp_path):
+    with pytest.raises(ConfigError, match=r"'flash' must press keys.*--arm, or leave \[\[start\]\] and"):
+        record(ScreenGameEnv(PROFILE, display=xserver), tmp_path / "flash", env_options={})
+    looks = tuple(step for step in PROFILE.reset if step.do == "look")
+    env = ScreenGameEnv(dataclasses.replace(PROFILE, start=(), reset=looks), display=xserver, timeout=30.0)
+    try:
+        summary = record(env, tmp_path / "flash", env_options={}, seconds=0.5, say=lambda text: None)
+    finally:
+        env.close()
+    assert (summary.why, summary.episodes) == ("the time is over", 1)
+    assert len(Recording.open(tmp_path / "flash").position) > 0
+
+
 def test_a_part_that_lies_outside_the_window_is_refused(xserver, tmp_path):
     env = ScreenGameEnv(PROFILE, display=xserver, armed=True, timeout=30.0)
     try:

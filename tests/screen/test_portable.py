@@ -19,17 +19,27 @@ def test_missing_permissions_stop_it_before_anything_is_opened(monkeypatch):
     made = portable.PortableBackend()
     made._system = type("System", (), {
         "prepare": lambda self: None,
-        "missing_permissions": lambda self, press: ["Settings > Accessibility"] if press else ["Settings > Screen"],
+        "missing_permissions": lambda self, press, listen=False: [
+            f"Settings > {'Accessibility' if press else 'Input Monitoring' if listen else 'Screen'}"
+        ],
     })()  # fmt: skip
     with pytest.raises(DisplayError, match=r"Allow it.*under Settings > Screen; then start it again"):
         made.open_display("current", (0, 0), PortablePrograms(), log=None)
     with pytest.raises(DisplayError, match="Settings > Accessibility"):
         made.input(None, [], dry=False, timeout=1.0, programs=PortablePrograms())
+    with pytest.raises(DisplayError, match="Settings > Input Monitoring"):
+        made.listener(None, ["Left"], 1)
 
 
 def test_desktop_that_is_not_there_is_named(monkeypatch):
     monkeypatch.delenv("DISPLAY", raising=False)
     with pytest.raises(DisplayError, match="DISPLAY, which is not set"):
+        portable.PortableBackend().open_display("current", (0, 0), PortablePrograms(), log=None)
+
+
+def test_wayland_desktop_is_refused(desktop, monkeypatch):
+    monkeypatch.setattr("hakisa_envs.screen.display._is_xwayland", lambda connection: True)
+    with pytest.raises(DisplayError, match="belongs to a Wayland session"):
         portable.PortableBackend().open_display("current", (0, 0), PortablePrograms(), log=None)
 
 

@@ -145,7 +145,7 @@ def screen() -> Iterator[tuple[str, str]]:
 
     backend = make_backend(None)
     if backend.untested:
-        words = f"{backend.untested}: live games are tested on Linux only; arming needs untested_platform=True"
+        words = f"{backend.untested}: live games are tested on Linux only; --arm needs --untested-platform"
         yield "platform", red(words)
     if backend.name == "portable":
         yield from _portable()
@@ -167,10 +167,18 @@ def screen() -> Iterator[tuple[str, str]]:
 
 def _portable() -> Iterator[tuple[str, str]]:
     """What the back end on mss and pynput needs of a desktop."""
-    from hakisa_envs.screen.backends.choice import make_backend
+    from hakisa_envs.screen.backends.portable.backend import PortableBackend
     from hakisa_envs.screen.backends.portable.link import PipeLink
 
-    backend = make_backend("portable")
+    backend = PortableBackend()
+
+    def permissions() -> str:
+        missing = backend.missing_permissions()
+        return red(f"to be allowed first: {', '.join(missing)}") if missing else "nothing is left to be allowed"
+
+    def imports() -> str:
+        backend.check_devices()
+        return f"{green('works')}: pynput {version_of('pynput')} finds keyboard and mouse"
 
     def opened() -> Display:
         return backend.open_display(backend.default_display, SIZE, backend.programs(), log=None)
@@ -183,6 +191,8 @@ def _portable() -> Iterator[tuple[str, str]]:
         finally:
             thread.close(finder.close)
 
+    yield "portable, permissions", _guarded(permissions)
+    yield "portable, pynput", _guarded(imports)
     yield "portable, capture", _guarded(lambda: _capture_by(backend, opened()))
     yield "portable, windows", _guarded(titles)
     yield "portable, dry run", _guarded(lambda: _dry_run(PipeLink()))

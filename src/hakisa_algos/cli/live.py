@@ -39,6 +39,11 @@ def parser(verb: str, about: str, played: bool = False) -> argparse.ArgumentPars
     )
     parser.set_defaults(own_display=default)
     parser.add_argument("--arm", action="store_true", help="really press, also on a display that was there before")
+    parser.add_argument(
+        "--untested-platform",
+        action="store_true",
+        help="with --arm: press on Windows and macOS too, where nobody has tried what a press hits",
+    )
     if played:
         return parser
     parser.add_argument(
@@ -65,7 +70,7 @@ def open_game(
     """The env that the options ask for, its profile changed; nothing is started before its reset."""
     try:
         profile = change(load_profile(chosen.game))
-        where = {"backend": chosen.backend, "display": chosen.display}
+        where = {"backend": chosen.backend, "display": chosen.display, "untested_platform": chosen.untested_platform}
         return ScreenGameEnv(profile, **where, armed=True if chosen.arm else None, **options)
     except ValueError as error:  # a ProfileError is one
         raise ConfigError(str(error)) from error

@@ -89,7 +89,7 @@ def record(
     """Records until it is told to stop: by Ctrl+C, the kill chord, ``stop``, or when enough is recorded.
 
     Args:
-        env: the game, armed, so that its scripts can press; closed by whoever made it.
+        env: the game, armed if its scripts press anything; closed by whoever made it.
         folder: for the recording; new, and readable by nobody else.
         env_options: with which the env can be made again.
         keep: more parts of the frame to keep in full resolution: ``"left,top,width,height"``.
@@ -100,11 +100,16 @@ def record(
         stop: asked at every step.
 
     Raises:
-        ConfigError: the folder exists, or a region that cannot be.
+        ConfigError: the folder exists, a region that cannot be, or scripts that press in a game that is not armed.
         InputError: nobody listens to the keyboard any more; what was recorded until then is kept.
     """
-    if not env.armed and env.display not in STARTED:
-        raise ConfigError("the game's own scripts must press keys to begin an episode: allow it with --arm")
+    scripts = (*env.profile.start, *env.profile.reset)
+    if not env.armed and env.display not in STARTED and any(step.do not in ("wait", "look") for step in scripts):
+        also = " and --untested-platform" if env.backend.untested else ""
+        raise ConfigError(
+            f"the scripts of the profile {env.profile.name!r} must press keys to begin an episode: allow it with "
+            f"--arm{also}, or leave [[start]] and [[reset]] out and begin episodes yourself"
+        )
     with privately(), closing(_Recorder(env, folder, env_options, keep, video, say)) as recorder:
         recorder.run(seconds, episodes, stop)
         return recorder.summary

@@ -121,7 +121,8 @@ class ScreenGameEnv(gym.Env[NDArray[np.uint8], NDArray[np.int64]], EzPickle):
         if self.backend.untested and self._may_press() and not untested_platform:
             raise PlatformError(
                 f"Live games are tested on Linux only, and this is {self.backend.untested}: what a key press hits here "
-                "is not known. armed=False only looks; untested_platform=True presses all the same."
+                "is not known. armed=False only looks; untested_platform=True (--untested-platform) presses all the "
+                "same."
             )
         EzPickle.__init__(
             self,

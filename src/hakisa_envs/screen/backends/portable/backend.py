@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from hakisa_envs.screen.backends.portable.device import pynput
 from hakisa_envs.screen.backends.portable.finder import PortableFinder
 from hakisa_envs.screen.backends.portable.link import PipeLink
 from hakisa_envs.screen.backends.portable.listener import PortableListener
@@ -18,6 +19,7 @@ from hakisa_envs.screen.input.client import InputClient
 from hakisa_envs.screen.xthread import XThread
 
 CURRENT = "current"
+CHECK_S = 10.0
 
 
 class PortableBackend:
@@ -52,11 +54,13 @@ class PortableBackend:
         """The desktop, if it may be looked at.
 
         Raises:
-            DisplayError: If there is none, or the user has to allow it first.
+            CaptureError: If it does not answer in time.
+            DisplayError: If there is none, games cannot be played on it, or the user has to allow it first.
         """
         self.check_display(kind)
         self._system.prepare()
         _refuse_without(self._system.missing_permissions(press=False))
+        self._system.check(CHECK_S)
         return Display(self._system.desktop_name(), owned=False)
 
     def environment(self, home: Path, display: Display) -> dict[str, str]:
@@ -90,7 +94,8 @@ class PortableBackend:
         return PortableFinder(self._system.desktop, title, is_ours, size)
 
     def listener(self, display: Display, names: Iterable[str], window: int) -> Listener:
-        """By pynput."""
+        """By pynput, if it may listen."""
+        _refuse_without(self._system.missing_permissions(press=False, listen=True))
         return PortableListener(self._system, names, window)
 
     def watcher(self, kind: str, title: str) -> Watcher | None:
@@ -100,6 +105,22 @@ class PortableBackend:
     def sign(self, display: Display) -> Sign | None:
         """On X11 only."""
         return self._system.sign()
+
+    def missing_permissions(self) -> list[str]:
+        """What the user still has to allow, by its menu, before games can be played and recorded."""
+        return self._system.missing_permissions(press=True, listen=True)
+
+    def check_devices(self) -> None:
+        """See whether pynput finds keyboard and mouse, whatever it is allowed to do with them.
+
+        Raises:
+            DisplayError: If there is no desktop that it could find them on.
+            MissingExtraError: If it cannot be imported.
+        """
+        self._system.prepare()
+        self._system.check(CHECK_S)
+        pynput("keyboard")
+        pynput("mouse")
 
     def swallows_keys(self, kind: str) -> str:
         """It is not known of any system."""

@@ -130,8 +130,11 @@ class System(Protocol):
     def prepare(self) -> None:
         """To be called in a process before anything else is."""
 
-    def missing_permissions(self, press: bool) -> list[str]:
-        """What the user has to allow first, by its menu; ``press``: presses too, and not only looks."""
+    def check(self, timeout: float) -> None:
+        """Refuse a desktop on which games cannot be seen or played, and say why; within so many seconds."""
+
+    def missing_permissions(self, press: bool, listen: bool = False) -> list[str]:
+        """What the user has to allow first, by its menu: to look, to ``press`` or to ``listen`` to a person."""
 
     def desktop_name(self) -> str:
         """What messages call the desktop."""

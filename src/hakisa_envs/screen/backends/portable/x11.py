@@ -12,6 +12,7 @@ from typing import Any
 from hakisa_envs.errors import import_extra
 from hakisa_envs.screen.backends.environment import x11_environment
 from hakisa_envs.screen.backends.portable.system import DesktopWindow, Sight
+from hakisa_envs.screen.display import check_display
 from hakisa_envs.screen.errors import DisplayError
 from hakisa_envs.screen.image import Region
 from hakisa_envs.screen.input.keys import Contact, resolve
@@ -42,7 +43,11 @@ class X11System:
         if not os.environ.get("DISPLAY"):
             raise DisplayError("backend='portable' plays on your desktop and needs DISPLAY, which is not set.")
 
-    def missing_permissions(self, press: bool) -> list[str]:
+    def check(self, timeout: float) -> None:
+        """As on the other back end: it must answer, be no Wayland desktop, and have the colours and extensions."""
+        check_display(os.environ["DISPLAY"], timeout)
+
+    def missing_permissions(self, press: bool, listen: bool = False) -> list[str]:
         """X11 asks for none."""
         return []
 

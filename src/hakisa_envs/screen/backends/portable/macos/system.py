@@ -27,7 +27,10 @@ class MacSystem:
     def prepare(self) -> None:
         """There is nothing to be asked for: mss grabs in points, in which windows and the pointer are told of too."""
 
-    def missing_permissions(self, press: bool) -> list[str]:
+    def check(self, timeout: float) -> None:
+        """Nothing is known that could be wrong."""
+
+    def missing_permissions(self, press: bool, listen: bool = False) -> list[str]:
         """By the name of their menu."""
         quartz, services = framework("Quartz"), framework("ApplicationServices")
         missing = []
@@ -35,7 +38,7 @@ class MacSystem:
             missing.append(f"{MENU}Screen & System Audio Recording")
         if press and not services.AXIsProcessTrusted():
             missing.append(f"{MENU}Accessibility")
-        if press and not quartz.CGPreflightListenEventAccess():  # for the kill chord
+        if (press or listen) and not quartz.CGPreflightListenEventAccess():  # who presses listens for the kill chord
             missing.append(f"{MENU}Input Monitoring")
         return missing
 

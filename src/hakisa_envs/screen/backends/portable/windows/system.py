@@ -62,7 +62,10 @@ class WindowsSystem:
         """Ask for physical pixels, before the first call that tells of any."""
         become_dpi_aware(vars(ctypes)["windll"])
 
-    def missing_permissions(self, press: bool) -> list[str]:
+    def check(self, timeout: float) -> None:
+        """Nothing is known that could be wrong."""
+
+    def missing_permissions(self, press: bool, listen: bool = False) -> list[str]:
         """Windows asks for none, but a game that runs as administrator hears only such programs."""
         return []
 
