@@ -22,8 +22,8 @@ TORCH := $(shell sed -n 's/^\(torch==[^ ;]*\).*/\1/p' constraints.txt)
 .PHONY: help demo test check bench
 
 help:
-	@echo "make demo    install, train PPO on a fighting game for about five minutes, show what it learned"
-	@echo "             (make demo ARGS='--env pong' plays Pong)"
+	@echo "make demo    install, train PPO on Pong for about five minutes, show what it learned"
+	@echo "             (make demo ARGS='--env fighter --minutes 30' plays a fighting game)"
 	@echo "make test    install, run every test              (make test ARGS='-k ppo')"
 	@echo "make check   lint, format and type checks"
 	@echo "make bench   list the benchmarks; make bench NAME=... ARGS='...' runs one"

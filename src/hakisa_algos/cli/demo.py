@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hakisa_algos.agent import PPO
-from hakisa_algos.cli.demo_games import GAMES, DemoGame, GameName, default_game
+from hakisa_algos.cli.demo_games import GAMES, DemoGame, GameName
 from hakisa_algos.cli.options import parse
 from hakisa_algos.cli.session import train
 from hakisa_algos.cli.text import bold, command, dim, green, red
@@ -42,8 +42,9 @@ _MOST_FILMS = 5  # until one is of a game that was won
 class DemoArguments:
     """See :func:`run`."""
 
-    env: GameName | None = None
-    """fighter, our fighting game on an emulated console, or pong. None: fighter, or pong where there is no emulator."""
+    env: GameName = "pong"
+    """pong, which is learned in five minutes; or fighter, our fighting game on an emulated console, which takes longer:
+    --minutes 30."""
     minutes: float = 5.0
     """How long it may take in all; less shows less."""
     seed: int = 1
@@ -61,15 +62,13 @@ def run(arguments: Sequence[str]) -> int:
     for option, value in (("--minutes", chosen.minutes), ("--games", chosen.games)):
         if value is not None and not value > 0:
             raise ConfigError(f"{option} {value:g} is not allowed: it must be more than 0")
-    game, why = (GAMES[chosen.env], "") if chosen.env else default_game()
+    game = GAMES[chosen.env]
     # Before anything is trained, since a missing package should not be found at the end.
     needs = {**game.needs, "cv2": "atari", "matplotlib": "report", "imageio_ffmpeg": "video"}
     for module, extra in needs.items():
         require(module, extra)
     seconds = 60 * chosen.minutes * (1 - _AFTERWARDS)
     began = time.perf_counter()
-    if why:
-        print(f"{why}\n")
     title, rest = game.about
     print(f"{bold(title)}\n{dim(rest)}\n")
     threads, rate = measure(game, chosen.seed, min(_MEASURING_SECONDS, seconds / 10))

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from hakisa_algos.learners import ppo_config
 from hakisa_algos.training.evaluate import Evaluation
 
 GameName = Literal["fighter", "pong"]
@@ -78,21 +78,15 @@ FIGHTER = DemoGame(
     needs={"stable_retro": "retro"},
     games=40,
     game_steps=330,
-    wanted_steps=60_000,
+    wanted_steps=250_000,
     score=_won,
     gain=_rounds_gained,
     curve=("rollout/win_rate", "rounds won, of the last 100", _win_rate),
     film_options={"episode": "match"},
     film_steps=1_400,
     # An attack takes 20 to 40 frames: with decisions of 12 most of them do something, and a round is 330 at most.
-    env_options={"states": ("rusher.easy.left", "rusher.easy.right"), "frame_skip": 12},
-    config={
-        "gamma": 0.9,
-        "n_steps": 64,
-        "epochs": 4,
-        "learning_rate_schedule": "constant",
-        "clip_schedule": "constant",
-    },
+    env_options={"states": ("rusher.easy.left", "rusher.easy.right"), "frame_skip": 12, "frame_size": 64},
+    config={name: getattr(ppo_config.FIGHTER, name) for name in ("network", "gamma", "epochs", "minibatch_size")},
 )
 PONG = DemoGame(
     env="Hakisa/Pong-v0",
@@ -110,13 +104,3 @@ PONG = DemoGame(
     film_steps=1_000,
 )
 GAMES: Mapping[GameName, DemoGame] = {"fighter": FIGHTER, "pong": PONG}
-
-
-def default_game() -> tuple[DemoGame, str]:
-    """The Fighter, or Pong and why, where there is no emulator for the former."""
-    if importlib.util.find_spec("stable_retro") is not None:
-        return FIGHTER, ""
-    return PONG, (
-        'stable-retro, which the Fighter needs, is not installed (pip install "hakisa[retro]"; it has wheels for Linux '
-        "on x86-64 and for macOS only), so this is Pong."
-    )
