@@ -130,7 +130,5 @@ def test_game_window_is_the_one_of_its_process(xserver, screen):
     env = ScreenGameEnv("flash", display=xserver)
     env.reset()
     assert env.session.look().window.window == game_window(screen).id
-    assert env.session._thread.call(lambda: env.session._finder._pid(env.session._finder._window)) == (
-        env.session._game.pid
-    )
+    assert env.session._thread.call(env.session._finder.pid) == env.session._game.pid
     env.close()

@@ -23,7 +23,7 @@ from hakisa_envs.screen.input.presses import TAP_NS
 from hakisa_envs.screen.programs import find_program, why_not_started
 from hakisa_envs.screen.readers import explain
 from hakisa_envs.screen.titles import why_no_match
-from hakisa_envs.screen.window import WindowState
+from hakisa_envs.screen.window_state import WindowState
 
 T = TypeVar("T")
 PING_S = 2.0  # a game that does not answer for so long hangs

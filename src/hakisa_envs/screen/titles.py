@@ -15,14 +15,14 @@ WIDE = {"A": "gb2312", "B": "euc_jp", "C": "euc_kr"}
 ESCAPE = re.compile(rb"\x1b(%G|%@|%/[0-4]..|[-(),$]+[0-~])", re.DOTALL)
 
 
-def decode_title(value: bytes, encoding: str) -> str:
+def decode_title(value: bytes, compound: bool) -> str:
     """The text of a property.
 
     Args:
         value: Its bytes.
-        encoding: The name of its type, such as ``"UTF8_STRING"``, ``"STRING"`` or ``"COMPOUND_TEXT"``.
+        compound: Whether it is of the type COMPOUND_TEXT; what others are called tells little.
     """
-    if encoding == "COMPOUND_TEXT":
+    if compound:
         return _decode_compound(value)
     try:
         # Programs write UTF-8 into a STRING, which is Latin-1, and the other way round.

@@ -6,38 +6,12 @@ import contextlib
 import re
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Any
 
 from hakisa_envs.errors import import_extra
-from hakisa_envs.screen.errors import WindowError
 from hakisa_envs.screen.image import Region
-from hakisa_envs.screen.titles import decode_title
-
-DEPTH = 4  # window managers put one or two frames round a window
-
-
-@dataclass(frozen=True)
-class WindowState:
-    """A window as it is now.
-
-    Attributes:
-        window: Its X id.
-        picture: That of the window in which the game is drawn: mostly the same, but for SDL 1.2 in fullscreen.
-        region: Where that is, in pixels of the whole screen: the client area.
-        obscured: Something covers part of it, or it is minimised.
-        shown: False if it is minimised, hidden or not there yet, so that what can be grabbed is not the window.
-        screen: Width and height of the whole screen, all monitors together.
-        covers: The parts of its client area that lie under windows of other programs, in its own coordinates.
-    """
-
-    window: int
-    picture: int
-    region: Region
-    obscured: bool
-    shown: bool
-    screen: tuple[int, int]
-    covers: tuple[Region, ...] = ()
+from hakisa_envs.screen.window_state import WindowState, fit, gone, several
+from hakisa_envs.screen.xwindows import DEPTH, area_of, ask_manager, of_one_client, pid_of, title_of, top_of
 
 
 class WindowFinder:
@@ -79,7 +53,6 @@ class WindowFinder:
         self._own: list[Any] = []  # the game's own above it, lowest first
         self._owner: int | None = None  # the process of the window that was found first, where any may be
         self._screen = (0, 0)
-        self._types: dict[int, str] = {}  # names of the types that properties have
         self._ping, self._answered = [0, 0, 0], False  # the last one: its atom, its number, its window
 
     def find(self) -> int | None:
@@ -92,14 +65,11 @@ class WindowFinder:
         x = self._x
         found = self._matches(self._connection.screen().root, DEPTH)
         if self._owner is not None:  # another program's window is none that the game has made anew
-            found = [match for match in found if self._pid(match[0]) == self._owner]
+            found = [match for match in found if pid_of(self._connection, match[0]) == self._owner]
         if not found:
             return None
         if self.is_ours is None and len(found) > 1:
-            raise WindowError(
-                f"{len(found)} windows on display {self.display} have a title with {self.title.pattern!r}: "
-                f"{[title for _, _, title in found]}. Close the others, or give a window.title that fits one of them."
-            )
+            raise several(f"display {self.display}", self.title.pattern, [title for _, _, title in found])
         self.has_news()  # what it tells is older than this window, and may be of one that had the same number
         self._window = max(found, key=self._rank)[0]
         self._visible = self._mapped = self._viewable = self._restacked = True
@@ -109,7 +79,7 @@ class WindowFinder:
         try:
             size = self._window.get_geometry()
             if self.is_ours is None:
-                self._owner = self._pid(self._window)
+                self._owner = pid_of(self._connection, self._window)
         except self._errors:  # it has just gone
             return None
         self._size = self._picture_size = size.width, size.height
@@ -123,9 +93,9 @@ class WindowFinder:
         found = []
         for window in self._windows(self._connection.screen().root, DEPTH):
             with contextlib.suppress(*self._errors):
-                if window.get_attributes().map_state == self._x.IsViewable and self._title(window):
-                    found.append(self._title(window))
-        return found
+                if window.get_attributes().map_state == self._x.IsViewable:
+                    found.append(title_of(self._connection, window))
+        return list(filter(None, found))
 
     def screen(self) -> tuple[int, int]:
         """Width and height of the whole screen, all monitors together."""
@@ -146,10 +116,7 @@ class WindowFinder:
             self._look_round()
             origin = self._origin_of_picture()
         if self._gone or origin is None:
-            raise WindowError(
-                f"The game's window is gone (title {self.title.pattern!r}): was it closed, or did the game crash? "
-                "The next reset() starts it again."
-            )
+            raise gone(self.title.pattern)
         region = Region(*origin, *self._picture_size)
         parts = [cover.intersect(region) for cover in self._covers]
         covers = tuple(part.shifted(-region.left, -region.top) for part in parts if part is not None)
@@ -191,7 +158,7 @@ class WindowFinder:
         self._restacked = False
         with contextlib.suppress(*self._errors):  # a window that has just gone; that will be told, too
             self._viewable = self._window.get_attributes().map_state == x.IsViewable
-            top = self._top()
+            top = top_of(self._connection, self._window)
             stack = root.query_tree().children
             region = Region(*self._origin(self._window), *self._size)
             areas = {window: self._area(window) for window in stack[stack.index(top) + 1 :]}
@@ -246,7 +213,7 @@ class WindowFinder:
                 return  # a fullscreen window is where it must be
             if (region.width, region.height) != (width, height):
                 states = [self._atom(f"_NET_WM_STATE_MAXIMIZED_{way}") for way in ("VERT", "HORZ")]
-                self._ask_manager("_NET_WM_STATE", 0, *states)  # 0: no longer
+                ask_manager(self._connection, self._window, "_NET_WM_STATE", 0, *states)  # 0: no longer
                 self._window.configure(width=width, height=height)
             fits = width <= root.width and height <= root.height
             inside = 0 <= region.left <= root.width - width and 0 <= region.top <= root.height - height
@@ -263,7 +230,7 @@ class WindowFinder:
         x = self._x
         self._look_round()
         # Source 2, a pager: window managers ignore a program that pushes itself forward.
-        managed = self._ask_manager("_NET_ACTIVE_WINDOW", 2)
+        managed = ask_manager(self._connection, self._window, "_NET_ACTIVE_WINDOW", 2)
         with contextlib.suppress(*self._errors):  # not viewable yet
             for window in self._own:
                 window.configure(stack_mode=x.Above)
@@ -279,7 +246,7 @@ class WindowFinder:
 
     def pid(self) -> int | None:
         """The window's process, if it is known."""
-        return self._pid(self._window)
+        return pid_of(self._connection, self._window)
 
     def answers(self, timeout: float) -> bool:
         """False if the window's program says that it answers to pings (_NET_WM_PING), and does not in ``timeout``."""
@@ -304,9 +271,10 @@ class WindowFinder:
         A property on the root says earlier that there is one, but what asks while openbox still starts it forgets.
         """
         self._open()
-        if self._property("_NET_SUPPORTING_WM_CHECK") is None:
+        root = self._connection.screen().root
+        if root.get_full_property(self._atom("_NET_SUPPORTING_WM_CHECK"), self._x.AnyPropertyType) is None:
             return False
-        probe = self._connection.screen().root.create_window(0, 0, 1, 1, 0, self._x.CopyFromParent)
+        probe = root.create_window(0, 0, 1, 1, 0, self._x.CopyFromParent)
         probe.map()
         deadline = time.monotonic() + 0.1
         shown = False
@@ -334,9 +302,7 @@ class WindowFinder:
             self._connection = display.Display(self.display)
             # An error to a request without a reply (its window has just gone) would be printed.
             self._connection.set_error_handler(lambda *details: None)
-            self._name = self._connection.intern_atom("_NET_WM_NAME")
-            self._plain_name = self._connection.intern_atom("WM_NAME")
-            self._state = self._connection.intern_atom("WM_STATE")
+            self._state = self._atom("WM_STATE")
             x = self._x
             self._arrangement = {x.MapNotify, x.UnmapNotify, x.ConfigureNotify, x.CirculateNotify, x.ReparentNotify,
                                  x.DestroyNotify, x.VisibilityNotify}  # fmt: skip
@@ -346,23 +312,8 @@ class WindowFinder:
             self._screen = size.width, size.height
 
     def _atom(self, name: str) -> int:
-        number: int = self._connection.intern_atom(name)
+        number: int = self._connection.get_atom(name)
         return number
-
-    def _property(self, name: str) -> Any:
-        return self._connection.screen().root.get_full_property(self._atom(name), self._x.AnyPropertyType)
-
-    def _ask_manager(self, request: str, *data: int) -> bool:
-        """Ask the window manager for something; False if there is none that knows of it."""
-        supported = self._property("_NET_SUPPORTED")
-        if supported is None or self._atom(request) not in supported.value:
-            return False
-        protocol = import_extra("Xlib.protocol.event", extra="screen", needed_by="a live game")
-        words = [*data, 0, 0, 0, 0, 0][:5]
-        event = protocol.ClientMessage(window=self._window, client_type=self._atom(request), data=(32, words))
-        mask = self._x.SubstructureRedirectMask | self._x.SubstructureNotifyMask
-        self._connection.screen().root.send_event(event, event_mask=mask)
-        return True
 
     def _windows(self, window: Any, depth: int) -> Iterator[Any]:
         with contextlib.suppress(*self._errors):
@@ -387,21 +338,9 @@ class WindowFinder:
         place = self._connection.screen().root.translate_coords(window, 0, 0)
         return place.x, place.y
 
-    def _top(self) -> Any:
-        """The window that holds this one directly on the screen: a frame of the manager's, or itself."""
-        top = self._window
-        while (parent := top.query_tree().parent) not in (self._x.NONE, self._connection.screen().root):
-            top = parent
-        return top
-
     def _area(self, window: Any) -> Region | None:
-        """Where a window lies on the screen, with its border; None if there is nothing of it to be seen."""
         with contextlib.suppress(*self._errors):
-            attributes = window.get_attributes()
-            if attributes.map_state == self._x.IsViewable and attributes.win_class == self._x.InputOutput:
-                area = window.get_geometry()
-                border = 2 * area.border_width
-                return Region(area.x, area.y, area.width + border, area.height + border)
+            return area_of(window)
         return None
 
     def _is_own(self, window: Any) -> bool:
@@ -409,18 +348,17 @@ class WindowFinder:
         # Of a frame, what counts is the window in it.
         state = (self._state, self._x.AnyPropertyType, 0, 1)
         inner = next((child for child in self._windows(window, 2) if child.get_property(*state)), window)
-        bits = ~self._connection.display.info.resource_id_mask
-        return not (inner.id ^ self._window.id) & bits or bool(self.is_ours and self.is_ours(self._pid(inner)))
+        one = of_one_client(self._connection, inner, self._window)
+        return one or bool(self.is_ours and self.is_ours(pid_of(self._connection, inner)))
 
     def _is_overlay(self, window: Any, composited: Any) -> bool:
         """Whether it is what a compositor draws the whole screen into, and so no window over others."""
-        bits, area = ~self._connection.display.info.resource_id_mask, window.get_geometry()
-        theirs = all(not (w.id ^ composited.id) & bits for w in (window, *self._windows(window, 2)))
+        area = window.get_geometry()
+        theirs = all(of_one_client(self._connection, w, composited) for w in (window, *self._windows(window, 2)))
         return theirs and area.width >= self._screen[0] and area.height >= self._screen[1]
 
     def _rank(self, match: tuple[Any, tuple[int, int], str]) -> tuple[bool, int]:
-        size = match[1]
-        return size == self.size, size[0] * size[1]
+        return fit(match[1], self.size)
 
     def _matches(self, window: Any, depth: int) -> list[tuple[Any, tuple[int, int], str]]:
         """Windows below this one that may be the game's, with their sizes and titles; one of each nest."""
@@ -434,33 +372,13 @@ class WindowFinder:
             if not any(match.get_property(self._state, self._x.AnyPropertyType, 0, 1) for match, _, _ in inner):
                 # Each question takes a while on a busy machine, so what rules most windows out comes first.
                 viewable = window.get_attributes().map_state == self._x.IsViewable
-                title = self._title(window) if viewable else ""
+                title = title_of(self._connection, window) if viewable else ""
                 fits = viewable and self.title.search(title) and not self._is_splash(window)
-                if fits and (not self.is_ours or self.is_ours(self._pid(window))):
+                if fits and (not self.is_ours or self.is_ours(pid_of(self._connection, window))):
                     size = window.get_geometry()
                     inner = [(window, (size.width, size.height), title)]
         return inner
 
-    def _pid(self, window: Any) -> int | None:
-        """The process that made a window: as the X server knows it, or if it does not tell, as the window says."""
-        resources = import_extra("Xlib.ext.res", extra="screen", needed_by="a live game")
-        if self._connection.has_extension(resources.extname):
-            spec = {"client": window.id, "mask": resources.LocalClientPIDMask}
-            known = self._connection.res_query_client_ids([spec]).ids
-            return int(known[0].value[0]) if known and known[0].value else None
-        said = window.get_full_property(self._atom("_NET_WM_PID"), self._x.AnyPropertyType)
-        return int(said.value[0]) if said else None
-
     def _is_splash(self, window: Any) -> bool:
         said = window.get_full_property(self._atom("_NET_WM_WINDOW_TYPE"), self._x.AnyPropertyType)
         return said is not None and self._atom("_NET_WM_WINDOW_TYPE_SPLASH") in said.value
-
-    def _title(self, window: Any) -> str:
-        for name in (self._name, self._plain_name):
-            found = window.get_full_property(name, self._x.AnyPropertyType)
-            if found is not None and found.format == 8 and found.value:
-                kind = found.property_type
-                if kind not in self._types:
-                    self._types[kind] = self._connection.get_atom_name(kind)
-                return decode_title(bytes(found.value), self._types[kind])
-        return ""

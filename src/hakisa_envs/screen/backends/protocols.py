@@ -13,7 +13,7 @@ from hakisa_envs.screen.image import Region
 if TYPE_CHECKING:
     from hakisa_envs.screen.capture import Frame
     from hakisa_envs.screen.input.client import InputClient
-    from hakisa_envs.screen.window import WindowState
+    from hakisa_envs.screen.window_state import WindowState
     from hakisa_envs.screen.xthread import XThread
 
 

@@ -6,15 +6,15 @@ import contextlib
 import select
 import threading
 import time
-from collections import deque
 from typing import Any
 
 from hakisa_envs.errors import import_extra
 from hakisa_envs.recording.events import GAP, HOST, ON, Event
 from hakisa_envs.screen.errors import InputError
+from hakisa_envs.screen.input.heard import Heard
+from hakisa_envs.screen.xwindows import DEPTH, is_in
 
 LOOK_S = 0.05
-DEPTH = 4  # window managers put one or two frames round a window
 
 
 class HostWindow:
@@ -39,7 +39,7 @@ class HostWindow:
         self._x = import_extra("Xlib.X", extra="screen", needed_by="a live game")
         self._display: Any = import_extra("Xlib.display", extra="screen", needed_by="a live game").Display(host)
         self._display.set_error_handler(lambda *details: None)
-        self._queue: deque[Event] = deque()
+        self._heard = Heard("watches the desktop's focus")
         self._stop = threading.Event()
         self.error: Exception | None = None
         window = _find(self._display.screen().root, name, DEPTH)
@@ -63,12 +63,7 @@ class HostWindow:
         Raises:
             InputError: If it does not watch any more.
         """
-        taken = []
-        while self._queue:
-            taken.append(self._queue.popleft())
-        if self.error is not None:
-            raise InputError(f"Nobody watches the desktop's focus any more ({self.error!r}).")
-        return taken
+        return self._heard.take(self.error is None, self.error)
 
     def close(self) -> None:
         """Stop watching; may be called twice."""
@@ -77,15 +72,11 @@ class HostWindow:
 
     def _has_focus(self) -> bool:
         focus = self._display.get_input_focus().focus
-        while focus not in (self._x.NONE, self._x.PointerRoot):
-            if focus == self._window:
-                return True
-            focus = focus.query_tree().parent or self._x.NONE
         # Where there is no window manager the focus is wherever the pointer is.
-        return bool(focus == self._x.PointerRoot)
+        return bool(focus == self._x.PointerRoot) or is_in(self._display, focus, self._window)
 
     def _say(self) -> None:
-        self._queue.append(Event(time.monotonic_ns(), ON if self._focused else GAP, HOST))
+        self._heard.say(time.monotonic_ns(), ON if self._focused else GAP, HOST)
 
     def _run(self) -> None:
         try:

@@ -6,7 +6,6 @@ import select
 import struct
 import threading
 import time
-from collections import deque
 from collections.abc import Iterable
 from typing import Any
 
@@ -14,7 +13,9 @@ from hakisa_envs.errors import import_extra
 from hakisa_envs.recording import events as e
 from hakisa_envs.recording.events import Event
 from hakisa_envs.screen.errors import InputError
+from hakisa_envs.screen.input.heard import Chord, Heard
 from hakisa_envs.screen.input.keys import BUTTONS, WHEEL_DOWN, WHEEL_UP, Contact, resolve
+from hakisa_envs.screen.xwindows import is_in
 
 # With Ctrl and Shift; F12 belongs to the kill chord.
 PAUSE_KEY, BAD_KEY = "F9", "F10"
@@ -44,21 +45,19 @@ class PersonListener:
 
     def __init__(self, display: str, names: Iterable[str], window: int) -> None:
         self._names = sorted(set(names))
-        self._queue: deque[Event] = deque()
+        self._heard = Heard("listens to the keyboard")
         self.error: Exception | None = None
         self._stop = threading.Event()
         self._x = import_extra("Xlib.X", extra="screen", needed_by="a live game")
         self._xinput = import_extra("Xlib.ext.xinput", extra="screen", needed_by="a live game")
         self._display: Any = import_extra("Xlib.display", extra="screen", needed_by="a live game").Display(display)
         self._display.set_error_handler(lambda *details: None)
-        self._chord = _Chord(self._display)
-        self._down: set[str] = set()
+        self._chord = Chord(set(), set())
         self._place: tuple[int, int] | None = None
         self._moved_ns: int | None = None  # the pointer went somewhere, and the window has not said where
         self._size = (0, 0)
         self._lacks: InputError | None = None  # why the layout of now cannot be listened to
         self._by_pointer = False  # the focus is where the pointer is
-        self._last_ns = 0
         self._window = self._display.create_resource_object("window", window)
         self._read_keys()
         self._offset_ns = self._measure_clock()
@@ -74,7 +73,7 @@ class PersonListener:
     @property
     def held(self) -> list[str]:
         """What is down now, as far as it went down while the game had the focus."""
-        return sorted(self._down.copy())  # another thread changes it
+        return self._heard.held
 
     def take(self) -> list[Event]:
         """What came since the last call, in order.
@@ -82,12 +81,7 @@ class PersonListener:
         Raises:
             InputError: If it does not listen any more: what is recorded from now on would be without keys.
         """
-        taken = []
-        while self._queue:
-            taken.append(self._queue.popleft())
-        if not self.is_alive:
-            raise InputError(f"Nobody listens to the keyboard any more ({self.error!r}): the recording has to stop.")
-        return taken
+        return self._heard.take(self.is_alive, self.error)
 
     def close(self) -> None:
         """Stop listening; may be called twice."""
@@ -118,8 +112,8 @@ class PersonListener:
         finally:
             self._display.ungrab_server()
             self._display.sync()
-        self._say(time.monotonic_ns(), e.ON if self._focused else e.GAP, "" if self._focused else "focus")
-        self._say(time.monotonic_ns(), e.GEOMETRY, place=self._size)
+        self._heard.say(time.monotonic_ns(), e.ON if self._focused else e.GAP, "" if self._focused else "focus")
+        self._heard.say(time.monotonic_ns(), e.GEOMETRY, place=self._size)
 
     def _has_focus(self) -> bool:
         x, root = self._x, self._display.screen().root
@@ -130,11 +124,7 @@ class PersonListener:
             while below not in (x.NONE, self._window):
                 below = below.query_pointer().child
             return bool(below == self._window)
-        while focus not in (x.NONE, root):
-            if focus == self._window:
-                return True
-            focus = focus.query_tree().parent
-        return False
+        return is_in(self._display, focus, self._window)
 
     def _measure_clock(self) -> int:
         """What to add to the server's milliseconds, in nanoseconds, for our clock."""
@@ -186,12 +176,12 @@ class PersonListener:
             self._hear_raw(self._kinds[kind], event.data)
         elif event.type == x.MappingNotify:
             self._display.refresh_keyboard_mapping(event)
-            self._let_go(time.monotonic_ns())
+            self._heard.let_go(time.monotonic_ns())
             try:
                 self._read_keys()
             except InputError as error:  # perhaps not for long: programs swap two keys by two requests
                 self._lacks = error
-            self._say(time.monotonic_ns(), e.LAYOUT)
+            self._heard.say(time.monotonic_ns(), e.LAYOUT)
         elif getattr(event, "window", None) != self._window:
             return
         elif event.type in (x.MotionNotify, x.EnterNotify, x.LeaveNotify):
@@ -199,12 +189,12 @@ class PersonListener:
             if event.type != x.MotionNotify:
                 self._hear_crossing(event)
             elif self._focused:
-                self._say(self._now_ns(event.time), e.MOTION, place=self._place)
+                self._heard.say(self._now_ns(event.time), e.MOTION, place=self._place)
         elif event.type in (x.FocusIn, x.FocusOut):
             self._hear_focus(event)
         elif event.type == x.ConfigureNotify and (event.width, event.height) != self._size:
             self._size = event.width, event.height
-            self._say(time.monotonic_ns(), e.GEOMETRY, place=self._size)
+            self._heard.say(time.monotonic_ns(), e.GEOMETRY, place=self._size)
         elif event.type in (x.UnmapNotify, x.DestroyNotify):
             self._set_focus(False, "window")
 
@@ -230,19 +220,17 @@ class PersonListener:
         if focused == self._focused:
             return
         self._focused = focused
-        self._down.clear()
-        self._say(time.monotonic_ns(), e.ON if focused else e.GAP, "" if focused else why)
+        self._heard.forget()
+        self._heard.say(time.monotonic_ns(), e.ON if focused else e.GAP, "" if focused else why)
 
     def _hear_raw(self, kind: str, data: bytes) -> None:
         # xXIRawEvent after the header: deviceid, time, detail (keycode or button), sourceid, words of the mask, flags.
         _, ms, detail, _, words = struct.unpack_from("=HIIHH", data)
         when = self._now_ns(ms)
-        if kind.startswith("Key"):
-            chord = self._chord.hear(kind == "KeyPress", detail)
-            if chord:
-                self._let_go(when)
-                self._say(when, chord)
-                return
+        if kind.startswith("Key") and self._chord.hear(kind == "KeyPress", detail) and detail in self._ends:
+            self._heard.let_go(when)  # chords are never a game's keys
+            self._heard.say(when, self._ends[detail])
+            return
         if not self._focused:
             return  # whatever it was, it was not for the game
         if self._lacks is not None and kind == "KeyPress":
@@ -250,22 +238,16 @@ class PersonListener:
         if kind == "Motion":
             by, raw = _motion(data, words)
             if any(by) or any(raw):
-                self._say(when, e.MOTION, by=by, raw=raw)
+                self._heard.say(when, e.MOTION, by=by, raw=raw)
             self._moved_ns = when
             return
         self._find_pointer()
         if kind == "ButtonPress" and detail in (WHEEL_UP, WHEEL_DOWN):
-            self._say(when, e.WHEEL, place=self._place, by=(0.0, 1.0 if detail == WHEEL_UP else -1.0))
+            self._heard.say(when, e.WHEEL, place=self._place, by=(0.0, 1.0 if detail == WHEEL_UP else -1.0))
         else:
             name = (self._keys if kind.startswith("Key") else self._buttons).get(detail)
-            if name is None:
-                return
-            if kind.endswith("Press") and name not in self._down:
-                self._down.add(name)
-                self._say(when, e.PRESS, name, self._place)
-            elif kind.endswith("Release") and name in self._down:
-                self._down.discard(name)
-                self._say(when, e.RELEASE, name, self._place)
+            if name is not None:
+                self._heard.turn(when, name, kind.endswith("Press"), self._place)
 
     def _find_pointer(self) -> None:
         """Asks for its place: an inner window that a game has made for itself keeps motion from the game's window."""
@@ -280,53 +262,19 @@ class PersonListener:
         inside = all(0 <= at < side for at, side in zip(place, self._size, strict=True))
         if inside and self._focused and place != self._place:
             self._place = place
-            self._say(when, e.MOTION, place=place)
-
-    def _let_go(self, when: int) -> None:
-        for name in sorted(self._down):
-            self._say(when, e.RELEASE, name)
-        self._down.clear()
+            self._heard.say(when, e.MOTION, place=place)
 
     def _read_keys(self) -> None:
         contacts: list[Contact] = list(resolve(self._display, self._names).values())
         self._lacks = None
         self._keys = {contact.code: contact.name for contact in contacts if contact.kind == "key"}
         self._buttons = {code: name for name, code in BUTTONS.items() if name in self._names}
-        self._chord.find_keys()
+        self._chord.modifiers = self._codes("Control_L", "Control_R"), self._codes("Shift_L", "Shift_R")
+        self._ends = dict.fromkeys(self._codes(PAUSE_KEY), e.PAUSE) | dict.fromkeys(self._codes(BAD_KEY), e.BAD)
 
-    def _say(self, when: int, kind: str, name: str = "", place: tuple[int, int] | None = None, **more: Any) -> None:
-        # The server's clock is coarser than ours: what it has put in order stays so.
-        self._last_ns = max(self._last_ns, when)
-        self._queue.append(Event(self._last_ns, kind, name, place, **more))
-
-
-class _Chord:
-    """Hears Ctrl+Shift+F9 and F10 in raw key events; these are never a game's keys."""
-
-    def __init__(self, display: Any) -> None:
-        self._display = display
-        self._down: set[int] = set()
-        self.find_keys()
-
-    def find_keys(self) -> None:
+    def _codes(self, *names: str) -> set[int]:
         xk = import_extra("Xlib.XK", extra="screen", needed_by="a live game")
-
-        def codes(*names: str) -> set[int]:
-            return {c for n in names for c, _ in self._display.keysym_to_keycodes(xk.string_to_keysym(n))}
-
-        self._ends = dict.fromkeys(codes(PAUSE_KEY), e.PAUSE) | dict.fromkeys(codes(BAD_KEY), e.BAD)
-        self._modifiers = codes("Control_L", "Control_R"), codes("Shift_L", "Shift_R")
-
-    def hear(self, pressed: bool, code: int) -> str:
-        """The kind of event that a key makes of itself; empty if it is none of ours."""
-        if not pressed:
-            self._down.discard(code)
-            return ""
-        repeated = code in self._down
-        self._down.add(code)
-        if code in self._ends and not repeated and all(keys & self._down for keys in self._modifiers):
-            return self._ends[code]
-        return ""
+        return {c for n in names for c, _ in self._display.keysym_to_keycodes(xk.string_to_keysym(n))}
 
 
 def _motion(data: bytes, words: int) -> tuple[tuple[float, float], tuple[float, float]]:

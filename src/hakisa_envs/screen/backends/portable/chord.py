@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from typing import Any
 
 from hakisa_envs.screen.backends.portable.device import pynput
 from hakisa_envs.screen.errors import InputError
+from hakisa_envs.screen.input.heard import Chord
 
 RECENT_S = 0.5
 
@@ -45,39 +45,10 @@ def start_listener(kind: Any, **callbacks: Callable[..., None]) -> Any:
     return listener
 
 
-class Chord:
-    """Ctrl and Shift with another key, as they are heard.
-
-    Args:
-        recent_s: A modifier counts so long after it went up.
-    """
-
-    def __init__(self, recent_s: float = 0.0) -> None:
-        self._recent_s = recent_s
-        key = pynput("keyboard").Key
-        self._modifiers = ({key.ctrl, key.ctrl_l, key.ctrl_r}, {key.shift, key.shift_l, key.shift_r})
-        self._down: set[Any] = set()
-        self._last_up = [0.0, 0.0]
-
-    def hear(self, pressed: bool, key: Any) -> bool:
-        """Take note of a key; True if it went down while the modifiers count."""
-        if pressed:
-            repeated = key in self._down
-            self._down.add(key)
-            return not repeated and self._modifiers_count()
-        self._down.discard(key)
-        now = time.monotonic()
-        self._last_up = [
-            now if key in keys else last for last, keys in zip(self._last_up, self._modifiers, strict=True)
-        ]
-        return False
-
-    def _modifiers_count(self) -> bool:
-        now = time.monotonic()
-        return all(
-            keys & self._down or (last and now - last < self._recent_s)
-            for last, keys in zip(self._last_up, self._modifiers, strict=True)
-        )
+def chord(recent_s: float = 0.0) -> Chord:
+    """Ctrl and Shift with another key, as pynput calls them; they count ``recent_s`` seconds after they went up."""
+    key = pynput("keyboard").Key
+    return Chord({key.ctrl, key.ctrl_l, key.ctrl_r}, {key.shift, key.shift_l, key.shift_r}, recent_s=recent_s)
 
 
 class KillChord:
@@ -92,7 +63,7 @@ class KillChord:
 
     def __init__(self, heard: Callable[[], None]) -> None:
         keyboard = pynput("keyboard")
-        self._chord, self._last = Chord(RECENT_S), keyboard.Key.f12
+        self._chord, self._last = chord(RECENT_S), keyboard.Key.f12
         self._heard = heard
         # A listener whose callback raises stops, so these do next to nothing.
         self._listener = start_listener(keyboard.Listener, on_press=self._on_press, on_release=self._on_release)

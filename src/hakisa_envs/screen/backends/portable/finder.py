@@ -7,9 +7,8 @@ import time
 from collections.abc import Callable
 
 from hakisa_envs.screen.backends.portable.system import Desktop, DesktopWindow
-from hakisa_envs.screen.errors import WindowError
 from hakisa_envs.screen.image import Region
-from hakisa_envs.screen.window import WindowState
+from hakisa_envs.screen.window_state import WindowState, fit, gone, several
 
 SEARCH_S = 0.5  # how often it is looked whether the game shows another window that fits better
 
@@ -54,10 +53,7 @@ class PortableFinder:
         if not found:
             return None
         if self.is_ours is None and len(found) > 1:
-            raise WindowError(
-                f"{len(found)} windows on the desktop have a title with {self.title.pattern!r}: "
-                f"{[window.title for window in found]}. Close the others, or give a window.title that fits one of them."
-            )
+            raise several("the desktop", self.title.pattern, [window.title for window in found])
         self._window = max(found, key=self._rank)
         self._search_at = time.monotonic() + SEARCH_S
         self.superseded = False
@@ -88,10 +84,7 @@ class PortableFinder:
         assert self._window is not None
         sight = self._opened().look(self._window.number)
         if sight is None:
-            raise WindowError(
-                f"The game's window is gone (title {self.title.pattern!r}): was it closed, or did the game crash? "
-                "The next reset() starts it again."
-            )
+            raise gone(self.title.pattern)
         region, number = sight.region, self._window.number
         parts = [area.intersect(region) for area in sight.above]
         covers = tuple(part.shifted(-region.left, -region.top) for part in parts if part is not None)
@@ -158,7 +151,7 @@ class PortableFinder:
         return self._fit(window.region)
 
     def _fit(self, region: Region) -> tuple[bool, int]:
-        return (region.width, region.height) == self.size, region.width * region.height
+        return fit((region.width, region.height), self.size)
 
     def _look_for_better(self, region: Region) -> None:
         """Now and then, and not once the window has the size that it is to have: it takes milliseconds."""

@@ -5,16 +5,15 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections import deque
 from collections.abc import Iterable
 from typing import Any
 
 from hakisa_envs.recording import events as e
 from hakisa_envs.recording.events import Event
-from hakisa_envs.screen.backends.portable.chord import Chord, start_listener
+from hakisa_envs.screen.backends.portable.chord import chord, start_listener
 from hakisa_envs.screen.backends.portable.device import pynput
 from hakisa_envs.screen.backends.portable.system import Desktop, System
-from hakisa_envs.screen.errors import InputError
+from hakisa_envs.screen.input.heard import Heard
 from hakisa_envs.screen.input.keys import BUTTONS
 
 LOOK_S = 0.005  # how often the focus is looked up
@@ -43,19 +42,17 @@ class PortableListener:
         self._names = sorted(set(names))
         self._window = window
         self.error: Exception | None = None
-        self._queue: deque[Event] = deque()
+        self._heard = Heard("listens to the keyboard")
         self._told: queue.SimpleQueue[tuple[int, str, Any]] = queue.SimpleQueue()
         self._stop = threading.Event()
-        self._down: set[str] = set()
         self._focused, self._focused_ns = False, 0
         self._place: tuple[float, float] | None = None
         self._region = (0, 0, 0, 0)
         self._next_look = 0.0
-        self._last_ns = 0
         keyboard, mouse = pynput("keyboard"), pynput("mouse")
         button = mouse.Button
         self._buttons = dict(zip((button.left, button.middle, button.right), BUTTONS, strict=True))
-        self._chord, self._ends = Chord(), {keyboard.Key.f9: e.PAUSE, keyboard.Key.f10: e.BAD}
+        self._chord, self._ends = chord(), {keyboard.Key.f9: e.PAUSE, keyboard.Key.f10: e.BAD}
         keys = system.keys()
         try:
             self._keys = keys.heard(keys.contacts(self._names).values())
@@ -88,7 +85,7 @@ class PortableListener:
     @property
     def held(self) -> list[str]:
         """What is down now, as far as it went down while the game had the focus."""
-        return sorted(self._down.copy())  # another thread changes it
+        return self._heard.held
 
     def take(self) -> list[Event]:
         """What came since the last call, in order.
@@ -96,12 +93,7 @@ class PortableListener:
         Raises:
             InputError: If it does not listen any more: what is recorded from now on would be without keys.
         """
-        taken = []
-        while self._queue:
-            taken.append(self._queue.popleft())
-        if not self.is_alive:
-            raise InputError(f"Nobody listens to the keyboard any more ({self.error!r}): the recording has to stop.")
-        return taken
+        return self._heard.take(self.is_alive, self.error)
 
     def close(self) -> None:
         """Stop listening; may be called twice."""
@@ -119,7 +111,7 @@ class PortableListener:
             desktop = system.desktop()
             self._look(desktop)
             if not self._focused:
-                self._say(time.monotonic_ns(), e.GAP, "focus")
+                self._heard.say(time.monotonic_ns(), e.GAP, "focus")
             self._ready.set()
             while not self._stop.is_set():
                 try:
@@ -145,23 +137,21 @@ class PortableListener:
         focused = sight is not None and sight.shown and desktop.has_focus(self._window)
         if focused != self._focused:
             self._focused, self._focused_ns = focused, now
-            self._down.clear()
+            self._heard.forget()
             why = "focus" if sight is not None and sight.shown else "window"
-            self._say(now, e.ON if focused else e.GAP, "" if focused else why)
+            self._heard.say(now, e.ON if focused else e.GAP, "" if focused else why)
         if sight is not None:
             region = (sight.region.left, sight.region.top, sight.region.width, sight.region.height)
             if region[2:] != self._region[2:]:
-                self._say(now, e.GEOMETRY, place=region[2:])
+                self._heard.say(now, e.GEOMETRY, place=region[2:])
             self._region = region
 
     def _hear(self, when: int, kind: str, what: Any) -> None:
         if kind in ("press", "release"):
             hit = self._chord.hear(kind == "press", what)
             if hit and what in self._ends:
-                for name in sorted(self._down):
-                    self._say(when, e.RELEASE, name)
-                self._down.clear()
-                self._say(when, self._ends[what])
+                self._heard.let_go(when)
+                self._heard.say(when, self._ends[what])
                 return
         if not self._focused or when < self._focused_ns:
             return  # whatever it was, it was not for the game
@@ -177,28 +167,21 @@ class PortableListener:
             name = self._buttons.get(button, "")
             self._press(when, name if name in self._names else "", pressed)
         elif what[2]:
-            self._say(when, e.WHEEL, place=self._inside(what[:2]), by=(0.0, 1.0 if what[2] > 0 else -1.0))
+            self._heard.say(when, e.WHEEL, place=self._inside(what[:2]), by=(0.0, 1.0 if what[2] > 0 else -1.0))
 
     def _press(self, when: int, name: str, pressed: bool) -> None:
-        """A key or button went down or up; a keyboard that repeats says down again."""
-        if not name or pressed == (name in self._down):
-            return
-        (self._down.add if pressed else self._down.discard)(name)
-        place = None if self._place is None else self._inside(self._place)
-        self._say(when, e.PRESS if pressed else e.RELEASE, name, place)
+        """A key or button went down or up; of no name: none of the game's."""
+        if name:
+            self._heard.turn(when, name, pressed, None if self._place is None else self._inside(self._place))
 
     def _move(self, when: int, place: tuple[float, float]) -> None:
         before, self._place = self._place, place
         by = (0.0, 0.0) if before is None else (float(place[0] - before[0]), float(place[1] - before[1]))
         if before is None or any(by):
-            self._say(when, e.MOTION, place=self._inside(place), by=by, raw=by)
+            self._heard.say(when, e.MOTION, place=self._inside(place), by=by, raw=by)
 
     def _inside(self, place: tuple[float, float]) -> tuple[int, int]:
         return round(place[0]) - self._region[0], round(place[1]) - self._region[1]
-
-    def _say(self, when: int, kind: str, name: str = "", place: tuple[int, int] | None = None, **more: Any) -> None:
-        self._last_ns = max(self._last_ns, when)
-        self._queue.append(Event(self._last_ns, kind, name, place, **more))
 
 
 def _virtual_key(key: Any) -> int:

@@ -17,9 +17,8 @@ from hakisa_envs.screen.errors import DisplayError
 from hakisa_envs.screen.image import Region
 from hakisa_envs.screen.input.keys import Contact, resolve
 from hakisa_envs.screen.input.sign import RecordingSign
-from hakisa_envs.screen.titles import decode_title
+from hakisa_envs.screen.xwindows import DEPTH, area_of, ask_manager, is_in, of_one_client, pid_of, title_of, top_of
 
-DEPTH = 4  # window managers put one or two frames round a window
 LEVELS = 4  # columns of the keyboard map of which pynput tells
 
 
@@ -88,7 +87,6 @@ class X11Desktop:
         self._root = self._display.screen().root
         self._root.change_attributes(event_mask=self._x.SubstructureNotifyMask)
         self._seen: dict[int, Sight] = {}  # while no window comes, goes or moves
-        self._foreign = self._display.display.info.resource_id_mask  # the bits that a client may choose itself
 
     def windows(self) -> list[DesktopWindow]:
         """All that show and have a title, the frontmost first."""
@@ -115,10 +113,7 @@ class X11Desktop:
             self._forget_what_changed()  # where nobody looks, events would only pile up
             if focus == self._x.PointerRoot:
                 return self.is_under_pointer(window)
-            while focus not in (self._x.NONE, self._root):
-                if focus.id == window:
-                    return True
-                focus = focus.query_tree().parent
+            return is_in(self._display, focus, self._display.create_resource_object("window", window))
         return False
 
     def has_lost_focus(self, window: int) -> bool:
@@ -162,16 +157,9 @@ class X11Desktop:
     def activate(self, window: int) -> None:
         """Ask the window manager, or do it where there is none."""
         it = self._display.create_resource_object("window", window)
-        atom = self._display.intern_atom("_NET_ACTIVE_WINDOW")
         with contextlib.suppress(*self._errors):
-            supported = self._root.get_full_property(self._display.intern_atom("_NET_SUPPORTED"), 0)
-            if supported is not None and atom in supported.value:
-                # Source 2, a pager: window managers ignore a program that pushes itself forward.
-                message = x_library("Xlib.protocol.event").ClientMessage
-                event = message(window=it, client_type=atom, data=(32, [2, 0, 0, 0, 0]))
-                mask = self._x.SubstructureRedirectMask | self._x.SubstructureNotifyMask
-                self._root.send_event(event, event_mask=mask)
-            else:
+            # Source 2, a pager: window managers ignore a program that pushes itself forward.
+            if not ask_manager(self._display, it, "_NET_ACTIVE_WINDOW", 2):
                 it.configure(stack_mode=self._x.Above)
                 self._display.sync()
                 self._display.set_input_focus(it, self._x.RevertToPointerRoot, self._x.CurrentTime)
@@ -200,45 +188,22 @@ class X11Desktop:
             for child in reversed(window.query_tree().children):
                 found = None
                 with contextlib.suppress(*self._errors):  # it has just gone
-                    title = self._title(child)
+                    title = title_of(self._display, child)
                     if title and child.get_attributes().map_state == self._x.IsViewable:
-                        found = DesktopWindow(child.id, title, self._pid(child), self._region(child))
+                        found = DesktopWindow(child.id, title, pid_of(self._display, child), self._region(child))
                 inner = list(self._below(child, depth - 1)) if depth else []
                 # A frame that repeats the title of the window in it is the manager's.
                 yield from inner or ([found] if found else [])
 
     def _above(self, window: Any, region: Region) -> Iterator[Region]:
         """Where windows of other programs lie over a window."""
-        top = window
-        while (parent := top.query_tree().parent) not in (self._x.NONE, self._root):
-            top = parent
+        top = top_of(self._display, window)
         stack = self._root.query_tree().children
         for other in stack[stack.index(top) + 1 :] if top in stack else ():
             with contextlib.suppress(*self._errors):
-                if not (other.id ^ window.id) & ~self._foreign:
-                    continue  # the same program's
-                area = other.get_geometry()
-                lies = Region(area.x, area.y, area.width + 2 * area.border_width, area.height + 2 * area.border_width)
-                attributes = other.get_attributes()
-                visible = attributes.map_state == self._x.IsViewable and attributes.win_class == self._x.InputOutput
-                if visible and lies.intersect(region) is not None:
+                lies = None if of_one_client(self._display, other, window) else area_of(other)
+                if lies is not None and lies.intersect(region) is not None:
                     yield lies
-
-    def _title(self, window: Any) -> str:
-        for name in ("_NET_WM_NAME", "WM_NAME"):
-            found = window.get_full_property(self._display.intern_atom(name), self._x.AnyPropertyType)
-            if found is not None and found.format == 8 and found.value:
-                return decode_title(bytes(found.value), self._display.get_atom_name(found.property_type))
-        return ""
-
-    def _pid(self, window: Any) -> int | None:
-        resources = x_library("Xlib.ext.res")
-        if self._display.has_extension(resources.extname):
-            spec = {"client": window.id, "mask": resources.LocalClientPIDMask}
-            known = self._display.res_query_client_ids([spec]).ids
-            return int(known[0].value[0]) if known and known[0].value else None
-        said = window.get_full_property(self._display.intern_atom("_NET_WM_PID"), self._x.AnyPropertyType)
-        return int(said.value[0]) if said else None
 
 
 class X11Keys:
