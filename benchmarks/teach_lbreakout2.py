@@ -12,12 +12,9 @@ from __future__ import annotations
 
 import argparse
 import itertools
-import multiprocessing
 import random
-import shutil
 import sys
 from collections import deque
-from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -26,15 +23,14 @@ import _stages
 import gymnasium as gym
 import numpy as np
 from _stages import kept
+from _teaching import find_delay, record_all, score, study
 
 import hakisa_envs  # noqa: F401 (it registers)
 from hakisa_algos import Agent
-from hakisa_algos.learners.cloning import CloningConfig
 from hakisa_algos.policy.random_policy import RandomPolicy
 from hakisa_algos.stages.record import record
 from hakisa_algos.stages.recording import Recording
 from hakisa_algos.stages.review import Statistics, rules_of
-from hakisa_algos.stages.study import Studies, Study
 from hakisa_algos.training.evaluate import evaluate
 from hakisa_envs.recording.events import END, GAP, PRESS, RELEASE
 from hakisa_envs.recording.inverse import infer
@@ -123,9 +119,9 @@ def replayed(recording: Recording) -> float:
 
 
 def teach(
-    folder: Path, given: argparse.Namespace, seed: int, minutes: float | None, lives: int | None
+    folder: Path, delay: int, random_share: float, seed: int, minutes: float | None, lives: int | None
 ) -> dict[str, Any]:
-    """One recording."""
+    """One recording, for a time or for so many lives."""
     env = ScreenGameEnv(GAME, timeout=5.0)
     try:
         done = record(
@@ -135,7 +131,7 @@ def teach(
             seconds=None if minutes is None else 60 * minutes,
             episodes=lives,
             say=lambda text: None,
-            stop=Teacher(env, given.delay, given.random, seed),
+            stop=Teacher(env, delay, random_share, seed),
         )
     finally:
         env.close()
@@ -151,38 +147,14 @@ def teach(
     }
 
 
-def record_all(folders: list[Path], given: argparse.Namespace) -> list[dict[str, Any]]:
+def record_displays(folders: list[Path], given: argparse.Namespace) -> list[dict[str, Any]]:
     """The first display is recorded for a time, the others for as many lives as the teacher is to be measured on."""
-    for folder in folders:
-        shutil.rmtree(folder, ignore_errors=True)
     lives = -(-given.teacher_lives // max(len(folders) - 1, 1))
-    with ProcessPoolExecutor(len(folders), multiprocessing.get_context("spawn")) as pool:
-        asked = [
-            pool.submit(teach, folder, given, seed, None if seed else given.minutes, lives if seed else None)
-            for seed, folder in enumerate(folders)
-        ]
-        return [one.result() for one in asked]
-
-
-def find_delay(recording: Path, given: argparse.Namespace) -> int:
-    """The reaction time of the teacher, in rows, as the recording tells it."""
-    return Studies(Study((str(recording),)), threads=given.threads).find_delay(given.delay_steps, print)
-
-
-def study(recording: Path, run: Path, delay: int, given: argparse.Namespace) -> dict[str, Any]:
-    """The clone, in a run."""
-    shutil.rmtree(run, ignore_errors=True)
-    config = CloningConfig(total_steps=given.steps, delay=delay)
-    studies = Studies(Study((str(recording),), "ppo", config), threads=given.threads)
-    studies.run(run)
-    report = studies.learner.best_report
-    assert report is not None
-    return {"gradient_steps": studies.learner.facts().need.done, "held_out": report["metrics"]}
-
-
-def score(points: Any) -> dict[str, float]:
-    """Points per life."""
-    return {"lives": len(points), "mean": float(np.mean(points)), "sem": float(np.std(points) / len(points) ** 0.5)}
+    how = {
+        folder: (given.delay, given.random, seed, *((None, lives) if seed else (given.minutes, None)))
+        for seed, folder in enumerate(folders)
+    }
+    return record_all(teach, how)
 
 
 def of_clone(run: Path, given: argparse.Namespace) -> dict[str, float]:
@@ -208,7 +180,7 @@ def of_chance(given: argparse.Namespace) -> dict[str, float]:
 def measure(home: Path, given: argparse.Namespace) -> dict[str, Any]:
     """All parts, one after the other."""
     folders = [home / f"recording{i}" for i in range(given.displays)]
-    recorded = kept(home / "recorded.json", lambda: record_all(folders, given))
+    recorded = kept(home / "recorded.json", lambda: record_displays(folders, given))
     points = [life for one in recorded for life in one.pop("points")]
     figures: dict[str, Any] = {
         "teacher": {"delay": given.delay, "random": given.random} | score(points),
@@ -216,8 +188,10 @@ def measure(home: Path, given: argparse.Namespace) -> dict[str, Any]:
         "intervals_replayed": replayed(Recording.open(folders[0])),
     }
     print(figures, flush=True)
-    delay = figures["delay_found"] = kept(home / "delay.json", lambda: find_delay(folders[0], given))
-    figures |= kept(home / "studied.json", lambda: study(folders[0], home / "run", delay, given))
+    delay = figures["delay_found"] = kept(
+        home / "delay.json", lambda: find_delay(folders[0], given.delay_steps, given.threads)
+    )
+    figures |= kept(home / "studied.json", lambda: study(folders[0], home / "run", delay, given.steps, given.threads))
     print(figures["held_out"], flush=True)
     if given.lives:
         figures["clone"] = kept(home / "clone.json", lambda: of_clone(home / "run", given))
