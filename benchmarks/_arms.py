@@ -125,7 +125,7 @@ def clone_of(home: Path, source: str) -> Path:
 
 def configured(game: Game, arm: Arm, given: argparse.Namespace) -> Any:
     """The hyperparameters: the same in all arms, but for what the arm is about."""
-    steps = given.steps or round(60 * given.minutes * game.rate) * given.displays
+    steps = round(60 * given.minutes * game.rate) * given.displays if given.minutes else given.steps or game.steps
     config: Any = game.dqn if arm.algorithm == "dqn" else game.ppo
     config = dataclasses.replace(config, total_steps=steps, num_envs=given.displays)
     if arm.clone:

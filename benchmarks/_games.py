@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import _circus_teacher
+import _pong_teacher
 import teach_lbreakout2
 
 from hakisa_algos.learners.dqn import DQNConfig, DQNLearner
@@ -31,7 +33,9 @@ class Game:
         longest: Steps after which an episode is cut.
         rate: Steps per second of one display.
         displays: Played at the same time.
-        minutes: Of training.
+        steps: Of training, all displays together.
+        lives: That players are measured on.
+        teacher_lives: That the teacher is measured on, besides what is learned from.
         ppo: Its hyperparameters, the same in all arms.
         dqn: Likewise.
     """
@@ -48,15 +52,16 @@ class Game:
     longest: int
     rate: float
     displays: int
-    minutes: float
+    steps: int
+    lives: int
+    teacher_lives: int
     ppo: PPOConfig
     dqn: DQNConfig
 
 
-# A ball takes about 40 steps from the paddle to the bricks and back; the other numbers are screen_learning.py's. The
-# critic has a network of its own in every arm, as a clone's must have.
+# As in screen_learning.py, but that the critic has a network of its own in every arm, as a clone's must have.
 _LIVE_PPO = dataclasses.replace(FOR_PICTURES, n_steps=128, epochs=6, gamma=0.97, own_critic=True)
-# A live game is paused for each update, so there are few of them, as long as PPO's; learned from as often as on Atari.
+# A live game is paused for each update: so there are few and long ones, and as many gradient steps as on Atari.
 _LIVE_DQN = dataclasses.replace(
     DQNLearner.for_pictures,
     gamma=0.97,
@@ -80,9 +85,52 @@ LBREAKOUT2 = Game(
     longest=teach_lbreakout2.LONGEST,
     rate=30.0,
     displays=8,
-    minutes=15.0,
+    steps=216_000,  # 15 minutes
+    lives=200,
+    teacher_lives=300,
     ppo=_LIVE_PPO,
     dqn=_LIVE_DQN,
 )
 
-GAMES = {game.name: game for game in (LBREAKOUT2,)}
+# Not a live game for those who learn, but for its teacher.
+PONG = Game(
+    name="pong",
+    unit="game",
+    env=_pong_teacher.ENV,
+    options={},
+    teach=_pong_teacher.teach,
+    delay=2,
+    points=1.0,
+    loss=0.0,
+    live=False,
+    longest=27_000,
+    rate=_pong_teacher.RATE,
+    displays=16,
+    steps=400_000,
+    lives=100,
+    teacher_lives=10,
+    ppo=dataclasses.replace(FOR_PICTURES, own_critic=True),
+    dqn=dataclasses.replace(DQNLearner.for_pictures, demonstration_share=0.25),
+)
+
+CIRCUSLINUX = Game(
+    name="circuslinux",
+    unit="life",
+    env="Hakisa/ScreenGame-v0",
+    options={"game": _circus_teacher.GAME, "timeout": 5.0, "max_episode_steps": _circus_teacher.LONGEST},
+    teach=_circus_teacher.teach,
+    delay=2,
+    points=_circus_teacher.POINTS,
+    loss=1.0,
+    live=True,
+    longest=_circus_teacher.LONGEST,
+    rate=15.0,
+    displays=8,
+    steps=432_000,  # an hour
+    lives=100,
+    teacher_lives=60,
+    ppo=_LIVE_PPO,
+    dqn=_LIVE_DQN,
+)
+
+GAMES = {game.name: game for game in (LBREAKOUT2, PONG, CIRCUSLINUX)}

@@ -12,7 +12,85 @@ from typing import Any
 import numpy as np
 
 from hakisa_algos.learners.cloning import CloningConfig
+from hakisa_algos.stages.record import record
+from hakisa_algos.stages.recording import Recording
+from hakisa_algos.stages.review import Statistics
 from hakisa_algos.stages.study import Studies, Study
+from hakisa_envs.screen.env import ScreenGameEnv
+
+
+class SecondClient:
+    """An X client of its own on the display of a live game, through which a teacher plays as a person does.
+
+    Attributes:
+        display: That it is connected to; None before the first game.
+    """
+
+    def __init__(self, env: ScreenGameEnv) -> None:
+        self._env = env
+        self._session: Any = None
+        self.display: Any = None
+
+    def connect(self) -> bool:
+        """Goes where the game is now, which may have had to be started anew; whether that is another place."""
+        session = self._env.session
+        if session is None or session is self._session:
+            return False
+        from Xlib.display import Display
+
+        self._session, self.display = session, Display(session.display.name)
+        return True
+
+
+def record_live(
+    env: ScreenGameEnv,
+    folder: Path,
+    options: Mapping[str, Any],
+    player: Callable[[], bool],
+    minutes: float | None,
+    lives: int | None,
+    points: float,
+) -> dict[str, Any]:
+    """One recording of a live game, for a time or for so many lives; the game is closed afterwards.
+
+    Args:
+        env: The game.
+        folder: For the recording.
+        options: With which the env can be made again.
+        player: Plays; called at every step.
+        minutes: After which it ends.
+        lives: After which it ends.
+        points: Of the game, per unit of reward.
+    """
+    seconds = None if minutes is None else 60 * minutes
+    try:
+        done = record(
+            env,
+            folder,
+            env_options=dict(options),
+            seconds=seconds,
+            episodes=lives,
+            say=lambda text: None,
+            stop=player,
+        )
+    finally:
+        env.close()
+    return figures(folder, done.episodes == lives, points) | {
+        "missed": done.missed,
+        "unsaid": {name: n for name, n in done.unsaid.items() if n},
+    }
+
+
+def figures(folder: Path, whole: bool, points: float) -> dict[str, Any]:
+    """What a recording holds; unless it is ``whole``, its last life was cut, and is not counted."""
+    statistics = Statistics.of(Recording.open(folder))
+    rewards = statistics.rewards if whole else statistics.rewards[:-1]
+    return {
+        "points": [points * reward for reward in rewards],
+        "minutes": statistics.minutes,
+        "rows": statistics.rows,
+        "mb_a_minute": statistics.bytes_a_minute / 1e6,
+    }
 
 
 def record_all(teach: Callable[..., dict[str, Any]], asked: Mapping[Path, Sequence[Any]]) -> list[dict[str, Any]]:

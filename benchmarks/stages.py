@@ -1,8 +1,10 @@
-"""From a teacher's play to an agent that plays better: LBreakout2 by several arms, each seed of one a job of its own.
+"""From a teacher's play to an agent that plays better: several arms, each seed of one a job of its own.
 
     python benchmarks/stages.py --home runs/stages teacher             # records, studies, measures who was there before
     python benchmarks/stages.py --home runs/stages arm prior --seed 1  # of each arm and seed: trains and evaluates
     python benchmarks/stages.py --home runs/stages table               # all that is there, side by side
+
+With --game pong or circuslinux before the job it is another game.
 
 The arms: alone (PPO, RL alone), plain (the clone, then plain PPO), prior (the clone, whose critic warms up, held to
 itself until it plays better), dqn (DQN with demonstrations). With _shuffled the teacher's actions are shuffled within
@@ -38,8 +40,9 @@ def record(game: Game, home: Path, given: argparse.Namespace) -> dict[str, Any]:
         folder / TEACHER: (game.delay, given.random, 0, given.minutes, None),
         folder / RANDOM: (game.delay, 1.0, 1, given.minutes, None),
     }
-    for number in (2, 3) if given.teacher_lives else ():
-        asked[folder / f"more{number}"] = (game.delay, given.random, number, None, -(-given.teacher_lives // 2))
+    lives = given.teacher_lives or game.teacher_lives
+    for number in (2, 3):
+        asked[folder / f"more{number}"] = (game.delay, given.random, number, None, -(-lives // 2))
     found = record_all(game.teach, asked)
     points = [life for path, one in zip(asked, found, strict=True) if path.name != RANDOM for life in one["points"]]
     recordings = {
@@ -93,20 +96,20 @@ def main() -> int:
     first = jobs.add_parser(TEACHER, help="record, study, and measure teacher, clone and random play")
     first.add_argument("--minutes", type=float, default=15.0, help="that the teacher and random play are recorded for")
     first.add_argument("--random", type=float, default=0.1, help="share of the teacher's actions that are random")
-    first.add_argument("--teacher-lives", type=int, default=300, help="on two more displays, to know its score")
+    first.add_argument("--teacher-lives", type=int, help="on two more displays, to know its score")
     first.add_argument("--steps", type=int, default=2000, help="gradient steps of a clone, at most")
     first.add_argument("--delay-steps", type=int, default=400, help="gradient steps for each delay that is tried")
     arm = jobs.add_parser("arm", help="train and evaluate one arm with one seed")
     arm.add_argument("name", choices=_arms.NAMES)
     arm.add_argument("--seed", type=int, default=1)
-    arm.add_argument("--minutes", type=float, help="of live play to learn from; default: the game's")
-    arm.add_argument("--steps", type=int, help="env steps, instead of minutes")
+    arm.add_argument("--steps", type=int, help="env steps of training; default: the game's")
+    arm.add_argument("--minutes", type=float, help="of play on all displays, instead")
     arm.add_argument("--warmup", type=int, default=20_000, help="env steps at most for the critic alone (prior)")
     arm.add_argument("--evaluations", type=int, default=6, help="by which the prior's weight falls")
     arm.add_argument("--evaluation-lives", type=int, default=40, help="of each, by best actions and by drawn ones")
     arm.add_argument("--config", type=json.loads, default={}, help="changed hyperparameters, as JSON")
     for one in (first, arm):
-        one.add_argument("--lives", type=int, default=200, help="that players are measured on")
+        one.add_argument("--lives", type=int, help="that players are measured on; default: the game's")
         one.add_argument("--displays", type=int, help="at the same time; default: the game's")
     jobs.add_parser("table", help="sum up all results that are there")
     given = parser.parse_args()
@@ -121,12 +124,11 @@ def main() -> int:
         _arms_table.draw(given.results / f"{name}.png", taught, runs, game.unit)
         print(text)
         return 0
-    given.displays = given.displays or game.displays
-    with _stages.home(given.home) as home:
+    given.displays, given.lives = given.displays or game.displays, given.lives or game.lives
+    with _stages.home(f"{given.home}/{game.name}") as home:
         if given.job == TEACHER:
             print(_results.save(f"{name}_teacher", teacher(game, home, given)))
             return 0
-        given.minutes = given.minutes or game.minutes
         found = _arms.measure(game, given.name, home, given)
     if found is None:
         return 1

@@ -23,14 +23,13 @@ import _stages
 import gymnasium as gym
 import numpy as np
 from _stages import kept
-from _teaching import find_delay, record_all, score, study
+from _teaching import SecondClient, find_delay, record_all, record_live, score, study
 
 import hakisa_envs  # noqa: F401 (it registers)
 from hakisa_algos import Agent
 from hakisa_algos.policy.random_policy import RandomPolicy
-from hakisa_algos.stages.record import record
 from hakisa_algos.stages.recording import Recording
-from hakisa_algos.stages.review import Statistics, rules_of
+from hakisa_algos.stages.review import rules_of
 from hakisa_algos.training.evaluate import evaluate
 from hakisa_envs.recording.events import END, GAP, PRESS, RELEASE
 from hakisa_envs.recording.inverse import infer
@@ -53,18 +52,15 @@ class Teacher:
         self.tracker, self.rng = BallTracker(), random.Random(seed)
         self.meant: deque[str | None] = deque([None] * delay)
         self.down: str | None = None
-        self.session: Any = None
-        self.display: Any = None
+        self.client = SecondClient(env)
 
     def __call__(self) -> bool:
         """Looks, and does what it meant to do some steps ago."""
-        view, session = self.env.view, self.env.session
-        if view is None or session is None:
+        view = self.env.view
+        if view is None or self.env.session is None:
             return False
-        if session is not self.session:  # at first, and where the game had to be started anew
-            from Xlib.display import Display
-
-            self.session, self.display, self.down = session, Display(session.display.name), None
+        if self.client.connect():
+            self.down = None
         command, key, _ = self.tracker.act(to_rgb(view.frame.pixels))
         self.meant.append(KEYS[1 + key] if command else None)
         wanted = self.meant.popleft()
@@ -78,11 +74,11 @@ class Teacher:
 
         if wanted == self.down:
             return
+        display = self.client.display
         for key, kind in ((self.down, X.KeyRelease), (wanted, X.KeyPress)):
             if key is not None:
-                code = self.display.keysym_to_keycode(XK.string_to_keysym(key))
-                xtest.fake_input(self.display, kind, code)
-        self.display.sync()
+                xtest.fake_input(display, kind, display.keysym_to_keycode(XK.string_to_keysym(key)))
+        display.sync()
         self.down = wanted
 
 
@@ -123,28 +119,7 @@ def teach(
 ) -> dict[str, Any]:
     """One recording, for a time or for so many lives."""
     env = ScreenGameEnv(GAME, timeout=5.0)
-    try:
-        done = record(
-            env,
-            folder,
-            env_options={"game": GAME},
-            seconds=None if minutes is None else 60 * minutes,
-            episodes=lives,
-            say=lambda text: None,
-            stop=Teacher(env, delay, random_share, seed),
-        )
-    finally:
-        env.close()
-    statistics = Statistics.of(Recording.open(folder))
-    whole = statistics.rewards if done.episodes == lives else statistics.rewards[:-1]
-    return {
-        "points": [100 * reward for reward in whole],
-        "minutes": statistics.minutes,
-        "rows": done.rows,
-        "missed": done.missed,
-        "unsaid": {name: n for name, n in done.unsaid.items() if n},
-        "mb_a_minute": statistics.bytes_a_minute / 1e6,
-    }
+    return record_live(env, folder, {"game": GAME}, Teacher(env, delay, random_share, seed), minutes, lives, 100.0)
 
 
 def record_displays(folders: list[Path], given: argparse.Namespace) -> list[dict[str, Any]]:

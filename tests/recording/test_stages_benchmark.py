@@ -16,8 +16,8 @@ from tests.helpers.pressed import ENV, PRESS, press
 
 BENCHMARKS = str(Path(__file__).parents[2] / "benchmarks")
 GIVEN = {
-    "seed": 1, "threads": 1, "steps": 1024, "displays": 4, "warmup": 128, "evaluations": 2, "evaluation_lives": 4,
-    "lives": 4, "config": {},
+    "seed": 1, "threads": 1, "steps": 1024, "minutes": None, "displays": 4, "warmup": 128, "evaluations": 2,
+    "evaluation_lives": 4, "lives": 4, "config": {},
 }  # fmt: skip
 
 
