@@ -23,7 +23,7 @@ def test_each_algorithm_learns_to_balance(algorithm):
     assert agent.evaluate(32, deterministic=False).mean > 80
 
 
-PRESS = PPOConfig(n_steps=32, minibatch_size=64, learning_rate=5e-3, gamma=0.0, entropy_coefficient=0.01)
+PRESS = PPOConfig(n_steps=32, minibatch_size=64, learning_rate=2e-3, gamma=0.0, entropy_coefficient=0.01)
 
 
 def test_ppo_learns_conditional_actions():

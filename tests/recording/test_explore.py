@@ -69,6 +69,9 @@ def test_from_the_command_line(run, tmp_path, capsys):
     assert "2 episodes ended, mean return" in capsys.readouterr().out
     assert len(Recording.open(to).episodes) == 2
     assert main(["review", str(to), "--no-page"]) == 0
+    assert main(["explore", str(run), "--to", str(tmp_path / "none"), "--minutes", "1e-9"]) == 1
+    assert "Nothing was recorded" in capsys.readouterr().err
+    assert not (tmp_path / "none").exists()
     assert main(["explore", str(run)]) == 2
     assert "say how long" in capsys.readouterr().err
     dqn = ["--config.learning-starts", "16", "--config.train-every", "16", "--config.gradient-steps", "1"]

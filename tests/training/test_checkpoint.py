@@ -114,20 +114,22 @@ def test_random_nested_states_come_back_exactly(tmp_path_factory):
     from hypothesis import HealthCheck, given, settings
     from hypothesis import strategies as some
 
+    # Of lambdas hypothesis parses the source, and Python 3.11 cannot do that in two threads at once (SystemError).
+    def tensor(dtype):
+        return torch.arange(3).to(dtype)
+
+    def array(code):
+        return np.ones((2, 2), dtype=code)
+
+    def containers(inner):
+        lists = some.lists(inner, max_size=4)
+        return lists | lists.map(tuple) | some.dictionaries(some.text(max_size=5) | some.integers(), inner, max_size=4)
+
     leaves = (
         some.none() | some.booleans() | some.integers() | some.floats() | some.text()
-        | some.sampled_from(DTYPES).map(lambda dtype: torch.arange(3).to(dtype))
-        | some.sampled_from("?iQfd").map(lambda code: np.ones((2, 2), dtype=code))
+        | some.sampled_from(DTYPES).map(tensor) | some.sampled_from("?iQfd").map(array)
     )  # fmt: skip
-    nested = some.recursive(
-        leaves,
-        lambda inner: (
-            some.lists(inner, max_size=4)
-            | some.lists(inner, max_size=4).map(tuple)
-            | some.dictionaries(some.text(max_size=5) | some.integers(), inner, max_size=4)
-        ),
-        max_leaves=15,
-    )
+    nested = some.recursive(leaves, containers, max_leaves=15)
 
     @settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
     @given(nested)

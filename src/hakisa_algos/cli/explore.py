@@ -52,7 +52,7 @@ def run(arguments: Sequence[str]) -> int:
         raise ConfigError(f"--episodes {chosen.episodes} must be at least 1")
     import gymnasium as gym
 
-    from hakisa_algos.cli.record import recordings
+    from hakisa_algos.cli.record import recordings, say_nothing_recorded
     from hakisa_algos.stages.explore import explore
 
     options = None if chosen.env_options is None else key_values(chosen.env_options)
@@ -74,6 +74,8 @@ def run(arguments: Sequence[str]) -> int:
                 episodes=chosen.episodes,
                 say=lambda text: print(f"  {text}", flush=True),
             )
+    if not rows:
+        return say_nothing_recorded()
     mean = f", mean return {sum(returns) / len(returns):.4g}" if returns else ""
     print(f"\nRecorded {rows:,} rows; {len(returns)} episodes ended{mean}.")
     print(f"  look at it    {command('review', folder)}")

@@ -73,6 +73,8 @@ def run(arguments: Sequence[str]) -> int:
         )
     finally:
         env.close()
+    if not summary.rows:
+        return say_nothing_recorded(summary.why)
     print(f"\nRecorded {summary.rows:,} rows of {summary.episodes} episodes ({summary.why or 'enough episodes'}).")
     print(f"  {summary.missed} deadlines were missed; in {summary.gaps} rows the game had not the focus")
     if summary.repeated:
@@ -82,6 +84,13 @@ def run(arguments: Sequence[str]) -> int:
             print(f"  {count} x {kind}: what one command cannot say")
     _say_next(folder)
     return 0
+
+
+def say_nothing_recorded(why: str = "") -> int:
+    """Why there is no folder; the exit status."""
+    told = f" ({why})" if why else ""
+    print(f"\nNothing was recorded, and no folder is left: it ended before the first row{told}.", file=sys.stderr)
+    return 1
 
 
 def _say_next(folder: Path) -> None:
@@ -128,6 +137,8 @@ def _record_env(chosen: argparse.Namespace) -> int:
         )
     finally:
         env.close()
+    if not rows:
+        return say_nothing_recorded()
     print(f"\nRecorded {rows:,} rows.")
     _say_next(folder)
     return 0

@@ -28,7 +28,7 @@ from hakisa_algos.data.segments import Layout, Segment, Series, check_layout, fr
 from hakisa_algos.data.stored import StoredRows
 from hakisa_algos.errors import CheckpointError
 
-_INDEX, _FORMAT, _VERSION = "index.json", "hakisa-dataset", 1
+INDEX, _FORMAT, _VERSION = "index.json", "hakisa-dataset", 1
 # Large enough for disks, small enough to be copied in a few milliseconds.
 _SEGMENT_BYTES = 16 << 20
 
@@ -128,7 +128,7 @@ def write_rows(folder: Path | str, buffer: RolloutBuffer, rows: int | None = Non
     folder = Path(folder)
     if buffer.rows == buffer.oldest:
         return
-    listed = list_series(folder) if (folder / _INDEX).exists() else []
+    listed = list_series(folder) if (folder / INDEX).exists() else []
     if listed:
         check_layout(folder, buffer.layout, listed[0].layout)
     folder.mkdir(parents=True, exist_ok=True)
@@ -143,7 +143,7 @@ def write_rows(folder: Path | str, buffer: RolloutBuffer, rows: int | None = Non
             series = Series((*known.values(), *(s for s in series.segments if s.sha256 not in known)))
             listed.pop()
         flush(folder)
-        write_document(folder / _INDEX, _FORMAT, _VERSION, {"series": to_json([*listed, series], folder)})
+        write_document(folder / INDEX, _FORMAT, _VERSION, {"series": to_json([*listed, series], folder)})
     except BaseException:
         for path in set(folder.iterdir()) - before:  # a full disk should not stay full
             path.unlink()
@@ -158,7 +158,7 @@ def copy_rows(folder: Path, rows: StoredRows) -> None:
     temporary.mkdir(parents=True)
     copied = [Series(tuple(_copied(segment, temporary) for segment in one.segments)) for one in rows.series]
     flush(temporary)
-    write_document(temporary / _INDEX, _FORMAT, _VERSION, {"series": to_json(copied, temporary)})
+    write_document(temporary / INDEX, _FORMAT, _VERSION, {"series": to_json(copied, temporary)})
     os.replace(temporary, folder)
     flush(folder.parent)
 
@@ -222,7 +222,7 @@ class RowAppender:
         flush(self._folder)
         before = self._buffer.segments.get(self._folder, ())
         segments = (*(s for s in before if s.first < series.first), *series.segments)
-        write_document(self._folder / _INDEX, _FORMAT, _VERSION, {"series": to_json([Series(segments)], self._folder)})
+        write_document(self._folder / INDEX, _FORMAT, _VERSION, {"series": to_json([Series(segments)], self._folder)})
         snapshot.found_in(Series(segments))
 
 
@@ -247,8 +247,8 @@ def list_series(folder: Path) -> list[Series]:
         CheckpointError: it is no dataset, or damaged.
     """
     fix = "pass a folder that write_rows wrote, or restore it from a backup"
-    document: Any = read_document(folder / _INDEX, _FORMAT, _VERSION, fix)
+    document: Any = read_document(folder / INDEX, _FORMAT, _VERSION, fix)
     try:
         return from_json(document["series"], folder)
     except (KeyError, TypeError, AttributeError) as error:
-        raise CheckpointError(f"{folder / _INDEX} does not list segments ({error!r}); {fix}") from error
+        raise CheckpointError(f"{folder / INDEX} does not list segments ({error!r}); {fix}") from error

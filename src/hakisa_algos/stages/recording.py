@@ -25,7 +25,7 @@ from typing import Any, TextIO
 import numpy as np
 from gymnasium import spaces
 
-from hakisa_algos.data.dataset import list_series
+from hakisa_algos.data.dataset import INDEX, list_series
 from hakisa_algos.data.files import check_version, read_document, write_document
 from hakisa_algos.data.lessons import DROPPED, HELD_OUT, PERSON
 from hakisa_algos.data.stored import StoredRows
@@ -68,6 +68,10 @@ class Recording:
             float(facts["rate"]), str(facts["name"])
         except (KeyError, TypeError, ValueError, AttributeError, AssertionError) as error:
             raise CheckpointError(f"{path / FACTS} does not say what was recorded ({error!r}); {_FIX}") from error
+        if not (path / INDEX).exists():
+            raise CheckpointError(
+                f"{path} has no rows: it was ended by force in its first second, or {INDEX} was removed; record again"
+            )
         rows = StoredRows(list_series(path))
         if rows.layout["num_envs"] != 1 or len(rows.series) != 1:
             raise CheckpointError(f"{path} holds more than one game at a time; {_FIX}")

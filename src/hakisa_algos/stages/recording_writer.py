@@ -57,6 +57,7 @@ class RecordingWriter:
         self._buffer = RolloutBuffer(_ROWS, 1, self._layout, stack)
         self._buffer.action_space = action_space
         self._action = np.zeros(action_space.shape or (), np.int64)
+        self._has_rows = False
         self._observed = False  # what the next row begins with is at the head already
         self._flushed = time.monotonic()
         folder.mkdir(parents=True, mode=0o700)
@@ -99,6 +100,7 @@ class RecordingWriter:
             final: the episode is cut off after it.
         """
         self._appender.make_room()
+        self._has_rows = True
         if not self._observed:
             self._observe(observation, start)
         row = {name: np.asarray(value)[None] for name, value in {**_BLANK, **values, "action": action}.items()}
@@ -122,9 +124,9 @@ class RecordingWriter:
         self._flushed = time.monotonic()
 
     def close(self) -> None:
-        """Everything is on the disk afterwards; of a game that never began nothing is left."""
+        """Everything is on the disk afterwards; of a recording without a row nothing is left."""
         with contextlib.ExitStack() as stack:
-            if not (self.folder / FACTS).exists():
+            if not self._has_rows:
                 stack.callback(shutil.rmtree, self.folder, ignore_errors=True)
             stack.callback(self._log.close)
             stack.callback(self._appender.close)

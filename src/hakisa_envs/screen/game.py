@@ -79,7 +79,7 @@ class Window:
 
     title: str
     size: tuple[int, int] | None = None
-    timeout: float = 10.0
+    timeout: float = 30.0
 
 
 @dataclass(frozen=True)

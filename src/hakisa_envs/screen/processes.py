@@ -54,7 +54,7 @@ class Keeper:
         ProcessError: On a platform without pidfds, that is anything but Linux 5.3 or newer.
     """
 
-    def __init__(self, timeout: float = 5.0) -> None:
+    def __init__(self, timeout: float = 30.0) -> None:
         if not hasattr(os, "pidfd_open"):
             raise ProcessError(
                 f"Live games need Linux 5.3 or newer (a pidfd guards what is launched); this is {sys.platform}."
