@@ -24,6 +24,7 @@ class Stairs(gym.Env):
 
     def __init__(self):
         self.milestone_folder = self.next_start = None
+        self.carry_on = 0.0
         self.begun = []
 
     def reset(self, *, seed=None, options=None):
@@ -111,6 +112,37 @@ def test_without_it_nothing_is_kept_and_nobody_is_told(tmp_path):
     assert not (tmp_path / "run" / "archive").exists()
     told = json.loads((tmp_path / "run" / "chronicle.json").read_text(encoding="utf-8"))
     assert told["assists_in_training"] == []
+
+
+def test_episodes_are_carried_on_in_training_alone_and_that_is_said(tmp_path):
+    agent = PPO(Stairs, CONFIG)
+    agent.learn(96, run=tmp_path / "run", carry_on=0.25)
+    assert agent.envs.get_attr("carry_on") == (0.25,) * 4
+    agent.evaluate(2)
+    told = json.loads((tmp_path / "run" / "chronicle.json").read_text(encoding="utf-8"))
+    (words,) = told["assists_in_training"]
+    assert words == "with a probability of 0.25 an episode begins where the one before it was cut"
+    agent.learn(192, run=tmp_path / "without", carry_on=0.0)
+    assert agent.envs.get_attr("carry_on") == (0.0,) * 4
+    agent.close()
+
+
+def test_envs_begin_as_ever_once_training_has_ended_that_helped_them(tmp_path):
+    agent = PPO(Stairs, CONFIG)
+    agent.learn(192, run=tmp_path / "run", start_mix=1.0)
+    assert any(agent.envs.get_attr("next_start"))
+    agent.learn(288, run=tmp_path / "without", start_mix=0.0)
+    assert agent.envs.get_attr("next_start") == agent.envs.get_attr("milestone_folder") == (None,) * 4
+    agent.close()
+
+
+def test_who_cannot_carry_on_is_told(tmp_path):
+    agent = PPO("CartPole-v1", CONFIG)
+    with pytest.raises(ConfigError, match=r"carry_on=0\.5 needs envs that go on where an episode was cut"):
+        agent.learn(96, run=tmp_path / "run", carry_on=0.5)
+    with pytest.raises(ConfigError, match="carry_on=2"):
+        agent.learn(96, run=tmp_path / "run", carry_on=2.0)
+    agent.close()
 
 
 def test_who_cannot_keep_milestones_or_has_nowhere_to_is_told(tmp_path):

@@ -48,7 +48,7 @@ PAUSE, RESUME = "pause", "resume"
 GET_STATE, SET_STATE = "get_state", "set_state"
 GROUPS = "groups"
 ACTION_MASKS = "action_masks"
-MILESTONE_FOLDER, NEXT_START = "milestone_folder", "next_start"
+MILESTONE_FOLDER, NEXT_START, CARRY_ON = "milestone_folder", "next_start", "carry_on"
 
 
 class Said(NamedTuple):

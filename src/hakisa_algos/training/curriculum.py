@@ -1,4 +1,4 @@
-"""Some envs begin their episodes at milestones that the run has reached, the others at the true start.
+"""Where episodes of training begin: some envs at milestones that the run has reached, some where they were cut.
 
 What got agents past months of being stuck was to begin everywhere at the state of the first that reached something. It
 also narrows them, so a share stays at the true start, evaluation knows no other, and every start says where it is from.
@@ -18,7 +18,7 @@ import numpy as np
 from gymnasium.vector import VectorEnv
 from numpy.typing import NDArray
 
-from hakisa_algos.data.contract import EXCLUSIVE, MILESTONE_FOLDER, NEXT_START, declared, follows
+from hakisa_algos.data.contract import CARRY_ON, EXCLUSIVE, MILESTONE_FOLDER, NEXT_START, declared, follows
 from hakisa_algos.data.files import write_json
 from hakisa_algos.data.notes import Note
 from hakisa_algos.errors import ConfigError
@@ -46,6 +46,36 @@ class Start:
         return f"{self.milestone} (step {self.step:,}, from {' from '.join(self.lineage)})"
 
 
+class CarryOn:
+    """Lets episodes begin where the one before was cut.
+
+    Args:
+        envs: those that are trained in.
+        probability: that an episode begins so.
+
+    Raises:
+        ConfigError: the envs cannot do that, or are evaluated in themselves.
+    """
+
+    def __init__(self, envs: VectorEnv[Any, Any, Any], probability: float) -> None:
+        self._envs: Any = envs.unwrapped
+        self._probability = probability
+        _check(envs, f"carry_on={probability:g}", CARRY_ON, "go on where an episode was cut")
+        self.update()
+
+    def update(self) -> None:
+        """Tells the envs, every time: a process may have been replaced."""
+        self._envs.set_attr(CARRY_ON, [self._probability] * self._envs.num_envs)
+
+    def end(self) -> None:
+        """The envs begin as they would."""
+        self._envs.set_attr(CARRY_ON, [0.0] * self._envs.num_envs)
+
+    def assists(self) -> list[str]:
+        """What was helped, in words."""
+        return [f"with a probability of {self._probability:g} an episode begins where the one before it was cut"]
+
+
 class Curriculum:
     """Keeps the first state of each milestone in the run's folder, and says who begins there.
 
@@ -63,17 +93,8 @@ class Curriculum:
     """
 
     def __init__(self, envs: VectorEnv[Any, Any, Any], run: Path, share: float, step: int) -> None:
+        _check(envs, f"start_mix={share:g}", NEXT_START, "keep milestones and begin at them")
         inner: Any = envs.unwrapped
-        if not (follows(envs.metadata) and all(inner.call("has_wrapper_attr", NEXT_START))):
-            raise ConfigError(
-                f"start_mix={share:g} needs envs that keep milestones and begin at them (docs/contract.md: "
-                f"{MILESTONE_FOLDER}, {NEXT_START}), such as Hakisa/Monsters-v0; leave start_mix out"
-            )
-        if declared(envs, EXCLUSIVE):
-            raise ConfigError(
-                f"start_mix={share:g} does not go with an env that is evaluated in itself: evaluations begin at the "
-                "true start; leave start_mix out"
-            )
         self._envs, self._folder = inner, (run / ARCHIVE).absolute()
         self._helped = round(share * envs.num_envs)
         self._reached: dict[str, tuple[int, int, str]] = {}
@@ -116,6 +137,11 @@ class Curriculum:
         self._tell()
         return [f"{start} is kept: episodes begin there, too" for start in new]
 
+    def end(self) -> None:
+        """The envs begin as they would, and keep nothing."""
+        for name in (MILESTONE_FOLDER, NEXT_START):
+            self._envs.set_attr(name, [None] * self._envs.num_envs)
+
     def file(self, milestone: str) -> Path:
         """Where a milestone's state lies."""
         return self._folder / f"{milestone}.state"
@@ -145,3 +171,18 @@ class Curriculum:
         folders: Sequence[str] = [str(self._columns / str(column)) for column in range(self._envs.num_envs)]
         self._envs.set_attr(MILESTONE_FOLDER, folders)
         self._envs.set_attr(NEXT_START, self.assigned())
+
+
+def _check(envs: VectorEnv[Any, Any, Any], given: str, attribute: str, able: str) -> None:
+    option = given.partition("=")[0]
+    inner: Any = envs.unwrapped
+    if not (follows(envs.metadata) and all(inner.call("has_wrapper_attr", attribute))):
+        raise ConfigError(
+            f"{given} needs envs that {able} (docs/contract.md: {attribute}), such as Hakisa/Monsters-v0; "
+            f"leave {option} out"
+        )
+    if declared(envs, EXCLUSIVE):
+        raise ConfigError(
+            f"{given} does not go with an env that is evaluated in itself: evaluations begin at the true start; "
+            f"leave {option} out"
+        )

@@ -41,6 +41,9 @@ class RunOptions:
     start_mix: float = 0.0
     """Share of the envs that begin at milestones which the run has reached, of envs that keep these; the others, and
     every evaluation, begin at the true start."""
+    carry_on: float = 0.0
+    """Probability that an episode begins where the one before it was cut, of envs that can go on there; evaluations
+    begin at the true start."""
     info_keys: tuple[str, ...] = ()
     """Entries of the env's info whose means are logged, each as info/KEY."""
     tensorboard: bool = False
@@ -60,7 +63,7 @@ class RunOptions:
             self,
             positive=("evaluate_episodes", "evaluate_steps", "threads"),
             not_negative=("evaluate_every", "checkpoint_every", "picture_every"),
-            shares=("start_mix",),
+            shares=("start_mix", "carry_on"),
         )
 
     @classmethod

@@ -25,7 +25,7 @@ from hakisa_algos.learners.learner import Facts, Learner
 from hakisa_algos.training.checkpoint import Checkpoints
 from hakisa_algos.training.chronicle import MAP, Chronicle
 from hakisa_algos.training.collapse import CollapseDetector
-from hakisa_algos.training.curriculum import Curriculum
+from hakisa_algos.training.curriculum import CarryOn, Curriculum
 from hakisa_algos.training.metrics import Sink
 from hakisa_algos.training.now import NOW, NowPicture
 from hakisa_algos.training.options import RunOptions
@@ -125,6 +125,7 @@ class Trainer:
         self._now: NowPicture | None = None
         self._map: PictureFile | None = None
         self._curriculum: Curriculum | None = None
+        self._carry_on: CarryOn | None = None
         self._told_of_no_kl = self._looked_at_keys = False
         self._doing = "the first step"  # what a signal would wait for
         self.stopped_by: str | None = None
@@ -284,14 +285,21 @@ class Trainer:
             self._map.update(self._drawn_map)
 
     def _begin_curriculum(self) -> None:
-        """The envs hear of milestones, and what is in the run's folder counts."""
-        self._curriculum, share = None, self.options.start_mix
-        if not share:
-            return
-        if self.checkpoints is None or self.envs is None:
-            raise ConfigError(f"start_mix={share:g} keeps states in a run folder: say which by run=, or leave it out")
-        self._curriculum = Curriculum(self.envs, self.checkpoints.parent, share, self.step)
-        self.chronicle.assists_in_training = self._curriculum.assists()
+        """The envs hear where they begin, and what is in the run's folder counts."""
+        for former in (self._curriculum, self._carry_on):
+            if former is not None:
+                former.end()
+        self._curriculum = self._carry_on = None
+        share, carry_on = self.options.start_mix, self.options.carry_on
+        if share:
+            if self.checkpoints is None or self.envs is None:
+                raise ConfigError(
+                    f"start_mix={share:g} keeps states in a run folder: say which by run=, or leave it out"
+                )
+            self._curriculum = Curriculum(self.envs, self.checkpoints.parent, share, self.step)
+        if carry_on and self.envs is not None:
+            self._carry_on = CarryOn(self.envs, carry_on)
+        self._say_assists()
 
     def _hear(self, notes: Mapping[int, Note], start: np.ndarray, step: int) -> None:
         self.chronicle.hear(notes, start, step)
@@ -302,7 +310,13 @@ class Trainer:
         if self._curriculum is not None:
             for text in self._curriculum.update():
                 self._notice(text)
-            self.chronicle.assists_in_training = self._curriculum.assists()
+        if self._carry_on is not None:
+            self._carry_on.update()
+        self._say_assists()
+
+    def _say_assists(self) -> None:
+        helps = (self._curriculum, self._carry_on)
+        self.chronicle.assists_in_training = [words for one in helps if one is not None for words in one.assists()]
 
     def _look_for_farms(self) -> str | None:
         """Says of new ones, and what the run is stopped by if it is to be."""

@@ -288,6 +288,54 @@ def test_milestones_are_said_once_kept_and_begun_at(make, tmp_path):
     assert env.reset()[1]["start"] == "route.1"
 
 
+def test_an_episode_that_was_cut_is_carried_on_and_no_other(make):
+    env = make(episode_length=2)
+    env.unwrapped.carry_on = 1.0
+    env.reset(seed=1)
+    env.step(RIGHT)
+    _, _, _, truncated, last = env.step(DOWN)
+    assert truncated
+    stored = env.unwrapped.get_state()
+    seen, info = env.reset()
+    where = [last[name] for name in ("map", "x", "y")]
+    assert where != [(0, 0), 7, 9]
+    assert [info[name] for name in ("map", "x", "y")] == where
+    assert (info["start"], info["progress"]) == ("start, carried on", 0.0)
+    assert not any(value for name, value in info.items() if name.startswith("reward_"))
+    assert env.step(NOTHING)[1] == 0.0  # where it stands is nothing new
+    assert env.reset()[1]["start"] == "start"  # it was left in the middle
+    env.step(NOTHING)
+    env.step(NOTHING)
+    assert env.reset(options={"state": "oak"})[1]["start"] == "oak"
+
+    other = make(episode_length=2)
+    other.unwrapped.carry_on = 1.0
+    other.unwrapped.set_state(stored)
+    again, info = other.reset()
+    assert info["start"] == "start, carried on"
+    assert (again == seen).all()
+
+
+def test_an_episode_that_was_won_is_not_carried_on(make):
+    env = make(state="badge.1", goal=1)
+    env.unwrapped.carry_on = 1.0
+    env.reset(seed=1)
+    assert env.step(NOTHING)[2]
+    assert env.reset()[1]["start"] == "badge.1"
+
+
+def test_a_share_of_episodes_is_carried_on(make):
+    env = make(episode_length=1)
+    env.unwrapped.carry_on = 0.5
+    starts = []
+    env.reset(seed=3)
+    for _ in range(60):
+        env.step(NOTHING)
+        starts.append(env.reset()[1]["start"])
+    assert set(starts) == {"start", "start, carried on"}
+    assert 15 < starts.count("start") < 45
+
+
 def test_what_helps_is_declared(make):
     assert make(observation="pixels").metadata["assists"] == ()
     told = make(state="oak", visited_map=True, until_control=60).metadata["assists"]

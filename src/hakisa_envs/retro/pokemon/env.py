@@ -28,6 +28,8 @@ from hakisa_envs.retro.pokemon.observations import VisitedMap, state_observation
 from hakisa_envs.retro.pokemon.rewards import TABLES, RewardEngine, RewardTable
 from hakisa_envs.vector import make_process_vec
 
+CARRIED_ON = ", carried on"  # added to where an episode began that goes on from another
+
 OPTIONS = (
     "actions", "episode_length", "frame_size", "frame_skip", "frame_stack", "game", "goal", "movies",
     "observation", "render_mode", "reward", "start_frames", "state", "sticky", "until_control", "visited_map",
@@ -80,6 +82,8 @@ class PokemonEmeraldEnv(gym.Env[Any, Any], EzPickle):
         milestone_folder: Where the game is saved in a row that says ``milestone``, as ``MILESTONE.state``, unless that
             is there; None: nowhere.
         next_start: Where later episodes begin, as ``state`` says it; None: at ``state``.
+        carry_on: Probability that a `reset` begins where the episode before it was truncated, which ``info["start"]``
+            says then. Rewards begin anew there.
 
     Raises:
         UnknownOptionError: For a keyword that is none of these.
@@ -156,11 +160,12 @@ class PokemonEmeraldEnv(gym.Env[Any, Any], EzPickle):
         self._start = ""
         self.milestone_folder: str | None = None
         self.next_start: str | None = None
+        self.carry_on = 0.0
         self._decisions = 0
         self._last_choice = NOTHING
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
-        """Begin an episode. ``options`` may name its ``state``.
+        """Begin an episode. ``options`` may name its ``state``; it is not carried on then.
 
         Raises:
             RomError: If the game's ROM is missing or another one.
@@ -168,10 +173,9 @@ class PokemonEmeraldEnv(gym.Env[Any, Any], EzPickle):
         """
         super().reset(seed=seed)
         given = (options or {}).get("state")
-        self._start = given or self.next_start or self._state or find_game(self.game).default_state
         self._decisions, self._last_choice = 0, NOTHING
         with self._lost_emulator():
-            reading = self._game.begin(self._start, int(self.np_random.integers(self.start_frames + 1)))
+            reading = self._begin(given)
             if self._pixels is not None:
                 self._pixels.restart(self._game.picture())
         assert reading.place is not None
@@ -208,6 +212,14 @@ class PokemonEmeraldEnv(gym.Env[Any, Any], EzPickle):
             lost = {"failure": str(error), contract.TRANSITION: False, contract.COUNTED: False}
             return self._observe(before), 0.0, False, True, lost
 
+    def _begin(self, given: str | None) -> Reading:
+        """Load a start state, or go on from where the last episode was cut."""
+        if given is None and self.carry_on and self._game.can_carry_on and self.np_random.random() < self.carry_on:
+            self._start = self._start.removesuffix(CARRIED_ON) + CARRIED_ON
+            return self._game.carry_on()
+        self._start = given or self.next_start or self._state or find_game(self.game).default_state
+        return self._game.begin(self._start, int(self.np_random.integers(self.start_frames + 1)))
+
     def _play(self, direction: int, button: int) -> tuple[Any, float, bool, bool, dict[str, Any]]:
         with self._lost_emulator():
             new, frames = self._game.act(direction, button)
@@ -230,7 +242,7 @@ class PokemonEmeraldEnv(gym.Env[Any, Any], EzPickle):
         if reached is not None:
             info[contract.MILESTONE] = reached
         if terminated or truncated:
-            self._game.end()
+            self._game.end(cut=truncated)
         return observation, self._rewards.table.total(parts), terminated, truncated, info
 
     def render(self) -> NDArray[np.uint8] | None:
@@ -338,7 +350,7 @@ class PokemonEmeraldEnv(gym.Env[Any, Any], EzPickle):
         outcome = {} if self.goal is None else {contract.OUTCOME: "win" if reading.badges >= self.goal else "loss"}
         return {
             **outcome,
-            contract.START: Path(self._start).stem if self._start.endswith(".state") else self._start,
+            contract.START: _name(self._start),
             contract.PLACE: (group, number, x, y),
             contract.PROGRESS: self._progress,
             "map": (group, number),
@@ -349,6 +361,13 @@ class PokemonEmeraldEnv(gym.Env[Any, Any], EzPickle):
             "read": is_read,
             **{f"reward_{part}": value for part, value in parts.items()},
         }
+
+
+def _name(start: str) -> str:
+    """Of a start, which may be the path of a file, and of an episode that was carried on from there."""
+    state = start.removesuffix(CARRIED_ON)
+    name = Path(state).stem if state.endswith(".state") else state
+    return name + start[len(state) :]
 
 
 class PokemonRedEnv(PokemonEmeraldEnv):

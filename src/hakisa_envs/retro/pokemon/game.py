@@ -88,6 +88,7 @@ class Game:
         self._edition = EDITIONS.get(name, ADVANCE)
         self._movies = movies
         self.reading: Reading | None = None
+        self._left: Reading | None = None  # that the last episode was cut at, so that the next one can go on there
         self._frame_skip = frame_skip
         self._until_control = until_control
         self.on_frame: OnFrame | None = None
@@ -106,6 +107,7 @@ class Game:
             StateError: If the state is missing, broken or of another game, or the save blocks cannot be read.
         """
         emulator = self._alive()
+        self._left = None
         emulator.load(state)
         if self._movies is not None:
             begin_movie(emulator, self._movies, state)
@@ -117,6 +119,19 @@ class Game:
                 return reading
             emulator.play(self._pads(*NOTHING, 1), (), never)
         raise StateError(f"In state {state!r} no game is going on: record one in which the player can walk.")
+
+    @property
+    def can_carry_on(self) -> bool:
+        """Whether the last episode was cut, and the console is where it was then."""
+        return self._left is not None and self._emulator is not None and self._emulator.is_alive
+
+    def carry_on(self) -> Reading:
+        """Begin where the last episode was cut."""
+        assert self._left is not None
+        self.reading, self._left = self._left, None
+        if self._movies is not None:
+            begin_movie(self.open(), self._movies, "carried_on")
+        return self.reading
 
     def act(self, direction: int, button: int) -> tuple[Reading, int]:
         """Play a decision.
@@ -139,9 +154,9 @@ class Game:
     def _pads(self, direction: int, button: int, frames: int) -> NDArray[np.uint8]:
         return pads(direction, button, frames, self._edition.pad)
 
-    def end(self) -> None:
-        """The episode is over."""
-        self.reading = None
+    def end(self, cut: bool) -> None:
+        """The episode is over; one that was ``cut`` can be carried on."""
+        self._left, self.reading = self.reading if cut else None, None
         self.open().end_movie()
 
     def picture(self) -> NDArray[np.uint8]:
@@ -158,13 +173,14 @@ class Game:
         """Close the emulator; twice is silent."""
         if self._emulator is not None:
             self._emulator.close()
-        self._emulator = self.reading = None
+        self._emulator = self.reading = self._left = None
 
     def get_state(self) -> dict[str, Any]:
         """All that later decisions depend on."""
         return {
             "emulator": None if self._emulator is None else np.frombuffer(self._emulator.get_state(), np.uint8),
             "reading": None if self.reading is None else _plain(self.reading),
+            "left": None if self._left is None else _plain(self._left),
         }
 
     def set_state(self, state: Mapping[str, Any]) -> None:
@@ -175,6 +191,8 @@ class Game:
             if self._movies is not None:
                 begin_movie(emulator, self._movies, "resumed")
         self.reading = None if state["reading"] is None else _reading(state["reading"])
+        left = state.get("left")  # earlier states say nothing of it
+        self._left = None if left is None else _reading(left)
 
     def _alive(self) -> Emulator | RemoteEmulator:
         """The emulator, or another one if its process has ended since it was last asked."""
