@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from _arms import NAMES
+from _arms import NAMES, WINDOW, worst
 
 from hakisa_algos.training.plots import Chart, curves
 
@@ -24,8 +24,9 @@ TITLES = {
 HOW = """
 Points are those per {unit}. Intervals are 95 % bootstraps, {replicates:,} times: seeds are drawn with replacement, then
 lives within each seed, and the clone's lives; with three seeds such an interval is rather too narrow than too wide. The
-worst mean of 200 consecutive lives is that of training, by drawn actions, of the worst seed, and is compared with the
-clone's mean by drawn actions. Live minutes are those of one display, game minutes those of all.
+worst mean of {window} consecutive lives is that of training, by drawn actions, of the worst seed, and is compared with
+the clone's mean by drawn actions: a clone that stays as it is shows {unchanged:.0%} in {lives} lives. Live minutes are
+those of one display, game minutes those of all.
 """
 
 
@@ -62,6 +63,13 @@ def summary(runs: Sequence[Mapping[str, Any]], taught: Mapping[str, Any], way: s
     }
 
 
+def unchanged(points: Sequence[float], lives: int) -> float:
+    """The worst window of so many lives drawn from these, as a share of their mean: what is chance alone (median)."""
+    rng = np.random.default_rng(0)
+    drawn = [worst(rng.choice(points, lives).tolist())["mean"] for _ in range(500)]
+    return float(np.median(drawn) / np.mean(points))
+
+
 def load(folder: Path, game: str) -> tuple[dict[str, Any], dict[str, list[dict[str, Any]]]]:
     """What the teacher left, and the runs of each arm that has some."""
     taught = json.loads((folder / f"stages_{game}_teacher.json").read_text())
@@ -81,7 +89,7 @@ def table(taught: Mapping[str, Any], runs: Mapping[str, Sequence[Mapping[str, An
     """Markdown: those who were there before, then the arms."""
     lines = [
         f"| player | seeds | points per {unit}, best actions [95 %] | drawn actions | minus the clone [95 %] | "
-        "x RL alone | x random | worst 200 lives, of the clone's | minutes: wall, live, game | human minutes |",
+        f"x RL alone | x random | worst {WINDOW} lives, of the clone's | minutes: wall, live, game | human minutes |",
         "|---|---|---|---|---|---|---|---|---|---|",
     ]
     for name, best, drawn in (
@@ -99,7 +107,7 @@ def table(taught: Mapping[str, Any], runs: Mapping[str, Sequence[Mapping[str, An
     for name, ways in found.items():
         best, drawn = ways["best"], ways["drawn"]
         alone = f"{best['mean'] / found['alone']['best']['mean']:.2f}" if "alone" in found else ""
-        worst = min(run["worst_window"]["mean"] for run in runs[name]) / taught["clone"]["drawn"]["mean"]
+        lowest = min(run["worst_window"]["mean"] for run in runs[name]) / taught["clone"]["drawn"]["mean"]
         minutes = ", ".join(
             f"{np.mean([run[f'{kind}_minutes'] for run in runs[name]]):.1f}" for kind in ("wall", "live", "game")
         )
@@ -111,12 +119,15 @@ def table(taught: Mapping[str, Any], runs: Mapping[str, Sequence[Mapping[str, An
             _with_interval(best["minus_clone"], best["minus_clone_interval"]),
             alone,
             f"{best['over_random']:.2f}",
-            f"{worst:.0%}",
+            f"{lowest:.0%}",
             minutes,
             f"{runs[name][0]['human_minutes']:g}",
         )
         lines.append("| " + " | ".join(cells) + " |")
-    return "\n".join(lines) + "\n" + HOW.format(unit=unit, replicates=REPLICATES)
+    played = round(float(np.mean([run["training_lives"] for one in runs.values() for run in one])))
+    by_chance = unchanged(taught["clone"]["drawn"]["points"], played)
+    how = HOW.format(unit=unit, replicates=REPLICATES, window=WINDOW, unchanged=by_chance, lives=played)
+    return "\n".join(lines) + "\n" + how
 
 
 def _with_interval(value: float, interval: tuple[float, float]) -> str:

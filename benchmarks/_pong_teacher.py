@@ -21,8 +21,8 @@ KEYS = (None, "right", "left")  # of a paddle's knob: up and down
 BALL_X, BALL_Y, PADDLE_Y = 49, 54, 51  # in the console's memory
 MINE, LOW, HIGH = 188, 44, 207  # where the ball is at the player's paddle, and between which it bounces
 MIDDLE = 125
-AIM = 8.0  # how far from the paddle's middle the ball is taken, at most: so it flies at angles
-OFFSET = -6.0  # of a paddle that takes the ball in its middle
+AIM = 4.0  # how far from the paddle's middle the ball is taken, at most: so it flies at angles
+OFFSET = -8.0  # of a paddle that takes the ball in its middle
 LONGEST = 7  # steps for which a key is held
 
 
@@ -60,7 +60,7 @@ class Planner:
         self.push, self.busy = held - 1, held + 4 + self.delay
         self.key = 2 if away > 0 else 1
         if self.rng.random() < self.share:
-            self.key, self.push = self.rng.randrange(3), self.rng.randrange(LONGEST)
+            self.key = self.rng.randrange(3)
         return self.key
 
     def foresee(self, x: int, y: int) -> tuple[float, int]:

@@ -136,6 +136,13 @@ def test_the_worst_window_is_of_consecutive_lives(benchmark):
     assert worst([5, 1], 200) == {"mean": 3.0, "lives": 2, "from_life": 0}
 
 
+def test_chance_alone_makes_a_window_that_is_worse_than_the_mean(benchmark):
+    unchanged = benchmark("_arms_table").unchanged
+    assert unchanged([5.0] * 10, 300) == 1
+    assert 0.8 < unchanged([0.0, 10.0], 1000) < 0.95
+    assert unchanged([0.0, 10.0], 200) == pytest.approx(1, abs=0.02)
+
+
 def test_the_weight_of_the_prior_is_told_where_it_changes(benchmark):
     rows = [{"step": n, "train/prior_weight": weight} for n, weight in enumerate((1.0, 1.0, 0.5, 0.5, 0.0))]
     assert benchmark("_arms").weights([{"step": 9}, *rows]) == [[0, 1.0], [2, 0.5], [4, 0.0]]
@@ -169,7 +176,8 @@ def test_the_table_has_all_arms_that_were_run(benchmark, tmp_path):
             run = {
                 "seed": seed, "human_minutes": 15, "wall_minutes": 20, "live_minutes": 15, "game_minutes": 120,
                 "final": dict.fromkeys(("best", "drawn"), final | {"points": [points] * 10}),
-                "worst_window": {"mean": 90.0 - seed}, "curve_steps_points": [[100, 1.0], [200, points]],
+                "worst_window": {"mean": 90.0 - seed}, "training_lives": 500,
+                "curve_steps_points": [[100, 1.0], [200, points]],
             }  # fmt: skip
             (tmp_path / f"stages_made_{name}_seed{seed}.json").write_text(json.dumps(run))
     taught, runs = table.load(tmp_path, "made")
