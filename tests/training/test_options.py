@@ -24,6 +24,7 @@ WRONG = {
     "picture_every": [(-1, "must not be negative"), ("often", "finite number")],
     "on_exploit": [("stpo", "Did you mean 'stop'"), (True, "unknown")],
     "start_mix": [(1.5, "must lie in 0..1"), (-0.1, "must lie in 0..1"), ("half", "number")],
+    "carry_on": [(1.5, "must lie in 0..1"), (-0.1, "must lie in 0..1"), ("half", "number")],
     "info_keys": [("score", "must be texts"), ((1,), "must be texts")],
     "tensorboard": [(1, "True or False"), ("yes", "True or False")],
     "wandb": [("ofline", "Did you mean 'offline'"), (False, "unknown")],
