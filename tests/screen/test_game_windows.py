@@ -141,8 +141,7 @@ def test_a_real_game_of_sdl_1_is_seen_in_fullscreen(make, size):
 def test_splash_whose_title_fits_gives_way_to_the_game(make, words, size):
     env = make(game(game_windows.SPLASH, *words, size=size))
     began = time.monotonic()
-    wait_until(lambda: env.step(NOOP)[3] or light(env) == GREY)
-    assert (env.session.area.width, env.session.area.height) == (320, 240)
+    wait_until(lambda: light(env) == GREY and (env.session.area.width, env.session.area.height) == (320, 240))
     wait_until(lambda: light(env, TAP) == WHITE)
     assert in_time(began, 10.0)
 
