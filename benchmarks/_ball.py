@@ -8,7 +8,8 @@ import cv2
 import numpy as np
 
 from hakisa_envs.screen.colours import in_range
-from hakisa_envs.screen.image import Pixels, Region
+from hakisa_envs.screen.image import Pixels
+from hakisa_envs.screen.region import Region
 
 FIELD = Region(40, 325, 560, 135)
 BALL = 8, 13  # least and most pixels that a ball is wide and high; what else falls is larger, and sparks are smaller

@@ -25,9 +25,9 @@ from hakisa_algos.stages.recording import Recording
 from hakisa_algos.stages.review import Statistics
 from hakisa_envs.screen.env import ScreenGameEnv
 from hakisa_envs.screen.game import Reading
-from hakisa_envs.screen.image import Region
 from hakisa_envs.screen.profile import load_profile
 from hakisa_envs.screen.readers import Bar, Brightness
+from hakisa_envs.screen.region import Region
 
 KEYS = ("space", "Left", "Right")
 

@@ -21,10 +21,11 @@ from typing import Any
 from hakisa_envs.screen.capture import Capture
 from hakisa_envs.screen.env import ScreenGameEnv
 from hakisa_envs.screen.game import GameProfile, Launch, Pause, Reading
-from hakisa_envs.screen.image import Region, to_observation
+from hakisa_envs.screen.image import to_observation
 from hakisa_envs.screen.probe import percentiles
 from hakisa_envs.screen.profile import load_profile
 from hakisa_envs.screen.readers import Bar, Brightness
+from hakisa_envs.screen.region import Region
 
 NOOP, FLASH, CLICK = [0, 0, 0], [1, 0, 0], [4, 5, 5]
 QUIET_MS = 0.2  # a step in which the thread waited less than that for a CPU

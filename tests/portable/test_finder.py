@@ -5,7 +5,7 @@ import pytest
 from hakisa_envs.screen.backends.portable.finder import PortableFinder
 from hakisa_envs.screen.backends.portable.system import DesktopWindow, Sight
 from hakisa_envs.screen.errors import WindowError
-from hakisa_envs.screen.image import Region
+from hakisa_envs.screen.region import Region
 
 SCREEN, PLACE = Region(0, 0, 1000, 800), Region(10, 20, 640, 480)
 
@@ -15,7 +15,7 @@ class Desktop:
 
     def __init__(self, *windows, screen=SCREEN):
         self.stack, self.area, self.above, self.shown = list(windows), screen, (), True
-        self.calls = []
+        self.calls, self.destroyed = [], False
 
     def windows(self):
         return list(self.stack)
@@ -23,6 +23,10 @@ class Desktop:
     def look(self, number):
         found = [window for window in self.stack if window.number == number]
         return Sight(found[0].region, self.shown, self.above) if found else None
+
+    def was_destroyed(self, number):
+        destroyed, self.destroyed = self.destroyed, False
+        return destroyed
 
     def screen(self):
         return self.area
@@ -115,3 +119,16 @@ def test_window_gets_its_size_back_and_is_moved_onto_the_screen(region, screen, 
     found.close()
     found.close()
     assert desktop.calls == [("show", 1, asked), ("activate", 1), "close"]
+
+
+def test_window_that_has_the_number_of_one_that_is_gone_is_another_and_is_found_anew():
+    desktop = Desktop(window(1, region=Region(0, 0, 100, 80)))
+    found = finder(desktop, is_ours=lambda pid: True)
+    found.find()
+    desktop.stack, desktop.destroyed = [window(1)], True
+    found.restore(100, 80)
+    assert desktop.calls == []  # it would give the game the size of a splash
+    with pytest.raises(WindowError, match="is gone"):
+        found.state()
+    assert found.find() == 1
+    assert found.state().region == PLACE

@@ -49,3 +49,17 @@ def test_only_back_ends_ask_which_system_this_is():
         if re.search(r"sys\.platform|os\.name\b|platform\.system", path.read_text(encoding="utf-8"))
     }
     assert {path.as_posix() for path in asking if path.parts[0] != "backends"} <= X11
+
+
+def test_input_server_imports_no_numpy():
+    """It would be most of the time that it starts in, while keys may be down."""
+    code = (
+        "import sys, types\n"
+        "package = types.ModuleType('hakisa_envs')\n"  # as it is started: Gymnasium needs NumPy
+        f"package.__path__ = [{str(ROOT.parent)!r}]\n"
+        "sys.modules['hakisa_envs'] = package\n"
+        "import hakisa_envs.screen.backends.portable.server\n"
+        "print('numpy' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    assert (done.stdout.strip(), done.stderr) == ("False", "")

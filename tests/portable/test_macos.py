@@ -4,13 +4,14 @@ import contextlib
 from types import SimpleNamespace
 
 import pytest
+from mss import darwin
 
 from hakisa_envs.screen.backends.portable.macos import system as macos
 from hakisa_envs.screen.backends.portable.macos.desktop import MacDesktop
 from hakisa_envs.screen.backends.portable.macos.keys import MacKeys
 from hakisa_envs.screen.errors import InputError
-from hakisa_envs.screen.image import Region
 from hakisa_envs.screen.input.keys import TYPED, denied_together
+from hakisa_envs.screen.region import Region
 
 BAR = 28
 
@@ -130,6 +131,10 @@ def test_client_area_is_below_the_title_bar_unless_the_window_fills_a_monitor():
     assert [(w.number, w.title, w.pid, w.region) for w in made.windows()] == [
         (5, "game", 7, CLIENT), (6, "full", 7, Region(-1280, 100, 1280, 720)),
     ]  # fmt: skip
+
+
+def test_pictures_of_a_retina_screen_are_grabbed_in_points_as_windows_are_told_of():
+    assert darwin.IMAGE_OPTIONS & 1 << 4  # kCGWindowImageNominalResolution
 
 
 def test_monitors_left_of_the_main_one_have_negative_places():

@@ -5,6 +5,7 @@ import io
 import os
 import subprocess
 import threading
+import time
 from types import SimpleNamespace
 
 import pytest
@@ -13,6 +14,8 @@ from hakisa_envs.screen.backends.portable import link as links
 from hakisa_envs.screen.backends.portable import server
 from hakisa_envs.screen.backends.portable.chord import start_listener
 from hakisa_envs.screen.errors import InputError
+from hakisa_envs.screen.input.dry_run import DryRunDevice
+from hakisa_envs.screen.input.keys import unplaced
 
 
 @pytest.mark.parametrize(
@@ -21,15 +24,35 @@ from hakisa_envs.screen.errors import InputError
 )
 def test_guardian_lets_go_after_every_end_but_a_clean_one(monkeypatch, status, cleans_up):
     released = []
-    worker = SimpleNamespace(wait=lambda: status)
     device = SimpleNamespace(release_stale=lambda: released.append(True))
-    monkeypatch.setattr(server.subprocess, "Popen", lambda *arguments, **options: worker)
+    monkeypatch.setattr(server.subprocess, "Popen", lambda *arguments, **options: None)
+    monkeypatch.setattr(server, "wait_for", lambda worker, guard: status)
     monkeypatch.setattr(server.signal, "signal", lambda *arguments: None)
     monkeypatch.setattr(server, "this_system", lambda: SimpleNamespace(prepare=lambda: None))
     monkeypatch.setattr(server, "PortableDevice", lambda system, names: device)
     monkeypatch.setattr(server, "call_at_end", lambda *arguments: None)
     server.watch_over(1, '{"display": "desktop", "guard": true, "names": ["Left"]}')
     assert bool(released) is cleans_up
+
+
+def test_server_lets_go_and_ends_when_nobody_listens_for_the_chord_any_more(monkeypatch):
+    chord, device = SimpleNamespace(is_alive=True), DryRunDevice(unplaced(["Left"]))
+    monkeypatch.setattr(server, "this_system", lambda: SimpleNamespace(prepare=lambda: None))
+    monkeypatch.setattr(server, "PortableDevice", lambda system, names: device)
+    monkeypatch.setattr(server, "KillChord", lambda heard: chord)
+    monkeypatch.setattr(server, "call_at_end", lambda *arguments: None)
+    config = {"display": "desktop", "names": ["Left"], "guard": True, "killed": False}
+    worker = server.Worker(1, 2, config, io.BytesIO())
+    hold = {"id": 1, "op": "act", "commands": [["hold", "Left"]], "expires": time.monotonic_ns() + 10**12}
+    worker._service.answer(hold)
+    assert ("release", "Left") not in device.record
+    chord.is_alive = False
+    with pytest.raises(RuntimeError, match=r"Nobody listens for Ctrl\+Shift\+F12"):
+        worker.serve(io.BytesIO())
+    assert ("release", "Left") in device.record
+
+
+NOBODY = 1 << 30  # is no process's number
 
 
 class Pipe(io.BytesIO):
@@ -50,7 +73,7 @@ def started(monkeypatch):
     asked = {}
 
     def start(pipe):
-        process = SimpleNamespace(stdin=pipe, stdout=io.BytesIO(), wait=lambda timeout: 0)
+        process = SimpleNamespace(stdin=pipe, stdout=io.BytesIO(), wait=lambda timeout: 0, pid=NOBODY)
         monkeypatch.setattr(links.subprocess, "Popen", lambda command, **options: asked.update(options) or process)
         link = links.PipeLink()
         link.start({})

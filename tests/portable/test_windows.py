@@ -3,6 +3,7 @@
 import ctypes
 import subprocess
 from types import SimpleNamespace
+from unittest.mock import MagicMock
 
 import pytest
 
@@ -12,8 +13,8 @@ from hakisa_envs.screen.backends.portable.windows.job import JobProgram
 from hakisa_envs.screen.backends.portable.windows.keys import EXTENDED, SCANCODE, WindowsKeys
 from hakisa_envs.screen.backends.portable.windows.system import WindowsSystem, become_dpi_aware
 from hakisa_envs.screen.errors import InputError, ProcessError
-from hakisa_envs.screen.image import Region
 from hakisa_envs.screen.input.keys import TYPED, denied_together
+from hakisa_envs.screen.region import Region
 
 SCAN_CODES = {
     0x25: 0x4B,
@@ -341,6 +342,16 @@ def test_physical_pixels_are_asked_for_as_well_as_this_windows_can(windll, asked
     log = []
     become_dpi_aware(windll(log))
     assert log == asked
+
+
+def test_physical_pixels_are_asked_for_before_anything_else_is(monkeypatch):
+    asked = []
+    windll = Old(user32=Old(SetProcessDpiAwarenessContext=lambda context: asked.append(context.value) or 1))
+    monkeypatch.setattr(ctypes, "windll", windll, raising=False)
+    monkeypatch.setattr(ctypes, "WinDLL", lambda name: asked.append(name) or MagicMock(), raising=False)
+    WindowsSystem().desktop()
+    per_monitor_v2 = ctypes.c_void_p(-4).value
+    assert asked == [per_monitor_v2, "user32", "dwmapi"]
 
 
 def test_windows_asks_for_no_permission_and_is_untested():

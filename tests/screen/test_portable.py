@@ -10,7 +10,7 @@ from hakisa_envs.screen.backends.portable import backend as portable
 from hakisa_envs.screen.backends.portable.programs import PortablePrograms
 from hakisa_envs.screen.backends.portable.x11 import X11Desktop
 from hakisa_envs.screen.errors import DisplayError
-from hakisa_envs.screen.image import Region
+from hakisa_envs.screen.region import Region
 
 from .helpers import Screen
 
@@ -63,6 +63,7 @@ def test_what_an_x_server_tells_does_not_pile_up_where_only_the_focus_is_asked_f
     game.destroy()
     screen.display.sync()
     assert windows.look(game.id) is None
+    assert [windows.was_destroyed(game.id) for _ in range(2)] == [True, False]
     windows.close()
 
 

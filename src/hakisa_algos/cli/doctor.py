@@ -249,7 +249,7 @@ def _capture(display: str) -> str:
 
 
 def _capture_by(backend: Backend, display: Display) -> str:
-    from hakisa_envs.screen.image import Region
+    from hakisa_envs.screen.region import Region
 
     thread, capture = backend.thread(display), backend.capture(display)
     region = Region(0, 0, *SIZE)

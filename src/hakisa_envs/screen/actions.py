@@ -14,7 +14,7 @@ from hakisa_envs.spaces import ConditionalMultiDiscrete
 
 if TYPE_CHECKING:
     from hakisa_envs.screen.game import GameProfile
-    from hakisa_envs.screen.image import Region
+    from hakisa_envs.screen.region import Region
 
 BUTTON = {"left": "button1", "middle": "button2", "right": "button3"}
 CLICKS = {"left_click": "left", "right_click": "right"}

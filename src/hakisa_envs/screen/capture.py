@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from hakisa_envs.errors import import_extra
-from hakisa_envs.screen.image import Pixels, Region, pad
+from hakisa_envs.screen.image import Pixels, pad
+from hakisa_envs.screen.region import Region
 
 
 @dataclass(frozen=True)

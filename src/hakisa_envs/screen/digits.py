@@ -12,7 +12,8 @@ from typing import Literal
 import numpy as np
 
 from hakisa_envs.screen.colours import Colour, Mask, check_range, in_range
-from hakisa_envs.screen.image import Pixels, Region
+from hakisa_envs.screen.image import Pixels
+from hakisa_envs.screen.region import Region
 
 
 @dataclass(frozen=True)

@@ -22,10 +22,11 @@ from hakisa_envs.screen.backends.protocols import STARTED
 from hakisa_envs.screen.clock import DeadlineClock, Tick
 from hakisa_envs.screen.errors import CaptureError, InputError, Killed, PlatformError, ScreenError, WindowError
 from hakisa_envs.screen.game import GameProfile
-from hakisa_envs.screen.image import Pixels, Region, is_black, to_observation, to_rgb
+from hakisa_envs.screen.image import Pixels, is_black, to_observation, to_rgb
 from hakisa_envs.screen.input.client import Report
 from hakisa_envs.screen.input.keys import LAYOUT_CHANGED
 from hakisa_envs.screen.profile import load_profile
+from hakisa_envs.screen.region import Region
 from hakisa_envs.screen.scoring import Scorer
 from hakisa_envs.screen.script import ScriptRunner
 from hakisa_envs.screen.session import REMADE_S, Session, View

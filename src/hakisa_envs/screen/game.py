@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Literal
 
 from hakisa_envs.screen.conditions import Condition
-from hakisa_envs.screen.image import Region
 from hakisa_envs.screen.readers import Reader
+from hakisa_envs.screen.region import Region
 
 Command = Literal[
     "noop",

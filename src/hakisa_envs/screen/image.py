@@ -1,45 +1,19 @@
-"""Pure functions on pictures: clipping a region, shrinking to an observation, black and frozen."""
+"""Pure functions on pictures: shrinking to an observation, black and frozen."""
 
 from __future__ import annotations
 
 import os
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hakisa_envs.errors import import_extra
+from hakisa_envs.screen.region import Region
 
 Pixels = NDArray[np.uint8]
 BLACK = 8  # a channel at or below this is black: some drivers draw 16-235 video black as 0-4
-
-
-@dataclass(frozen=True)
-class Region:
-    """A rectangle in pixels; ``left`` and ``top`` may be negative."""
-
-    left: int
-    top: int
-    width: int
-    height: int
-
-    def intersect(self, other: Region) -> Region | None:
-        """The part that lies in both, or None if there is none."""
-        left, top = max(self.left, other.left), max(self.top, other.top)
-        right = min(self.left + self.width, other.left + other.width)
-        bottom = min(self.top + self.height, other.top + other.height)
-        return Region(left, top, right - left, bottom - top) if right > left and bottom > top else None
-
-    def shifted(self, x: int, y: int) -> Region:
-        """The same rectangle, moved."""
-        return Region(self.left + x, self.top + y, self.width, self.height)
-
-    def of(self, pixels: NDArray[Any]) -> NDArray[Any]:
-        """A view of this part of an array ``[height, width, ...]``."""
-        return pixels[self.top : self.top + self.height, self.left : self.left + self.width]
 
 
 def pad(pixels: Pixels, part: Region, whole: Region) -> Pixels:

@@ -30,7 +30,8 @@ from hakisa_envs.errors import import_extra
 from hakisa_envs.screen.colours import Colour, check_range, in_range
 from hakisa_envs.screen.digits import Digits
 from hakisa_envs.screen.errors import ProfileError
-from hakisa_envs.screen.image import BLACK, Pixels, Region, is_black, to_rgb
+from hakisa_envs.screen.image import BLACK, Pixels, is_black, to_rgb
+from hakisa_envs.screen.region import Region
 from hakisa_envs.screen.tables import TableBuilder, nearest
 
 Shares = NDArray[np.float64]

@@ -17,11 +17,12 @@ from hakisa_envs.screen.backends.protocols import Backend, Display, Program
 from hakisa_envs.screen.capture import Frame
 from hakisa_envs.screen.errors import InputError, ProcessError, ProfileError, ReaderError, WindowError
 from hakisa_envs.screen.game import GameProfile, fill, resolve_path
-from hakisa_envs.screen.image import Pixels, Region, pad, save_screenshot
+from hakisa_envs.screen.image import Pixels, pad, save_screenshot
 from hakisa_envs.screen.input.client import Command, Report
 from hakisa_envs.screen.input.presses import TAP_NS
 from hakisa_envs.screen.programs import find_program, why_not_started
 from hakisa_envs.screen.readers import explain
+from hakisa_envs.screen.region import Region
 from hakisa_envs.screen.titles import why_no_match
 from hakisa_envs.screen.window_state import WindowState
 

@@ -14,7 +14,7 @@ from typing import Any, Literal, TypeVar
 
 from hakisa_envs.screen.conditions import Condition
 from hakisa_envs.screen.errors import ProfileError
-from hakisa_envs.screen.image import Region
+from hakisa_envs.screen.region import Region
 
 T = TypeVar("T")
 WRITTEN: dict[Any, str] = {

@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from hakisa_envs.errors import import_extra
-from hakisa_envs.screen.image import Region
+from hakisa_envs.screen.region import Region
 from hakisa_envs.screen.window_state import WindowState, fit, gone, several
-from hakisa_envs.screen.xwindows import DEPTH, area_of, ask_manager, of_one_client, pid_of, title_of, top_of
+from hakisa_envs.screen.xwindows import DEPTH, area_of, ask_manager, of_one_client, pid_of, title_of, top_of, unmaximise
 
 
 class WindowFinder:
@@ -212,8 +212,7 @@ class WindowFinder:
             if self._picture is not self._window:
                 return  # a fullscreen window is where it must be
             if (region.width, region.height) != (width, height):
-                states = [self._atom(f"_NET_WM_STATE_MAXIMIZED_{way}") for way in ("VERT", "HORZ")]
-                ask_manager(self._connection, self._window, "_NET_WM_STATE", 0, *states)  # 0: no longer
+                unmaximise(self._connection, self._window)
                 self._window.configure(width=width, height=height)
             fits = width <= root.width and height <= root.height
             inside = 0 <= region.left <= root.width - width and 0 <= region.top <= root.height - height

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from hakisa_envs.screen.errors import WindowError
-from hakisa_envs.screen.image import Region
+from hakisa_envs.screen.region import Region
 
 
 @dataclass(frozen=True)

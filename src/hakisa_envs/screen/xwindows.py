@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from hakisa_envs.errors import import_extra
-from hakisa_envs.screen.image import Region
+from hakisa_envs.screen.region import Region
 from hakisa_envs.screen.titles import decode_title
 
 DEPTH = 4  # window managers put one or two frames round a window
@@ -73,6 +73,12 @@ def ask_manager(connection: Any, window: Any, request: str, *data: int) -> bool:
     event = protocol.ClientMessage(window=window, client_type=atom, data=(32, words))
     root.send_event(event, event_mask=x.SubstructureRedirectMask | x.SubstructureNotifyMask)
     return True
+
+
+def unmaximise(connection: Any, window: Any) -> None:
+    """Let it have a size of its own again: a window manager keeps one that is maximised as large as the screen."""
+    states = [connection.get_atom(f"_NET_WM_STATE_MAXIMIZED_{way}") for way in ("VERT", "HORZ")]
+    ask_manager(connection, window, "_NET_WM_STATE", 0, *states)  # 0: no longer
 
 
 def _x() -> Any:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from hakisa_envs.recording.events import Event
-from hakisa_envs.screen.image import Region
+from hakisa_envs.screen.region import Region
 
 if TYPE_CHECKING:
     from hakisa_envs.screen.capture import Frame

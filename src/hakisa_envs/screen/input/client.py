@@ -128,7 +128,7 @@ class InputClient:
         """Start the server and return at once; `wait_ready` waits for it."""
         self._link.start({"display": self.display, "names": self.names, "guard": self._guard})
 
-    def wait_ready(self, timeout: float = 10.0) -> None:
+    def wait_ready(self, timeout: float = 30.0) -> None:
         """Wait until the server can press.
 
         Raises:

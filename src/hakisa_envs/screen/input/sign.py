@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from hakisa_envs.errors import import_extra
-from hakisa_envs.screen.image import Region
+from hakisa_envs.screen.region import Region
 
 TITLE = "hakisa: recording"
 SIZE, MARGIN = 24, 8  # pixels

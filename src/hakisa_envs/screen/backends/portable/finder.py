@@ -6,8 +6,8 @@ import re
 import time
 from collections.abc import Callable
 
-from hakisa_envs.screen.backends.portable.system import Desktop, DesktopWindow
-from hakisa_envs.screen.image import Region
+from hakisa_envs.screen.backends.portable.system import Desktop, DesktopWindow, Sight
+from hakisa_envs.screen.region import Region
 from hakisa_envs.screen.window_state import WindowState, fit, gone, several
 
 SEARCH_S = 0.5  # how often it is looked whether the game shows another window that fits better
@@ -37,8 +37,8 @@ class PortableFinder:
         self._open = open_desktop
         self._desktop: Desktop | None = None
         self._window: DesktopWindow | None = None
-        self._search_at = self._measure_at = 0.0
-        self._screen = (0, 0)
+        self._search_at = 0.0
+        self._lost = False  # it is gone; one that has its number now is another
 
     def find(self) -> int | None:
         """The number of the game's window, None if it is not there.
@@ -55,6 +55,8 @@ class PortableFinder:
         if self.is_ours is None and len(found) > 1:
             raise several("the desktop", self.title.pattern, [window.title for window in found])
         self._window = max(found, key=self._rank)
+        self._lost = False
+        self._opened().was_destroyed(self._window.number)  # one before it, perhaps
         self._search_at = time.monotonic() + SEARCH_S
         self.superseded = False
         return self._window.number
@@ -68,13 +70,6 @@ class PortableFinder:
         screen = self._opened().screen()
         return screen.width, screen.height
 
-    def _screen_of_late(self) -> tuple[int, int]:
-        """The same, asked for now and then only: monitors seldom come and go."""
-        if time.monotonic() > self._measure_at:
-            self._measure_at = time.monotonic() + SEARCH_S
-            self._screen = self.screen()
-        return self._screen
-
     def state(self) -> WindowState:
         """Where the window is now.
 
@@ -82,16 +77,14 @@ class PortableFinder:
             WindowError: If it is gone.
         """
         assert self._window is not None
-        sight = self._opened().look(self._window.number)
+        sight = self._look()
         if sight is None:
             raise gone(self.title.pattern)
         region, number = sight.region, self._window.number
         parts = [area.intersect(region) for area in sight.above]
         covers = tuple(part.shifted(-region.left, -region.top) for part in parts if part is not None)
         self._look_for_better(region)
-        return WindowState(
-            number, number, region, not sight.shown or bool(covers), sight.shown, self._screen_of_late(), covers
-        )
+        return WindowState(number, number, region, not sight.shown or bool(covers), sight.shown, self.screen(), covers)
 
     def has_news(self) -> bool:
         """Nothing is told without asking."""
@@ -99,8 +92,8 @@ class PortableFinder:
 
     def restore(self, width: int, height: int) -> None:
         """Show the window, give it its size back, and move it onto the screen if it sticks out."""
-        number, screen = self._number(), self._opened().screen()
-        sight = self._opened().look(number)
+        number = self._number()
+        sight, screen = self._look(), self._opened().screen()
         if sight is None:
             return
         region = Region(sight.region.left, sight.region.top, width, height)
@@ -135,6 +128,13 @@ class PortableFinder:
         if self._desktop is None:
             self._desktop = self._open()
         return self._desktop
+
+    def _look(self) -> Sight | None:
+        """The window that was found; None if it is gone."""
+        number = self._number()
+        sight = self._opened().look(number)
+        self._lost |= self._opened().was_destroyed(number)
+        return None if self._lost else sight
 
     def _number(self) -> int:
         assert self._window is not None

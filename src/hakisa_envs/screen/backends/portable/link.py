@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import queue
+import signal
 import subprocess
 import threading
 from concurrent.futures import Future
@@ -81,6 +82,9 @@ class PipeLink:
         if process is None:
             return
         self._requests.put(None)
+        if hasattr(os, "killpg"):
+            with contextlib.suppress(ProcessLookupError, PermissionError):  # it has ended; macOS says so by the second
+                os.killpg(process.pid, signal.SIGCONT)  # one that was stopped lets go only once it goes on
         try:
             process.wait(timeout=wait)
         except subprocess.TimeoutExpired:

@@ -19,6 +19,7 @@ from hakisa_envs.screen.errors import ProcessError
 FOLDER = "hakisa-"
 STOP_S = 3.0  # a runner gives its program half a second to end by itself
 START_S = 10.0
+MOST_WORDS = 500  # of an error, which may quote a whole command
 
 Launch = Callable[[Sequence[str], Mapping[str, str], "str | None", "Path | None"], "RunProgram | JobProgram"]
 
@@ -36,15 +37,18 @@ class RunProgram:
         self, argv: Sequence[str], environment: Mapping[str, str], folder: str | None, log: Path | None
     ) -> None:
         runner = Path(__file__).with_name("runner.py")
-        self._runner = subprocess.Popen(
-            [sys.executable, "-I", "-S", str(runner), str(os.getpid()), str(log or os.devnull), *argv],
-            env=dict(environment),
-            cwd=folder,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            start_new_session=True,  # a Ctrl+C in the terminal is the trainer's to handle
-            text=True,
-        )
+        try:
+            self._runner = subprocess.Popen(
+                [sys.executable, "-I", "-S", str(runner), str(os.getpid()), str(log or os.devnull), *argv],
+                env=dict(environment),
+                cwd=folder,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                start_new_session=True,  # a Ctrl+C in the terminal is the trainer's to handle
+                text=True,
+            )
+        except (OSError, ValueError) as error:  # what no program can be given; a folder that is not there
+            raise ProcessError(f"{list(argv)} failed: {str(error)[:MOST_WORDS]}.") from error
         word, _, rest = self._line(START_S).partition(" ")
         if word != "pid":
             self._runner.wait(STOP_S)
@@ -134,8 +138,11 @@ class PortablePrograms:
         return any(program.holds(pid) for program in self._programs)
 
     def is_stopped(self, pid: int) -> bool:
-        """That cannot be told on all systems: a game that was stopped is one that does not answer."""
-        return False
+        """Whether a process was stopped, as by SIGSTOP; Windows does not tell, but such a game answers nothing."""
+        if sys.platform == "win32" or (ps := shutil.which("ps")) is None:
+            return False
+        done = subprocess.run([ps, "-o", "state=", "-p", str(pid)], capture_output=True, text=True, check=False)
+        return done.stdout.strip().startswith("T")
 
     def make_folder(self) -> Path:
         """A new folder among the temporary files; if the trainer is killed it stays there."""

@@ -4,7 +4,7 @@ It releases everything when the trainer dies, of which a handle on that process 
 renews runs out, when a person presses the kill chord, when the game loses the focus, and when told to.
 
 Two processes: one works, the other, its guardian, waits for its end and, unless that was a clean one, releases
-everything in its stead. One that does not end with the trainer is killed.
+everything in its stead. One that is stopped, or does not end with the trainer, is killed: it lets go of nothing.
 
 Usage: python -m hakisa_envs.screen.backends.portable.server guardian TRAINER_PID CONFIG_JSON
        python -m hakisa_envs.screen.backends.portable.server worker TRAINER_PID GUARDIAN_PID CONFIG_JSON
@@ -36,7 +36,8 @@ from hakisa_envs.screen.input.service import InputDevice, InputService
 SERVER = "hakisa_envs.screen.backends.portable.server"
 DRAIN_S = 1.0  # what is left to a worker whose trainer has died
 CLEAN = 17  # a worker's exit status after it let go of everything; one that Windows kills ends with 0 or 1
-LISTENER_LOOK_S = 1.0  # how often it is looked whether the chord is still listened to
+KILL = getattr(signal, "SIGKILL", signal.SIGTERM)  # what Windows makes of the latter is the same
+LISTENER_LOOK_S = 1.0  # how often it is looked, where nothing else happens, whether the chord is still listened to
 
 # What the loop is told of, beside requests.
 END, CHORD = "end", "chord"
@@ -88,12 +89,12 @@ class Worker:
 
     def _wait(self) -> bool:
         """Do what is due and what has arrived, then sleep until something happens; False at the end."""
+        if self._chord is not None and not self._chord.is_alive:
+            raise RuntimeError("Nobody listens for Ctrl+Shift+F12 any more; call reset().")
         timeout = self._service.advance()
         try:
             told = self._told.get(timeout=LISTENER_LOOK_S if timeout is None else min(timeout, LISTENER_LOOK_S))
         except queue.Empty:
-            if self._chord is not None and not self._chord.is_alive:
-                raise RuntimeError("Nobody listens for Ctrl+Shift+F12 any more; call reset().") from None
             return True
         if told == END:
             return False
@@ -146,18 +147,31 @@ def watch_over(trainer: int, words: str) -> None:
             this_system().prepare()
             spare = PortableDevice(this_system(), config["names"])
 
+    ended = threading.Event()
+
     def kill_what_hangs() -> None:
-        try:
-            worker.wait(DRAIN_S)
-        except subprocess.TimeoutExpired:
-            worker.kill()
+        with contextlib.suppress(OSError):  # it has just ended
+            if not ended.wait(DRAIN_S):
+                os.kill(worker.pid, KILL)
 
     if config["guard"]:
         call_at_end(trainer, kill_what_hangs)
-    ended = worker.wait()
-    if spare is not None and ended != CLEAN:
+    status = wait_for(worker, config["guard"])
+    ended.set()
+    if spare is not None and status != CLEAN:
         with contextlib.suppress(Exception):  # the desktop has gone, and its keys with it
             spare.release_stale()
+
+
+def wait_for(worker: subprocess.Popen[bytes], guard: bool) -> int:
+    """Wait for a worker's end and return its exit status; one that is stopped is killed, where a system stops any."""
+    if not (guard and hasattr(os, "WUNTRACED")):
+        return worker.wait()
+    while True:
+        _, status = os.waitpid(worker.pid, os.WUNTRACED)
+        if not os.WIFSTOPPED(status):
+            return os.waitstatus_to_exitcode(status)
+        os.kill(worker.pid, KILL)
 
 
 def main() -> None:

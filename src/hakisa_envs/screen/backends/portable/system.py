@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from hakisa_envs.screen.backends.protocols import Sign
-from hakisa_envs.screen.image import Region
 from hakisa_envs.screen.input.keys import Contact
+from hakisa_envs.screen.region import Region
 
 
 @dataclass(frozen=True)
@@ -61,6 +61,9 @@ class Desktop(Protocol):
 
     def look(self, window: int) -> Sight | None:
         """A window as it is now; None if it is gone."""
+
+    def was_destroyed(self, window: int) -> bool:
+        """True if it has been since the last call, though there may be another of the same number by now."""
 
     def has_focus(self, window: int) -> bool:
         """True if a key pressed now goes to the window."""

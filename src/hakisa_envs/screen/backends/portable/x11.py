@@ -14,10 +14,20 @@ from hakisa_envs.screen.backends.environment import x11_environment
 from hakisa_envs.screen.backends.portable.system import DesktopWindow, Sight
 from hakisa_envs.screen.display import check_display
 from hakisa_envs.screen.errors import DisplayError
-from hakisa_envs.screen.image import Region
 from hakisa_envs.screen.input.keys import Contact, resolve
 from hakisa_envs.screen.input.sign import RecordingSign
-from hakisa_envs.screen.xwindows import DEPTH, area_of, ask_manager, is_in, of_one_client, pid_of, title_of, top_of
+from hakisa_envs.screen.region import Region
+from hakisa_envs.screen.xwindows import (
+    DEPTH,
+    area_of,
+    ask_manager,
+    is_in,
+    of_one_client,
+    pid_of,
+    title_of,
+    top_of,
+    unmaximise,
+)
 
 LEVELS = 4  # columns of the keyboard map of which pynput tells
 
@@ -85,8 +95,11 @@ class X11Desktop:
         # An error to a request without a reply (its window has just gone) would be printed.
         self._display.set_error_handler(lambda *details: None)
         self._root = self._display.screen().root
-        self._root.change_attributes(event_mask=self._x.SubstructureNotifyMask)
+        self._root.change_attributes(event_mask=self._x.SubstructureNotifyMask | self._x.StructureNotifyMask)
         self._seen: dict[int, Sight] = {}  # while no window comes, goes or moves
+        self._looked_at: set[int] = set()
+        self._destroyed: set[int] = set()
+        self._screen: Region | None = None  # and no monitor comes, goes or changes its mode
 
     def windows(self) -> list[DesktopWindow]:
         """All that show and have a title, the frontmost first."""
@@ -98,6 +111,7 @@ class X11Desktop:
         with contextlib.suppress(*self._errors):
             self._root.translate_coords(it, 0, 0)  # all that happened before its answer has been told before it
             self._forget_what_changed()
+            self._looked_at.add(window)
             if window not in self._seen:
                 it.change_attributes(event_mask=self._x.StructureNotifyMask)
                 region = self._region(it)
@@ -105,6 +119,13 @@ class X11Desktop:
                 self._seen[window] = Sight(region, shown, tuple(self._above(it, region)) if shown else ())
             return self._seen[window]
         return None
+
+    def was_destroyed(self, window: int) -> bool:
+        """Programs may use the number of a window again, and some do at once."""
+        self._forget_what_changed()
+        destroyed = window in self._destroyed
+        self._destroyed.discard(window)
+        return destroyed
 
     def has_focus(self, window: int) -> bool:
         """By the window that has it, or one that holds that."""
@@ -137,8 +158,11 @@ class X11Desktop:
 
     def screen(self) -> Region:
         """The root window."""
-        size = self._root.get_geometry()
-        return Region(0, 0, size.width, size.height)
+        self._forget_what_changed()
+        if self._screen is None:
+            size = self._root.get_geometry()
+            self._screen = Region(0, 0, size.width, size.height)
+        return self._screen
 
     def show(self, window: int, region: Region | None) -> None:
         """Map it, and ask for its place."""
@@ -148,6 +172,7 @@ class X11Desktop:
             if region is not None:
                 now = self._region(it)
                 if (now.width, now.height) != (region.width, region.height):
+                    unmaximise(self._display, it)
                     it.configure(width=region.width, height=region.height)
                 if (now.left, now.top) != (region.left, region.top):
                     border = it.get_geometry().border_width  # which is no part of the picture
@@ -176,8 +201,11 @@ class X11Desktop:
 
     def _forget_what_changed(self) -> None:
         while self._display.pending_events():
-            self._display.next_event()
+            event = self._display.next_event()
+            if event.type == self._x.DestroyNotify and event.window.id in self._looked_at:
+                self._destroyed.add(event.window.id)
             self._seen.clear()
+            self._screen = None
 
     def _region(self, window: Any) -> Region:
         place, size = self._root.translate_coords(window, 0, 0), window.get_geometry()
@@ -188,8 +216,9 @@ class X11Desktop:
             for child in reversed(window.query_tree().children):
                 found = None
                 with contextlib.suppress(*self._errors):  # it has just gone
-                    title = title_of(self._display, child)
-                    if title and child.get_attributes().map_state == self._x.IsViewable:
+                    viewable = child.get_attributes().map_state == self._x.IsViewable  # which few windows are
+                    title = title_of(self._display, child) if viewable else ""
+                    if title:
                         found = DesktopWindow(child.id, title, pid_of(self._display, child), self._region(child))
                 inner = list(self._below(child, depth - 1)) if depth else []
                 # A frame that repeats the title of the window in it is the manager's.

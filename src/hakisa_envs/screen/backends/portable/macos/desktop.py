@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from hakisa_envs.screen.backends.portable.system import DesktopWindow, Sight
-from hakisa_envs.screen.image import Region
+from hakisa_envs.screen.region import Region
 
 # kCGWindowListOptionOnScreenOnly, ...ExcludeDesktopElements, ...OnScreenAboveWindow, ...IncludingWindow
 ON_SCREEN, NO_DESKTOP, ABOVE, INCLUDING = 1, 16, 2, 8
@@ -58,6 +58,10 @@ class MacDesktop:
             if other["kCGWindowOwnerPID"] != own and _is_normal(other)
         ]
         return Sight(region, shown, tuple(frame for frame in frames if frame.intersect(region) is not None))
+
+    def was_destroyed(self, window: int) -> bool:
+        """It is not told, and a number is hardly ever used again."""
+        return False
 
     def has_focus(self, window: int) -> bool:
         """By the program that gets the keys, and its frontmost window."""

@@ -9,7 +9,7 @@ from ctypes import wintypes
 from typing import Any
 
 from hakisa_envs.screen.backends.portable.system import DesktopWindow, Sight
-from hakisa_envs.screen.image import Region
+from hakisa_envs.screen.region import Region
 
 # winuser.h and dwmapi.h
 NEXT, PREVIOUS, ROOT = 2, 3, 2  # GW_HWNDNEXT, GW_HWNDPREV; GA_ROOT
@@ -50,6 +50,10 @@ class WindowsDesktop:
         region = self._client_area(window) or Region(0, 0, 0, 0)
         shown = self._is_seen(window) and region.width > 0
         return Sight(region, shown, tuple(self._above(window, region)) if shown else ())
+
+    def was_destroyed(self, window: int) -> bool:
+        """It is not told, and a number is hardly ever used again."""
+        return False
 
     def has_focus(self, window: int) -> bool:
         """By the window in the foreground."""
