@@ -1,5 +1,5 @@
 """A real X server for the tests that press; the others need none."""
 
-from tests.screen.conftest import desktop, pytest_pycollect_makemodule, screen, xserver
+from tests.screen.conftest import desktop, on_desktop, own_desktop, pytest_pycollect_makemodule, screen, where, xserver
 
-__all__ = ["desktop", "pytest_pycollect_makemodule", "screen", "xserver"]
+__all__ = ["desktop", "on_desktop", "own_desktop", "pytest_pycollect_makemodule", "screen", "where", "xserver"]

@@ -6,6 +6,8 @@ import shutil
 
 import pytest
 
+from tests.helpers.backends import BACKENDS, on
+
 MISSING = [
     *(f"{name} (extra screen)" for name in ("Xlib", "mss", "cv2") if importlib.util.find_spec(name) is None),
     *(f"{name} (scripts/system-packages.sh)" for name in ("Xvfb",) if shutil.which(name) is None),
@@ -56,6 +58,21 @@ def own_desktop():
     with own_server() as name, pytest.MonkeyPatch.context() as patch:
         patch.setenv("DISPLAY", name)
         yield name
+
+
+@pytest.fixture(scope="module", params=BACKENDS)
+def where(request):
+    """Options of an env, for one back end after the other; see tests/helpers/backends.py."""
+    if request.param == "portable":
+        request.getfixturevalue("own_desktop")
+    return on(request.param)
+
+
+@pytest.fixture
+def on_desktop(where, xserver, monkeypatch):
+    """The same where both play on xserver as somebody's desktop, armed; "screen" looks on."""
+    monkeypatch.setenv("DISPLAY", xserver)
+    return where | {"display": "current", "armed": True}
 
 
 @pytest.fixture

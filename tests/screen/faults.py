@@ -15,12 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from Xlib import XK, X
-from Xlib.ext import xtest  # noqa: F401 - so that a client of ours can play the person at the keyboard
 
-from .helpers import Screen, gone, wait_until
+from .helpers import Screen, gone, press_chord, wait_until
 
 TITLE = "^fault target$"
-CHORD = (XK.XK_Control_L, XK.XK_Shift_L, XK.XK_F12)
 
 
 class LiveTrainer:
@@ -130,12 +128,6 @@ class Stage:
             self.screen.display.xtest_fake_input(kind, code)
         self.screen.display.sync()
 
-    def person(self, kind, keysyms):
-        """A person presses or releases keys."""
-        for keysym in keysyms:
-            self.screen.display.xtest_fake_input(kind, self.screen.keycode(keysym))
-        self.screen.display.sync()
-
     def close(self):
         self.dismiss()
         self.screen.close()
@@ -166,7 +158,7 @@ def _script(stage):
 
 
 def _killed(stage):
-    stage.person(X.KeyRelease, reversed(CHORD))
+    press_chord(stage.screen, [X.KeyRelease])
     assert stage.trainer.answer() == "Killed"  # which is what its step raised
 
 
@@ -202,5 +194,5 @@ FAULTS = {
     "focus loss": Fault(
         lambda stage: stage.screen.focus(stage.other), mend=lambda stage: stage.screen.focus(stage.window)
     ),
-    "kill chord": Fault(lambda stage: stage.person(X.KeyPress, CHORD), mend=_killed),
+    "kill chord": Fault(lambda stage: press_chord(stage.screen, [X.KeyPress]), mend=_killed),
 }

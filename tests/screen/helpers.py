@@ -3,40 +3,37 @@
 import contextlib
 import struct
 
-import pytest
-from Xlib import X
+from Xlib import XK, X
 from Xlib.display import Display
-from Xlib.ext import xinput
+from Xlib.ext import xinput, xtest  # noqa: F401 - with xtest a client of ours can play the person at the keyboard
 
 from hakisa_envs.screen.input.client import InputClient
 from tests.helpers.processes import busy, gone, in_time, open_fds, wait_until
 
 __all__ = [
-    "BACKENDS", "RawEvents", "Screen", "busy", "game_window", "gone", "in_time", "input_client", "on", "open_fds",
-    "portable_too", "wait_until",
+    "CHORD", "RawEvents", "Screen", "busy", "game_window", "gone", "in_time", "input_client", "open_fds", "press_chord",
+    "wait_until",
 ]  # fmt: skip
 
-# For tests that are not about X itself; with the second the fixture "desktop" is needed.
-BACKENDS = ["x11", pytest.param("portable", marks=pytest.mark.module("pynput"))]
+CHORD = (XK.XK_Control_L, XK.XK_Shift_L, XK.XK_F12)
 
 
-def portable_too(*values):
-    """A set of parameters for the portable back end alone, where doing all of them on both would take long."""
-    return pytest.param(*values, "portable", marks=BACKENDS[1].marks)
-
-
-def on(backend):
-    """Options of an env that plays on a back end, armed: with x11 on a display of its own, else on the desktop."""
-    return {"backend": backend, "display": "current", "armed": True} if backend == "portable" else {}
-
-
-def input_client(backend, display, names, **options):
-    """A client of the input server of a back end."""
-    if backend == "portable":
+def input_client(where, display, names):
+    """A client of the input server of a back end, which the fixture "where" names."""
+    link = None
+    if where.get("backend") == "portable":
         from hakisa_envs.screen.backends.portable.link import PipeLink
 
-        options["link"] = PipeLink()
-    return InputClient(display, names, **options)
+        link = PipeLink()
+    return InputClient(display, names, link=link)
+
+
+def press_chord(person, kinds=(X.KeyPress, X.KeyRelease)):
+    """A person presses the kill chord, and lets go of it."""
+    for kind in kinds:
+        for keysym in CHORD:
+            person.display.xtest_fake_input(kind, person.keycode(keysym))
+    person.display.sync()
 
 
 def game_window(screen):

@@ -9,8 +9,8 @@ from hakisa_envs.screen import image
 from hakisa_envs.screen.capture import Capture
 from hakisa_envs.screen.display import open_display
 from hakisa_envs.screen.errors import CaptureError
-from hakisa_envs.screen.image import Region
 from hakisa_envs.screen.processes import Keeper
+from hakisa_envs.screen.region import Region
 from hakisa_envs.screen.xthread import XThread
 
 from .helpers import wait_until

@@ -18,14 +18,14 @@ from hakisa_envs.screen.errors import ProfileError
 from hakisa_envs.screen.game import Launch
 from hakisa_envs.screen.profile import load_profile
 
-from .helpers import BACKENDS, RawEvents, Screen, game_window, on, open_fds, wait_until
+from .helpers import RawEvents, Screen, game_window, open_fds, wait_until
 
 NOOP, FLASH, LEFT, HOLD_LEFT, RELEASE_LEFT = [0, 0, 0], [1, 0, 0], [1, 1, 0], [2, 1, 0], [3, 1, 0]
 
 
-@pytest.fixture(scope="module", params=BACKENDS)
-def shared(request, own_desktop):
-    env = ScreenGameEnv("flash", render_mode="rgb_array", **on(request.param))
+@pytest.fixture(scope="module")
+def shared(where):
+    env = ScreenGameEnv("flash", render_mode="rgb_array", **where)
     yield env
     env.close()
 
@@ -44,9 +44,9 @@ def person(env):
     person.close()
 
 
-def test_constructing_opens_nothing():
+def test_constructing_opens_nothing(where):
     before = open_fds()
-    env = ScreenGameEnv("flash")
+    env = ScreenGameEnv("flash", **where)
     assert open_fds() == before
     with pytest.raises(gym.error.ResetNeeded):
         env.step(NOOP)
@@ -54,9 +54,9 @@ def test_constructing_opens_nothing():
     env.close()
 
 
-def test_every_step_shows_what_its_action_did():
+def test_every_step_shows_what_its_action_did(where):
     # Slow, so that it holds on a busy machine too; benchmarks/screen_latency.py does it at 20 and 60 Hz.
-    env = ScreenGameEnv("flash", rate=4.0)
+    env = ScreenGameEnv("flash", rate=4.0, **where)
     _, info = env.reset()
     brightness = info["readings"]["flash"]
     for _ in range(6):
@@ -80,9 +80,9 @@ def test_observations_own_their_memory(env):
     assert np.array_equal(first, kept)
 
 
-def test_stack_is_oldest_first_and_zero_before_the_episode():
+def test_stack_is_oldest_first_and_zero_before_the_episode(where):
     profile = load_profile("flash")
-    env = ScreenGameEnv(replace(profile, observation=replace(profile.observation, stack=3, grey=False)))
+    env = ScreenGameEnv(replace(profile, observation=replace(profile.observation, stack=3, grey=False)), **where)
     observation, _ = env.reset()
     assert observation.shape == (9, 84, 84)
     assert env.metadata["frame_stack"] == (0, 3, "zero")
@@ -266,8 +266,8 @@ def test_focus_that_is_lost_is_told_and_taken_back_by_reset(env, person):
 
 
 @pytest.mark.parametrize("armed", [None, True])
-def test_display_that_is_not_ours_is_never_touched_unless_armed(armed, xserver, screen):
-    env = ScreenGameEnv("flash", display=xserver, armed=armed)
+def test_display_that_is_not_ours_is_never_touched_unless_armed(armed, on_desktop, screen):
+    env = ScreenGameEnv("flash", **on_desktop | {"armed": armed})
     env.reset()
     window = game_window(screen)
     raw, before = RawEvents(screen.display), screen.display.get_input_focus().focus
@@ -293,11 +293,12 @@ def test_two_envs_never_cross(env):
     other.close()
 
 
-def test_env_is_picklable_and_copies_are_closed():
-    env = ScreenGameEnv("flash", rate=12.0)
+def test_env_is_picklable_and_copies_are_closed(where):
+    env = ScreenGameEnv("flash", rate=12.0, **where)
     for other in (pickle.loads(pickle.dumps(env)), copy.deepcopy(env)):
         assert other.rate == 12.0
         assert other.profile.name == "flash"
+        assert (other.backend.name, other.armed) == (env.backend.name, env.armed)
         other.close()
 
 
@@ -317,11 +318,11 @@ def test_wrong_options_are_refused(options, error, match):
         ScreenGameEnv(**options)
 
 
-def test_repeated_open_and_close_leaks_nothing():
+def test_repeated_open_and_close_leaks_nothing(where):
     import threading
 
     def one_round():
-        env = ScreenGameEnv("flash")
+        env = ScreenGameEnv("flash", **where)
         env.reset()
         env.step(FLASH)
         env.close()

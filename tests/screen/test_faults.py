@@ -6,9 +6,9 @@ import pytest
 
 from hakisa_envs.screen.display import open_display
 from hakisa_envs.screen.processes import Keeper
+from tests.helpers.backends import BACKENDS
 
 from .faults import FAULTS, Stage
-from .helpers import BACKENDS
 
 LIMIT_S = 1.0  # on a busy machine too; benchmarks/screen_faults.py measures against a quarter of that
 
@@ -44,9 +44,8 @@ def test_everything_is_up_a_second_after(fault, repetition, stage):
     assert stage.measure(FAULTS[fault], LIMIT_S) < LIMIT_S
 
 
-# A server of this back end that is stopped is continued by nobody while its trainer lives.
 @pytest.mark.parametrize("backend", BACKENDS[1:])
-@pytest.mark.parametrize("fault", [fault for fault in FAULTS if fault != "input server SIGSTOP"])
+@pytest.mark.parametrize("fault", FAULTS)
 def test_so_it_is_on_the_portable_back_end(fault, backend, portable_stage):
     assert portable_stage.measure(FAULTS[fault], 2 * LIMIT_S) < 2 * LIMIT_S
 

@@ -16,9 +16,10 @@ from hakisa_envs.screen.env import ScreenGameEnv
 from hakisa_envs.screen.errors import ScreenError, WindowError
 from hakisa_envs.screen.game import Actions, GameProfile, Launch, Observation, Reading, Reward, Window
 from hakisa_envs.screen.game import Screen as ScreenSettings
-from hakisa_envs.screen.image import Region
 from hakisa_envs.screen.processes import Keeper
 from hakisa_envs.screen.readers import Brightness
+from hakisa_envs.screen.region import Region
+from tests.helpers.backends import portable_too
 
 from . import game_windows
 from .helpers import Screen, gone, in_time, wait_until
@@ -136,10 +137,17 @@ def test_a_real_game_of_sdl_1_is_seen_in_fullscreen(make, size):
     wait_until(lambda: not env.step(NOOP)[4]["black"], 20.0)
 
 
-@pytest.mark.parametrize("words", [(), ("overlaps",)])
-@pytest.mark.parametrize("size", [None, (320, 240)])
-def test_splash_whose_title_fits_gives_way_to_the_game(make, words, size):
-    env = make(game(game_windows.SPLASH, *words, size=size))
+@pytest.mark.parametrize(
+    ("words", "size", "where"),
+    [
+        *((words, size, "x11") for words in ((), ("overlaps",)) for size in (None, (320, 240))),
+        portable_too((), None),
+        portable_too(("overlaps",), (320, 240)),
+    ],
+    indirect=["where"],
+)
+def test_splash_whose_title_fits_gives_way_to_the_game(make, words, size, where):
+    env = make(game(game_windows.SPLASH, *words, size=size), **where)
     began = time.monotonic()
     wait_until(lambda: light(env) == GREY and (env.session.area.width, env.session.area.height) == (320, 240))
     wait_until(lambda: light(env, TAP) == WHITE)
@@ -152,9 +160,13 @@ def test_window_that_calls_itself_a_splash_is_never_taken(make):
     assert light(env) == GREY
 
 
-@pytest.mark.parametrize("size", [(), ("320", "240"), ("400", "300")])
-def test_window_that_the_game_makes_anew_is_played_on_in(make, size):
-    env = make(game(game_windows.REMADE, *size))
+@pytest.mark.parametrize(
+    ("size", "where"),
+    [((), "x11"), (("320", "240"), "x11"), (("400", "300"), "x11"), portable_too(("400", "300"))],
+    indirect=["where"],
+)
+def test_window_that_the_game_makes_anew_is_played_on_in(make, size, where):
+    env = make(game(game_windows.REMADE, *size), **where)
     pid = env.session._game.pid
     rows = [env.step(TAP)[2:] for _ in range(12)]
     assert not any(truncated or info["failure"] for _, truncated, info in rows)
@@ -166,7 +178,7 @@ def test_window_that_the_game_makes_anew_is_played_on_in(make, size):
 
 
 @pytest.fixture
-def started(xserver):
+def started(on_desktop, xserver):
     """Starts one of these programs on a display that was there before, as somebody else would."""
     running = []
 
@@ -180,25 +192,35 @@ def started(xserver):
         process.wait()
 
 
-def test_window_that_a_game_which_was_there_makes_anew_is_played_on_in_and_no_strangers(make, started, xserver, screen):
+def test_window_that_a_game_which_was_there_makes_anew_is_played_on_in_and_no_strangers(
+    make, started, on_desktop, screen
+):
     started(game_windows.REMADE)
-    env = make(replace(game(""), launch=Launch()), display=xserver, armed=True)
+    env = make(replace(game(""), launch=Launch()), **on_desktop)
     assert not env.step(TAP)[3]
     wait_until(lambda: light(env, TAP) == WHITE)
-    screen.window(330, 0, 320, 240, title="game")  # another program's, of the same title
+    strange = screen.window(330, 0, 320, 240, title="game")  # another program's, of the same title
     mine = screen.display.create_resource_object("window", env.session.look().window.window)
     mine.destroy()
     screen.display.sync()
     lost = wait_until(lambda: (s := env.step(NOOP))[3] and s)
     assert "window is gone" in lost[4]["failure"]
+    strange.destroy()
+    screen.display.sync()
 
 
-@pytest.mark.parametrize("detach", ["", "setsid "])
-@pytest.mark.parametrize("lives_s", [0.0, 1.5])
-def test_launcher_that_starts_the_game_and_exits_is_not_the_end_of_it(make, lives_s, detach, tmp_path):
+@pytest.mark.parametrize(
+    ("lives_s", "detach", "where"),
+    [
+        *((lives_s, detach, "x11") for lives_s in (0.0, 1.5) for detach in ("", "setsid ")),
+        portable_too(0.0, ""),  # which loses sight of what makes a session of its own
+    ],
+    indirect=["where"],
+)
+def test_launcher_that_starts_the_game_and_exits_is_not_the_end_of_it(make, lives_s, detach, where, tmp_path):
     (tmp_path / "game.py").write_text(game_windows.PLAIN)
     line = f"(sleep 0.2; exec {detach}{sys.executable} {tmp_path / 'game.py'}) & sleep {lives_s}"
-    env = make(replace(game(""), launch=Launch(command=("sh", "-c", line))))
+    env = make(replace(game(""), launch=Launch(command=("sh", "-c", line))), **where)
     wait_until(lambda: gone(env.session._game.pid))
     window = env.session.look().window.window
     env.reset()
@@ -206,16 +228,18 @@ def test_launcher_that_starts_the_game_and_exits_is_not_the_end_of_it(make, live
     wait_until(lambda: light(env, TAP) == WHITE)
 
 
-def test_launcher_that_exits_without_a_game_is_told_at_once(make):
+def test_launcher_that_exits_without_a_game_is_told_at_once(make, where):
     launch, began = Launch(command=("sh", "-c", "sleep 0.1 & exit 3")), time.monotonic()
     with pytest.raises(ScreenError, match="status 3"):
-        make(replace(game(""), launch=launch, window=Window("^game$", timeout=60.0)))
+        make(replace(game(""), launch=launch, window=Window("^game$", timeout=60.0)), **where)
     assert in_time(began, 30.0)  # and not after the window's timeout
 
 
-@pytest.mark.parametrize("override", [True, False])
-def test_frame_in_which_another_program_covers_the_game_is_no_transition_and_has_no_readings(make, person, override):
-    env = make(game(game_windows.PLAIN))
+@pytest.mark.parametrize(("override", "where"), [(True, "x11"), (False, "x11"), portable_too(True)], indirect=["where"])
+def test_frame_in_which_another_program_covers_the_game_is_no_transition_and_has_no_readings(
+    make, person, override, where
+):
+    env = make(game(game_windows.PLAIN), **where)
     other = person(env)
     for place, readable in (((0, 0, 320, 240), False), ((20, 20, 5, 5), False), ((200, 150, 50, 50), True)):
         cover = other.window(*place, colour=0xFFFFFF, override=override)
@@ -231,9 +255,10 @@ def test_frame_in_which_another_program_covers_the_game_is_no_transition_and_has
         assert light(env) == GREY
 
 
-def test_cover_outside_of_what_the_agent_sees_costs_no_transition(make, person):
+def test_cover_outside_of_what_the_agent_sees_costs_no_transition(make, person, where):
     profile = game(game_windows.PLAIN)
-    env = make(replace(profile, observation=replace(profile.observation, region=Region(0, 0, 160, 120))))
+    profile = replace(profile, observation=replace(profile.observation, region=Region(0, 0, 160, 120)))
+    env = make(profile, **where)
     other = person(env)
     other.window(200, 150, 50, 50, colour=0xFFFFFF, override=True)
     wait_until(lambda: env.step(NOOP)[4]["obscured"])
@@ -269,8 +294,8 @@ while True:
 
 
 @pytest.mark.parametrize("how", ["unmapped", "covered"])
-def test_frames_before_the_game_has_drawn_itself_anew_have_no_readings(make, person, how):
-    env = make(game(Redrawn.program))
+def test_frames_before_the_game_has_drawn_itself_anew_have_no_readings(make, person, how, where):
+    env = make(game(Redrawn.program), **where)
     wait_until(lambda: light(env) == GREY)
     other = person(env)
     mine = other.display.create_resource_object("window", env.session.look().window.window)
@@ -292,8 +317,8 @@ def test_frames_before_the_game_has_drawn_itself_anew_have_no_readings(make, per
         assert seen[-1]["readings"]["light"] == GREY
 
 
-def test_region_that_lies_outside_of_a_window_that_shrank_has_no_reading_and_is_not_seen(make, person):
-    env = make(game(game_windows.PLAIN))
+def test_region_that_lies_outside_of_a_window_that_shrank_has_no_reading_and_is_not_seen(make, person, where):
+    env = make(game(game_windows.PLAIN), **where)
     other = person(env)
     other.window(0, 0, 640, 480, colour=0xFFFFFF, title="behind").configure(stack_mode=X.Below)
     mine = other.display.create_resource_object("window", env.session.look().window.window)
@@ -307,8 +332,8 @@ def test_region_that_lies_outside_of_a_window_that_shrank_has_no_reading_and_is_
         assert observation.max() <= GREY  # of what lies behind, nothing
 
 
-def test_picture_that_stays_black_is_said_and_is_no_transition(make):
-    env = make(game(game_windows.BLACK))
+def test_picture_that_stays_black_is_said_and_is_no_transition(make, where):
+    env = make(game(game_windows.BLACK), **where)
     with pytest.warns(UserWarning, match=r"'windows' has been black for .*nested"):
         wait_until(lambda: env.step(NOOP)[4]["black"] and env._black_said, 20.0)
     info = env.step(NOOP)[4]
@@ -327,11 +352,11 @@ def test_game_that_is_larger_than_its_display_is_refused_with_the_line_that_help
     assert make(game(game_windows.PLAIN, *map(str, size), screen=size)).session.area.width == size[0]
 
 
-def test_game_that_is_larger_than_a_display_of_somebody_elses_is_refused(make):
+def test_game_that_is_larger_than_a_display_of_somebody_elses_is_refused(make, where, monkeypatch):
     keeper = Keeper()
-    name = open_display("xvfb", (300, 200), keeper).name
+    monkeypatch.setenv("DISPLAY", open_display("xvfb", (300, 200), keeper).name)
     with pytest.raises(WindowError, match=r"is 320 x 240, but .* 300 x 200"):
-        make(game(game_windows.PLAIN, size=(320, 240)), display=name)
+        make(game(game_windows.PLAIN, size=(320, 240)), **where | {"display": "current", "armed": None})
     keeper.close()
 
 

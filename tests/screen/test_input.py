@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from Xlib import XK, X
-from Xlib.ext import xinput, xtest  # noqa: F401 - with xtest the test's own client can play the person at the keyboard
+from Xlib.ext import xinput
 
 from hakisa_envs.screen.display import _start
 from hakisa_envs.screen.errors import InputError
@@ -19,7 +19,7 @@ from hakisa_envs.screen.input.client import InputClient
 from hakisa_envs.screen.input.devices import XTestDevice
 from hakisa_envs.screen.processes import Keeper
 
-from .helpers import BACKENDS, RawEvents, Screen, gone, input_client, wait_until
+from .helpers import RawEvents, Screen, gone, input_client, press_chord, wait_until
 
 LEFT, CONTROL, SHIFT, F12 = XK.XK_Left, XK.XK_Control_L, XK.XK_Shift_L, XK.XK_F12
 NAMES = ["Left", "Right", "a", "Control_L", "button1", "button3"]
@@ -44,10 +44,10 @@ def client(xserver, window):
     client.close()
 
 
-@pytest.fixture(params=BACKENDS)
-def either(request, desktop, window):
+@pytest.fixture
+def either(where, on_desktop, xserver, window):
     """The client of one back end, then of the other."""
-    client = input_client(request.param, desktop, NAMES)
+    client = input_client(where, xserver, NAMES)
     client.start()
     client.wait_ready()
     client.set_target(window.id)
@@ -334,9 +334,9 @@ def test_told_to(either, screen):
         assert not screen.held()
 
 
-def test_kill_chord_is_heard_while_we_tap_control_ourselves(xserver, screen, window):
+def test_kill_chord_is_heard_while_we_tap_control_ourselves(where, on_desktop, xserver, screen, window):
     for _ in range(5):
-        client = InputClient(xserver, NAMES)
+        client = input_client(where, xserver, NAMES)
         client.start()
         client.wait_ready()
         client.set_target(window.id)
@@ -359,15 +359,6 @@ def test_kill_chord_is_heard_while_we_tap_control_ourselves(xserver, screen, win
         client.close()
 
 
-CHORD = (CONTROL, SHIFT, F12)
-
-
-def person(screen, kind, keysyms):
-    for keysym in keysyms:
-        screen.display.xtest_fake_input(kind, screen.keycode(keysym))
-    screen.display.sync()
-
-
 def sockets(pid):
     return sum(os.readlink(entry).startswith("socket:") for entry in Path(f"/proc/{pid}/fd").iterdir())
 
@@ -381,11 +372,11 @@ def test_kill_chord_is_not_lost_when_the_input_server_is_replaced(client, screen
     elif when == "no server":
         os.killpg(os.getpgid(client.pid), signal.SIGKILL)
         wait_until(lambda: gone(client.pid))
-    person(screen, X.KeyPress, CHORD)
+    press_chord(screen, [X.KeyPress])
     if when == "heard":
         wait_until(lambda: screen.keycode(LEFT) not in screen.held())
     if when != "no server":
-        person(screen, X.KeyRelease, CHORD)  # nothing of it is to be seen any more
+        press_chord(screen, [X.KeyRelease])  # nothing of it is to be seen any more
         if when == "heard":
             os.kill(client.pid, signal.SIGKILL)
         wait_until(lambda: not screen.held(), 1.0)
@@ -393,7 +384,7 @@ def test_kill_chord_is_not_lost_when_the_input_server_is_replaced(client, screen
         report = client.act([("tap", "a")], 1.0)
         assert (report.killed, report.pressed) == (True, 0)
     assert client.restarts == 1
-    person(screen, X.KeyRelease, CHORD)
+    press_chord(screen, [X.KeyRelease])
     client.close()
     client.start()
     client.wait_ready()

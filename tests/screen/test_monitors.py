@@ -7,8 +7,10 @@ import pytest
 from Xlib.ext import randr
 from Xlib.protocol import rq
 
+from hakisa_envs.screen.display import open_display
 from hakisa_envs.screen.env import ScreenGameEnv
 from hakisa_envs.screen.game import Screen as ScreenSettings
+from hakisa_envs.screen.processes import Keeper
 from hakisa_envs.screen.profile import load_profile
 
 from .helpers import Screen, wait_until
@@ -18,13 +20,15 @@ LEFT_CLICK = 4
 
 
 @pytest.fixture
-def env():
-    env = ScreenGameEnv(
-        replace(load_profile("flash"), screen=ScreenSettings((960, 480))), render_mode="rgb_array", timeout=1.0
-    )
+def env(where, monkeypatch):
+    profile, keeper = replace(load_profile("flash"), screen=ScreenSettings((960, 480))), Keeper()
+    if where:  # else the env starts it
+        monkeypatch.setenv("DISPLAY", open_display("xvfb", (960, 480), keeper).name)
+    env = ScreenGameEnv(profile, render_mode="rgb_array", timeout=10.0, **where)
     env.reset()
     yield env
     env.close()
+    keeper.close()
 
 
 @pytest.fixture

@@ -13,16 +13,16 @@ from hakisa_envs.screen.errors import ProfileError
 from hakisa_envs.screen.game import Pause
 from hakisa_envs.screen.profile import load_profile
 
-from .helpers import BACKENDS, RawEvents, Screen, game_window, on, wait_until
+from .helpers import RawEvents, Screen, game_window, wait_until
 
 NOOP, FLASH = [0, 0, 0], [1, 0, 0]
 
 
-@pytest.fixture(params=BACKENDS)
-def env(request, own_desktop):
+@pytest.fixture
+def env(where):
     """Flash, as if Space paused it: bright is paused."""
     profile = replace(load_profile("flash"), pause=Pause("key", "space"))
-    env = ScreenGameEnv(profile, **on(request.param))
+    env = ScreenGameEnv(profile, **where)
     env.reset()
     yield env
     env.close()
@@ -91,8 +91,9 @@ class TestPauseThatCanBeSeen:
     """The game need not hear the key at once, or ever."""
 
     @pytest.fixture
-    def env(self):
-        env = ScreenGameEnv(replace(load_profile("flash"), pause=Pause("key", "space", Condition.parse("flash > 200"))))
+    def env(self, where):
+        profile = replace(load_profile("flash"), pause=Pause("key", "space", Condition.parse("flash > 200")))
+        env = ScreenGameEnv(profile, **where)
         env.reset()
         yield env
         env.close()

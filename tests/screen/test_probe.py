@@ -4,7 +4,6 @@ import time
 from dataclasses import replace
 
 import pytest
-from Xlib import XK, X
 
 from hakisa_envs.screen.env import ScreenGameEnv
 from hakisa_envs.screen.errors import InputError, Killed, ReaderError, ScreenError
@@ -12,19 +11,19 @@ from hakisa_envs.screen.game import ProbeTarget
 from hakisa_envs.screen.probe import ANSWER_S, LatencyProbe, percentiles
 from hakisa_envs.screen.profile import load_profile
 
-from .helpers import Screen, game_window, wait_until
+from .helpers import Screen, game_window, press_chord, wait_until
 
 NOOP, FLASH, LEFT = [0, 0, 0], [1, 0, 0], [1, 1, 0]
 PARTS = {"grab", "shrink", "readers", "input round trip"}
 
 
 @pytest.fixture
-def make():
+def make(where):
     """Makes probes and closes them with their envs."""
     made = []
 
     def make(profile="flash", **options):
-        env = ScreenGameEnv(profile, **options)
+        env = ScreenGameEnv(profile, **where | options)
         made.append((LatencyProbe(env), env))
         return made[-1][0]
 
@@ -115,9 +114,7 @@ def test_a_press_without_focus_or_after_the_kill_chord_raises(make):
     person.focus(cover)
     with pytest.raises(InputError, match="'space' was refused"):
         probe.press()
-    for keysym in (XK.XK_Control_L, XK.XK_Shift_L, XK.XK_F12):
-        person.display.xtest_fake_input(X.KeyPress, person.keycode(keysym))
-    person.display.sync()
+    press_chord(person)
     wait_until(lambda: probe._env._session.input.report().killed)
     with pytest.raises(Killed):
         probe.press()

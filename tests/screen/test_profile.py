@@ -7,8 +7,8 @@ import pytest
 from hakisa_envs.screen.actions import ActionMap
 from hakisa_envs.screen.conditions import Condition
 from hakisa_envs.screen.errors import ProfileError
-from hakisa_envs.screen.image import Region
 from hakisa_envs.screen.profile import builtin_games, load_profile, parse_profile
+from hakisa_envs.screen.region import Region
 from hakisa_envs.screen.scoring import Scorer
 
 BASE = """

@@ -10,7 +10,6 @@ import pytest
 
 from hakisa_envs.screen.digits import load_digits, save_digits
 from hakisa_envs.screen.errors import ProfileError
-from hakisa_envs.screen.image import Region
 from hakisa_envs.screen.readers import (
     Bar,
     Black,
@@ -24,6 +23,7 @@ from hakisa_envs.screen.readers import (
     explain,
     make_reader,
 )
+from hakisa_envs.screen.region import Region
 from hakisa_envs.screen.tables import TableBuilder
 
 RED = (200, 20, 20)

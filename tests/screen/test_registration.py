@@ -17,8 +17,8 @@ from hakisa_envs.vector import ProcessVectorEnv
 ENV_ID = "Hakisa/ScreenGame-v0"
 
 
-def test_gymnasium_check_env_passes_in_a_dry_run():
-    env = gym.make(ENV_ID, game="flash", armed=False, render_mode="rgb_array")
+def test_gymnasium_check_env_passes_in_a_dry_run(where):
+    env = gym.make(ENV_ID, game="flash", render_mode="rgb_array", **where | {"armed": False})
     check_env(env.unwrapped)
     env.close()
     env.close()
@@ -31,13 +31,14 @@ def test_stable_baselines3_check_env_passes_in_a_dry_run():
     env.close()
 
 
-def test_spec_json_remakes_the_environment():
-    env = gym.make(ENV_ID, game="flash", rate=20.0)
+def test_spec_json_remakes_the_environment(where):
+    env = gym.make(ENV_ID, game="flash", rate=20.0, **where)
     spec = EnvSpec.from_json(env.spec.to_json())
     assert spec == env.spec
     assert spec.nondeterministic
     again = gym.make(spec)
     assert again.unwrapped.rate == 20.0
+    assert again.unwrapped.backend.name == env.unwrapped.backend.name
     assert again.observation_space == env.observation_space
 
 

@@ -15,9 +15,10 @@ from hakisa_envs.screen.env import ScreenGameEnv
 from hakisa_envs.screen.errors import InputError, ResetError
 from hakisa_envs.screen.game import Step
 from hakisa_envs.screen.processes import Keeper
+from tests.helpers.backends import portable_too
 
 from . import game_windows
-from .helpers import BACKENDS, RawEvents, Screen, in_time, on, portable_too, wait_until
+from .helpers import RawEvents, Screen, in_time, wait_until
 from .test_game_windows import game
 
 SHIFT, CONTROL, LEVEL_3 = 1, 4, 0x80
@@ -77,10 +78,10 @@ CHORDS = [("a", 0), ("Shift_L+a", SHIFT), ("Control_L+Shift_R+F5", CONTROL | SHI
 
 
 @pytest.mark.parametrize(
-    ("key", "state", "backend"), [*((*chord, "x11") for chord in CHORDS), portable_too(*CHORDS[2])]
+    ("key", "state", "where"), [*((*chord, "x11") for chord in CHORDS), portable_too(*CHORDS[2])], indirect=["where"]
 )
-def test_chord_holds_the_first_keys_while_the_last_is_pressed(listen, own_desktop, key, state, backend):
-    listener, _ = listen(Step(do="press", key=key, hold_ms=80.0), **on(backend))
+def test_chord_holds_the_first_keys_while_the_last_is_pressed(listen, key, state, where):
+    listener, _ = listen(Step(do="press", key=key, hold_ms=80.0), **where)
     events = listener.heard()
     codes = [listener.keycode(XK.string_to_keysym(name)) for name in key.split("+")]
     *held, last = codes
@@ -97,9 +98,11 @@ def test_chord_holds_the_first_keys_while_the_last_is_pressed(listen, own_deskto
 TEXTS = ["a", "Hello, World! 42", "oooOOO11!!l", "a\nB\tc", '{[~@#$%^&*()_+|<>?:"]}']
 
 
-@pytest.mark.parametrize(("text", "backend"), [*((text, "x11") for text in TEXTS), portable_too(TEXTS[1])])
-def test_text_is_typed_with_shift_where_it_must_be(listen, own_desktop, text, backend):
-    listener, _ = listen(Step(do="type", text=text), **on(backend))
+@pytest.mark.parametrize(
+    ("text", "where"), [*((text, "x11") for text in TEXTS), portable_too(TEXTS[1])], indirect=["where"]
+)
+def test_text_is_typed_with_shift_where_it_must_be(listen, text, where):
+    listener, _ = listen(Step(do="type", text=text), **where)
     assert listener.text() == text.replace("\t", "")
     assert not listener.held()
 
@@ -135,16 +138,15 @@ def test_script_follows_a_layout_that_changes_in_mid_session(first, then):
     keeper.close()
 
 
-def test_character_that_no_key_types_is_named_before_anything_is_pressed():
-    env = ScreenGameEnv(game(game_windows.PLAIN, reset=(Step(do="type", text="ab\u4e2d"),)))
+def test_character_that_no_key_types_is_named_before_anything_is_pressed(where):
+    env = ScreenGameEnv(game(game_windows.PLAIN, reset=(Step(do="type", text="ab\u4e2d"),)), **where)
     with pytest.raises(InputError, match="The character '\u4e2d' is not on the keyboard layout"):
         env.reset()
     env.close()
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
-def test_pointer_is_moved_to_a_place_and_by_a_distance(listen, own_desktop, backend):
-    listener, env = listen(Step(do="move", place=(100, 60)), Step(do="move", by=(7, -3)), **on(backend))
+def test_pointer_is_moved_to_a_place_and_by_a_distance(listen, where):
+    listener, env = listen(Step(do="move", place=(100, 60)), Step(do="move", by=(7, -3)), **where)
     pointer = listener.root.query_pointer()
     assert (pointer.root_x, pointer.root_y) == (107, 57)
     raw = RawEvents(listener.display)
@@ -153,19 +155,21 @@ def test_pointer_is_moved_to_a_place_and_by_a_distance(listen, own_desktop, back
     assert raw.count(xinput.RawMotion) > 0
 
 
+STEPS = [
+    Step(do="press", key="Return"),
+    Step(do="press", key="Shift_L+a"),
+    Step(do="click", place=(5, 5)),
+    Step(do="type", text="go"),
+    Step(do="move", place=(5, 5)),
+]
+
+
 @pytest.mark.parametrize(
-    "step",
-    [
-        Step(do="press", key="Return"),
-        Step(do="press", key="Shift_L+a"),
-        Step(do="click", place=(5, 5)),
-        Step(do="type", text="go"),
-        Step(do="move", place=(5, 5)),
-    ],
+    ("step", "where"), [*((step, "x11") for step in STEPS), portable_too(STEPS[1])], indirect=["where"]
 )
-def test_dry_run_that_waits_for_what_a_press_would_bring_says_so_at_once(step):
+def test_dry_run_that_waits_for_what_a_press_would_bring_says_so_at_once(step, where):
     step = replace(step, until=Condition.parse("light > 200"), timeout=30.0, again=1.0)
-    env = ScreenGameEnv(game(game_windows.PLAIN, reset=(step,)), armed=False)
+    env = ScreenGameEnv(game(game_windows.PLAIN, reset=(step,)), **where | {"armed": False})
     began = time.monotonic()
     with pytest.raises(ResetError, match=r"reset\[0\]: this is a dry run, nothing is pressed.*armed=True \(--arm\)"):
         env.reset()
@@ -173,28 +177,28 @@ def test_dry_run_that_waits_for_what_a_press_would_bring_says_so_at_once(step):
     env.close()
 
 
-def test_dry_run_plays_where_what_is_waited_for_holds_already():
+def test_dry_run_plays_where_what_is_waited_for_holds_already(where):
     steps = (
         Step(do="press", key="Return", until=Condition.parse("light < 100")),
         Step(do="press", key="Return", when=Condition.parse("light > 100"), until=Condition.parse("light > 200")),
         Step(do="look", until=Condition.parse("light is read")),
     )
-    env = ScreenGameEnv(game(game_windows.PLAIN, reset=steps), armed=False)
+    env = ScreenGameEnv(game(game_windows.PLAIN, reset=steps), **where | {"armed": False})
     env.reset()
     assert env.session.dry
     env.close()
 
 
-def test_dry_run_that_looks_in_vain_says_that_nothing_was_pressed():
+def test_dry_run_that_looks_in_vain_says_that_nothing_was_pressed(where):
     steps = (Step(do="press", key="Return"), Step(do="look", until=Condition.parse("light > 200"), timeout=0.2))
-    env = ScreenGameEnv(game(game_windows.PLAIN, reset=steps), armed=False)
+    env = ScreenGameEnv(game(game_windows.PLAIN, reset=steps), **where | {"armed": False})
     with pytest.raises(ResetError, match=r"'light > 200' did not come true \(a dry run: nothing was pressed\)"):
         env.reset()
     env.close()
 
 
-def test_step_of_a_script_waits_for_the_focus(listen):
-    listener, env = listen(Step(do="press", key="Shift_L+a"))
+def test_step_of_a_script_waits_for_the_focus(listen, where):
+    listener, env = listen(Step(do="press", key="Shift_L+a"), **where)
     other = listener.window(400, 300, 50, 50, override=True)
     listener.focus(other)
     listener.events()

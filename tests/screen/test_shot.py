@@ -12,6 +12,7 @@ import pytest
 from hakisa_algos.cli.main import main
 from hakisa_envs.screen.digits import load_digits, save_digits
 from hakisa_envs.screen.profile import load_profile
+from tests.helpers.backends import arguments, portable_too
 
 from .test_readers import SHAPES
 
@@ -211,14 +212,21 @@ def test_watch_says_in_each_line_why_a_reading_is_none(counter, capsys):
 
 
 @pytest.mark.parametrize(
-    ("keys", "count"), [(["a"], 90), (["space", "space", "1.5", "a"], 92), (["Shift_L+a", "10,10"], 91)]
+    ("keys", "count", "where"),
+    [
+        (["a"], 90, "x11"),
+        (["space", "space", "1.5", "a"], 92, "x11"),
+        (["Shift_L+a", "10,10"], 91, "x11"),
+        portable_too(["space", "Shift_L+a", "10,10"], 92),
+    ],
+    indirect=["where"],
 )
-def test_shot_after_keys_shows_what_they_brought(counter, keys, count):
+def test_shot_after_keys_shows_what_they_brought(counter, keys, count, where):
     game = counter(commands='["noop"]')
     game.write_text(game.read_text().replace('keys = ["space"]\n', ""))
     Path("digits.txt").write_text("")
     save_digits(Path("digits.txt"), SHAPES)
-    assert main(["watch", str(game), "--shot", "later.png", "--keys", *keys]) == 0
+    assert main(["watch", str(game), "--shot", "later.png", "--keys", *keys, *arguments(where)]) == 0
     reader = load_profile(game).readings[0].reader
     picture = cv2.imread("later.png")
     assert reader.read(np.dstack([picture, picture[..., :1]])) == count

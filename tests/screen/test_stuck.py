@@ -13,9 +13,10 @@ from hakisa_envs.screen.input.keys import keysym
 from hakisa_envs.screen.input.stuck import held_by_programs, input_servers, let_go
 from hakisa_envs.screen.keeper import processes
 from hakisa_envs.screen.processes import Keeper
+from tests.helpers.backends import BACKENDS
 
 from .faults import Stage
-from .helpers import BACKENDS, gone, wait_until
+from .helpers import gone, wait_until
 
 
 @pytest.fixture

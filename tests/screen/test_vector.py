@@ -37,8 +37,8 @@ def test_live_games_side_by_side_never_cross_and_a_killed_one_is_replaced():
     envs.close()
 
 
-def test_time_limit_truncates_a_live_game():
-    envs = make_screen_vec(1, game="flash", max_episode_steps=3)
+def test_time_limit_truncates_a_live_game(where):
+    envs = make_screen_vec(1, game="flash", max_episode_steps=3, **where)
     envs.reset()
     assert [envs.step([[0, 0, 0]])[3][0] for _ in range(3)] == [False, False, True]
     envs.close()

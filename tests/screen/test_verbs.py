@@ -12,6 +12,7 @@ import cv2
 import pytest
 
 from hakisa_algos.cli.main import main
+from tests.helpers.backends import arguments
 
 WITHOUT_TRAINERS = """
 import sys
@@ -23,6 +24,7 @@ class Absent:
 
 sys.meta_path.insert(0, Absent())
 from hakisa_algos.cli.main import main
+from tests.helpers.backends import arguments
 sys.exit(main(sys.argv[1:]))
 """
 
@@ -38,8 +40,8 @@ def test_training_needs_what_these_verbs_do_without():
     assert 'pip install "hakisa[algos]"' in done.stderr
 
 
-def test_watch_prints_a_line_per_step():
-    done = hakisa("watch", "flash", "--seconds", "0.5")
+def test_watch_prints_a_line_per_step(where):
+    done = hakisa("watch", "flash", "--seconds", "0.5", *arguments(where))
     assert (done.returncode, done.stderr) == (0, "")
     head, *steps = done.stdout.splitlines()
     assert head.startswith("flash on display :")
@@ -115,26 +117,27 @@ def test_watch_writes_a_film(tmp_path):
     assert picture[430:].max() > 150
 
 
-def test_watch_looks_at_a_display_that_it_did_not_start_and_presses_nothing_there(screen, xserver, tmp_path):
+def test_watch_looks_at_a_display_that_it_did_not_start_and_presses_nothing_there(on_desktop, screen, tmp_path):
     window = screen.window(0, 0, 64, 48, colour=0xFFFFFF, title="somebody's")
     screen.focus(window)
     screen.events()
     game = tmp_path / "somebodys.toml"
     game.write_text('[window]\ntitle = "^somebody"\n[actions]\ncommands = ["tap"]\nkeys = ["a"]\nrate = 20.0\n')
-    done = hakisa("watch", game, "--display", xserver, "--seconds", "0.25")
+    options = ["--backend", on_desktop.get("backend", "x11"), "--display", "current", "--seconds", "0.25"]
+    done = hakisa("watch", game, *options)
     assert done.returncode == 0
     assert "a dry run: nothing is pressed (--arm presses)" in done.stdout
     assert done.stdout.count("press a for 50 ms") == 5
     assert not screen.events()
-    done = hakisa("watch", game, "--display", xserver, "--seconds", "0.25", "--arm")
+    done = hakisa("watch", game, *options, "--arm")
     assert "dry run" not in done.stdout
     assert screen.events()
     window.destroy()
     screen.display.sync()
 
 
-def test_probe_reports_percentiles_and_what_limits():
-    done = hakisa("probe", "flash", "--steps", "10")
+def test_probe_reports_percentiles_and_what_limits(where):
+    done = hakisa("probe", "flash", "--steps", "10", *arguments(where))
     assert (done.returncode, done.stderr) == (0, "")
     lines = {line[:24].strip(): line[24:].split() for line in done.stdout.splitlines()}
     for name in ("grab", "shrink", "readers", "input round trip", "env overhead per step", "frame age",
@@ -176,8 +179,8 @@ def test_a_game_that_is_not_installed_is_one_line_for_every_verb(tmp_path, monke
     game = tmp_path / "absent.toml"
     game.write_text('[launch]\ncommand = ["no-such-game"]\n[window]\ntitle = "none"\n[actions]\ncommands = ["noop"]\n')
     train = ["train", "ppo", "--env", "Hakisa/ScreenGame-v0", "--env-options", f"game={game}", "--config.num-envs", "1"]
-    for arguments in (["watch", str(game)], ["probe", str(game)], train):
-        assert main(arguments) == 2
+    for words in (["watch", str(game)], ["probe", str(game)], train):
+        assert main(words) == 2
         error = capfd.readouterr().err
         assert "needs the program 'no-such-game', which is not installed" in error.splitlines()[-1]
         assert "Traceback" not in error

@@ -1,5 +1,6 @@
 """The game's window under a real window manager: what a person can do to it with one, and how `reset` answers."""
 
+import os
 import shutil
 from dataclasses import replace
 
@@ -8,10 +9,13 @@ import pytest
 from Xlib import X
 from Xlib.protocol.event import ClientMessage
 
+from hakisa_envs.screen.display import open_display
 from hakisa_envs.screen.env import ScreenGameEnv
 from hakisa_envs.screen.errors import ProcessError
 from hakisa_envs.screen.game import Screen as ScreenSettings
+from hakisa_envs.screen.processes import Keeper
 from hakisa_envs.screen.profile import load_profile
+from hakisa_envs.screen.window import WindowFinder
 
 from .helpers import Screen, wait_until
 
@@ -24,11 +28,22 @@ ICONIC = 3
 
 
 @pytest.fixture(scope="module")
-def shared():
+def shared(where):
     profile = load_profile("flash")
-    env = ScreenGameEnv(replace(profile, screen=ScreenSettings((640, 480), "openbox")), render_mode="rgb_array")
-    yield env
-    env.close()
+    profile = replace(profile, screen=ScreenSettings((640, 480), "openbox"))
+    keeper = Keeper()
+    with pytest.MonkeyPatch.context() as patch:
+        if where:  # else the env starts both
+            name = open_display("xvfb", (640, 480), keeper).name
+            patch.setenv("DISPLAY", name)
+            keeper.launch([shutil.which("openbox")], environment=dict(os.environ))
+            finder = WindowFinder(name, "")
+            wait_until(finder.is_managed)
+            finder.close()
+        env = ScreenGameEnv(profile, render_mode="rgb_array", timeout=10.0, **where)
+        yield env
+        env.close()
+    keeper.close()
 
 
 @pytest.fixture
@@ -41,8 +56,8 @@ class Person(Screen):
     """Asks the window manager for what its buttons and menus do."""
 
     def __init__(self, env):
-        super().__init__(env._session.display.name)
-        self.game = self.display.create_resource_object("window", env._session._finder._window.id)
+        super().__init__(env.session.display.name)
+        self.game = self.display.create_resource_object("window", env.view.window.window)
 
     def ask(self, window, name, *data):
         words = [*data, 0, 0, 0, 0, 0][:5]
