@@ -1,5 +1,6 @@
 """A second X client plays, and is heard: in order, only while the game has the focus, and nothing but its keys."""
 
+import itertools
 import os
 import random
 import signal
@@ -15,7 +16,7 @@ from hakisa_envs.screen.backends.protocols import Display
 from hakisa_envs.screen.errors import InputError
 from hakisa_envs.screen.input.client import InputClient
 from hakisa_envs.screen.input.listener import PersonListener, input_method
-from tests.screen.helpers import BACKENDS, Screen, wait_until
+from tests.screen.helpers import Screen, wait_until
 
 SPACE, LEFT, CANARY = 0x20, 0xFF51, ord("q")
 NAMES = ["space", "Left", "button1"]
@@ -46,7 +47,7 @@ class Person(Screen):
 def person(xserver):
     one = Person(xserver)
     yield one
-    for keysym in (SPACE, LEFT, CANARY, 0xFFE3, 0xFFE1, 0xFFC6, 0xFFC7):
+    for keysym in (SPACE, LEFT, CANARY, 0xFFE3, 0xFFE1, 0xFFC6, 0xFFC7, 0xFFC9):
         one.key(keysym, False)
     one.close()
 
@@ -62,17 +63,29 @@ def game(person):
 
 @pytest.fixture
 def listener(xserver, person, game):
+    """X11's, for what the portable one does not know: the order of keys and focus, and layouts that change."""
     one = PersonListener(xserver, NAMES, game.id)
     yield one
     one.close()
 
 
-@pytest.fixture(params=BACKENDS)
-def either(request, desktop, person, game):
-    """The listener of one back end, then of the other."""
-    one = make_backend(request.param).listener(Display(desktop, owned=False), NAMES, game.id)
-    yield one
-    one.close()
+@pytest.fixture
+def listen(where, on_desktop, xserver, game):
+    """Begins to listen, by one back end, then by the other."""
+    begun = []
+
+    def listen():
+        begun.append(make_backend(where.get("backend")).listener(Display(xserver, owned=False), NAMES, game.id))
+        return begun[-1]
+
+    yield listen
+    for one in begun:
+        one.close()
+
+
+@pytest.fixture
+def either(listen, person):
+    return listen()
 
 
 def heard(listener, kinds=("press", "release"), count=0, seconds=20.0):
@@ -120,7 +133,7 @@ def test_keys_buttons_motion_and_wheel_are_heard_with_their_place_and_the_server
 def test_the_pointers_place_is_known_in_a_game_that_plays_in_an_inner_window(person, game, xserver):
     inner = game.create_window(0, 0, 200, 150, 0, X.CopyFromParent, event_mask=X.PointerMotionMask)
     inner.map()
-    person.display.sync()
+    person.move(10, 10)
     listener = PersonListener(xserver, NAMES, game.id)
     try:
         person.move(70, 80)
@@ -174,42 +187,57 @@ def test_what_is_typed_elsewhere_is_never_kept_however_the_focus_flips(listener,
     other.close()
 
 
-def test_losing_the_focus_is_a_gap_and_ends_what_is_held(listener, person, game):
+def elsewhere(person, keysym, listener):
+    """Taps a key while another window has the focus, and waits until that is heard: the chord comes after it."""
+    person.tap(keysym)
+    for pressed, key in itertools.product((True, False), (0xFFE3, 0xFFE1, 0xFFC7)):  # Ctrl+Shift+F10
+        person.key(key, pressed)
+    assert names(heard(listener, ("bad", "press"), 1)) == [("bad", "")]
+
+
+def test_losing_the_focus_is_a_gap_and_ends_what_is_held(either, person, game):
+    kinds = ("press", "release", "gap", "on")
+    events = heard(either, kinds, 1)
     person.key(SPACE, True)
+    events += heard(either, kinds, 1)
     other = person.window(300, 200, 100, 100)
     person.focus(other)
+    events += heard(either, kinds, 1)  # one of them looks for the focus now and then
+    assert either.held == []
     person.key(SPACE, False)
-    person.key(LEFT, True)
+    elsewhere(person, LEFT, either)
     person.focus(game)
-    person.key(LEFT, False)
+    events += heard(either, kinds, 1)
     person.tap(LEFT)
-    kinds = ("press", "release", "gap", "on")
-    events = heard(listener, kinds, 6)
+    events += heard(either, kinds, 2)
     assert names(events) == [
         ("on", ""), ("press", "space"), ("gap", "focus"), ("on", ""), ("press", "Left"), ("release", "Left"),
     ]  # fmt: skip
     other.destroy()
 
 
-def test_where_the_focus_is_wherever_the_pointer_is_it_is_the_games_under_the_pointer(xserver, person, game):
-    person.move(400, 300)  # elsewhere
-    person.display.set_input_focus(X.PointerRoot, X.RevertToPointerRoot, X.CurrentTime)
-    person.display.sync()
-    one = PersonListener(xserver, NAMES, game.id)
-    person.tap(LEFT)
-    person.move(20, 20)
-    person.tap(SPACE)
-    person.move(400, 300)
-    person.tap(LEFT)
-    person.focus(game)  # now wherever the pointer is
-    person.tap(SPACE)
-    person.display.set_input_focus(X.PointerRoot, X.RevertToPointerRoot, X.CurrentTime)
-    person.tap(LEFT)
-    person.move(30, 30)
-    person.tap(SPACE)
-    assert [event.name for event in heard(one, ("press",), 3)] == ["space"] * 3
+def test_where_the_focus_is_wherever_the_pointer_is_it_is_the_games_under_the_pointer(listen, person, game):
+    def pointer_rules():
+        person.display.set_input_focus(X.PointerRoot, X.RevertToPointerRoot, X.CurrentTime)
+        person.display.sync()
+
+    person.move(400, 300)  # on no window
+    pointer_rules()
+    one = listen()
+    elsewhere(person, LEFT, one)
+    for enter, leave in (
+        (lambda: person.move(20, 20), lambda: person.move(400, 300)),
+        (lambda: person.focus(game), pointer_rules),
+        (lambda: person.move(30, 30), lambda: person.move(400, 300)),
+    ):
+        enter()
+        assert names(heard(one, ("on",), 1)) == [("on", "")]
+        person.tap(SPACE)
+        assert names(heard(one, ("press",), 1)) == [("press", "space")]
+        leave()
+        assert names(heard(one, ("gap",), 1)) == [("gap", "focus")]
+        elsewhere(person, LEFT, one)
     person.focus(game)
-    one.close()
 
 
 def test_a_repeat_of_the_keyboard_is_no_press(either, person, game):
@@ -225,7 +253,7 @@ def test_a_repeat_of_the_keyboard_is_no_press(either, person, game):
 def test_chords_pause_and_mark_whoever_has_the_focus(either, person, game):
     other = person.window(300, 200, 100, 100)
     person.focus(other)
-    for key in (0xFFC6, 0xFFC7):  # F9, F10
+    for key in (0xFFC6, 0xFFC7, 0xFFC9):  # F9, F10, F12
         for keysym, down in (
             (0xFFE3, True),
             (0xFFE1, True),
@@ -236,7 +264,8 @@ def test_chords_pause_and_mark_whoever_has_the_focus(either, person, game):
         ):
             person.key(keysym, down)
     person.tap(0xFFC6)  # alone it is nothing
-    assert names(heard(either, ("press", "release", "pause", "bad"), 2)) == [("pause", ""), ("bad", "")]
+    told = names(heard(either, ("press", "release", "pause", "bad", "kill"), 3))
+    assert told == [("pause", ""), ("bad", ""), ("kill", "")]
     person.focus(game)
     heard(either, ("on",), 1)
     person.tap(SPACE)

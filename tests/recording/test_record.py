@@ -12,7 +12,7 @@ from hakisa_algos.stages.record import record
 from hakisa_algos.stages.recording import Recording
 from hakisa_envs.screen.env import ScreenGameEnv
 from hakisa_envs.screen.profile import load_profile
-from tests.screen.helpers import BACKENDS, on
+from tests.screen.helpers import press_chord
 
 from .test_listener import LEFT, SPACE, Person
 from .test_sign import signs as red_dots
@@ -37,12 +37,12 @@ def chord(person, key):
         person.key(keysym, False)
 
 
-@pytest.fixture(scope="module", params=BACKENDS)
-def played(request, desktop, tmp_path_factory):
+@pytest.fixture(scope="module")
+def played(where, own_desktop, tmp_path_factory):
     """Some taps of Space, Left held for a while, a canary typed elsewhere, and a bad second half."""
     folder = tmp_path_factory.mktemp("played") / "flash"
-    person, steps, shown, signs = Person(desktop), [], [], []
-    env = ScreenGameEnv(PROFILE, timeout=30.0, **({"display": desktop, "armed": True} | on(request.param)))
+    person, steps, shown, signs = Person(own_desktop), [], [], []
+    env = ScreenGameEnv(PROFILE, timeout=30.0, **where | {"display": "current", "armed": True})
     windows = {}
 
     def play():
@@ -146,22 +146,46 @@ def test_regions_of_readings_are_kept_in_full_resolution(played):
     assert np.corrcoef(brightness, recording.column("reading.flash"))[0, 1] > 0.99
 
 
-def test_game_on_the_desktop_is_recorded_unarmed_if_its_scripts_press_nothing(xserver, tmp_path):
-    with pytest.raises(ConfigError, match=r"'flash' must press keys.*--arm, or leave \[\[start\]\] and"):
-        record(ScreenGameEnv(PROFILE, display=xserver), tmp_path / "flash", env_options={})
+@pytest.fixture
+def unarmed(on_desktop):
+    """A game on the desktop whose scripts press nothing."""
     looks = tuple(step for step in PROFILE.reset if step.do == "look")
-    env = ScreenGameEnv(dataclasses.replace(PROFILE, start=(), reset=looks), display=xserver, timeout=30.0)
-    try:
-        steps = itertools.count()
-        summary = record(env, tmp_path / "flash", env_options={}, say=lambda text: None, stop=lambda: next(steps) >= 5)
-    finally:
-        env.close()
+    profile = dataclasses.replace(PROFILE, start=(), reset=looks)
+    env = ScreenGameEnv(profile, timeout=30.0, **on_desktop | {"armed": None})
+    yield env
+    env.close()
+
+
+def test_game_on_the_desktop_is_recorded_unarmed_if_its_scripts_press_nothing(on_desktop, unarmed, tmp_path):
+    with pytest.raises(ConfigError, match=r"'flash' must press keys.*--arm, or leave \[\[start\]\] and"):
+        record(ScreenGameEnv(PROFILE, **on_desktop | {"armed": None}), tmp_path / "flash", env_options={})
+    asked = itertools.count()
+    summary = record(unarmed, tmp_path / "flash", env_options={}, stop=lambda: next(asked) > 5, say=lambda text: None)
     assert (summary.why, summary.episodes) == ("it was told to", 1)
     assert len(Recording.open(tmp_path / "flash").position) > 0
 
 
-def test_a_part_that_lies_outside_the_window_is_refused(xserver, tmp_path):
-    env = ScreenGameEnv(PROFILE, display=xserver, armed=True, timeout=30.0)
+@pytest.mark.parametrize("paused", [False, True])
+def test_kill_chord_ends_an_unarmed_recording_too(unarmed, xserver, paused, tmp_path):
+    said, person = [], Person(xserver)
+
+    def say(text):
+        said.append(text)
+        if text.startswith("episode" if not paused else "paused"):
+            press_chord(person)
+        elif text.startswith("episode"):
+            chord(person, F9)
+
+    summary = record(unarmed, tmp_path / "flash", env_options={}, seconds=60.0, say=say)
+    person.close()
+    assert summary.why == "the kill chord"
+    assert len(said) == 1 + paused
+    events = Recording.open(tmp_path / "flash").events
+    assert [e.kind for e in events if e.kind in ("pause", "kill")] == ["pause", "kill"][not paused :]
+
+
+def test_a_part_that_lies_outside_the_window_is_refused(on_desktop, tmp_path):
+    env = ScreenGameEnv(PROFILE, timeout=30.0, **on_desktop)
     try:
         with pytest.raises(ConfigError, match=r"region0.*inside the window of 320 x 240"):
             record(env, tmp_path / "flash", env_options={}, keep=("310,0,20,10",), say=lambda text: None)

@@ -8,8 +8,8 @@ import sys
 import pytest
 from Xlib import X
 
-from hakisa_envs.screen.image import Region
 from hakisa_envs.screen.input.sign import SIZE, TITLE, RecordingSign
+from hakisa_envs.screen.region import Region
 from tests.screen.helpers import Screen, wait_until
 
 GAME = Region(0, 0, 200, 150)
@@ -83,7 +83,7 @@ def test_game_that_fills_the_screen_leaves_no_room(screen, xserver):
 
 def test_it_goes_with_its_process(screen, xserver):
     code = f"""
-from hakisa_envs.screen.image import Region
+from hakisa_envs.screen.region import Region
 from hakisa_envs.screen.input.sign import RecordingSign
 sign = RecordingSign({xserver!r})
 sign.show(Region(0, 0, 200, 150))

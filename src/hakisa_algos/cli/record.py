@@ -19,8 +19,8 @@ from hakisa_envs.screen.env import ScreenGameEnv
 ABOUT = (
     "You play, and everything that an agent would see of the game is recorded, with your keys and mouse; nothing else "
     "is, and only while the game has the focus. Ctrl+Shift+F9 pauses and goes on, Ctrl+Shift+F10 marks the episode as "
-    "bad, Ctrl+C here ends, and so does Ctrl+Shift+F12 where the game's scripts may press. The folder is readable by "
-    "you alone."
+    "bad, and Ctrl+C here or Ctrl+Shift+F12 on the game's display ends, whether --arm is given or not. The folder is "
+    "readable by you alone."
 )
 
 

@@ -19,15 +19,17 @@ from hakisa_algos.stages.recording import VIDEO, privately
 from hakisa_algos.stages.recording_film import Film
 from hakisa_algos.stages.recording_writer import RecordingWriter
 from hakisa_envs.contract import FRAME_STACK, TRANSITION
-from hakisa_envs.recording.events import BAD, BEGIN, END, GAP, HOST, ON, PAUSE, PRESS, RESUME, Event
+from hakisa_envs.recording.events import BAD, BEGIN, END, GAP, HOST, KILL, ON, PAUSE, PRESS, RESUME, Event
 from hakisa_envs.recording.inverse import Inverse, Rules
 from hakisa_envs.screen.backends.protocols import STARTED, Listener, Sign, Watcher
 from hakisa_envs.screen.env import ScreenGameEnv
 from hakisa_envs.screen.errors import Killed
-from hakisa_envs.screen.image import Region, to_rgb
+from hakisa_envs.screen.image import to_rgb
+from hakisa_envs.screen.region import Region
 
 # Events take a moment to come.
 ARRIVAL_NS = 20_000_000
+KILLED = "the kill chord"  # why it ended
 _COLUMNS = {
     "t_ns": "when the row's observation was seen, on the clock of events.jsonl",
     "reading.NAME": "what was read off the row's frame; NaN: no reading",
@@ -155,7 +157,7 @@ class _Recorder:
         except KeyboardInterrupt:
             self.summary.why = "Ctrl+C"
         except Killed:
-            self.summary.why = "the kill chord"
+            self.summary.why = KILLED
         finally:
             with contextlib.suppress(Exception):
                 self._take()
@@ -289,9 +291,11 @@ class _Recorder:
     def _heard(self) -> list[Event]:
         assert self._listener is not None
         events = self._listener.take()
-        if self._host is None:
-            return events
-        return sorted([*events, *self._host.take()], key=lambda event: event.t_ns)
+        if self._host is not None:
+            events = sorted([*events, *self._host.take()], key=lambda event: event.t_ns)
+        if any(event.kind == KILL for event in events):  # where the env presses nothing it does not hear of it itself
+            self.summary.why = KILLED
+        return events
 
     def _hold_again(self) -> None:
         """What the person holds now goes on being held, though the game or the recording has begun anew."""
@@ -364,12 +368,14 @@ class _Recorder:
         assert self._listener is not None
         self.say("paused; Ctrl+Shift+F9 goes on")
         self.env.pause()
-        while self._paused:
+        while self._paused and not self.summary.why:
             time.sleep(0.02)
             for event in self._heard():
                 self._paused ^= event.kind == PAUSE
-                if event.kind in (GAP, ON, BAD):
+                if event.kind in (GAP, ON, BAD, KILL):
                     self._add_event(event)
+        if self.summary.why:
+            return
         self.env.resume()
         self._add_event(Event(time.monotonic_ns(), RESUME))
         self._hold_again()

@@ -9,12 +9,12 @@ from typing import Any
 # Of a person's hand: a key or button goes down or up, the pointer or the mouse moves, the wheel turns.
 PRESS, RELEASE, MOTION, WHEEL = "press", "release", "motion", "wheel"
 # Of the recording: whatever was down is let go of and nothing is known of what follows, until "on"; an episode begins
-# (all keys are up for the game), ends, or was bad; the recorder was stopped for a while.
-GAP, ON, BEGIN, END, BAD, PAUSE, RESUME = "gap", "on", "begin", "end", "bad", "pause", "resume"
+# (all keys are up for the game), ends, or was bad; the recorder was stopped for a while; the kill chord ended it.
+GAP, ON, BEGIN, END, BAD, PAUSE, RESUME, KILL = "gap", "on", "begin", "end", "bad", "pause", "resume", "kill"
 HOST = "host"  # the name of gaps in which keys do not reach the display that the game is on
 # Of the game's window and keyboard: for whoever looks at a recording.
 GEOMETRY, LAYOUT = "geometry", "layout"
-KINDS = (PRESS, RELEASE, MOTION, WHEEL, GAP, ON, BEGIN, END, BAD, PAUSE, RESUME, GEOMETRY, LAYOUT)
+KINDS = (PRESS, RELEASE, MOTION, WHEEL, GAP, ON, BEGIN, END, BAD, PAUSE, RESUME, KILL, GEOMETRY, LAYOUT)
 
 
 @dataclass(frozen=True)

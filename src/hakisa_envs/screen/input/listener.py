@@ -17,8 +17,7 @@ from hakisa_envs.screen.input.heard import Chord, Heard
 from hakisa_envs.screen.input.keys import BUTTONS, WHEEL_DOWN, WHEEL_UP, Contact, resolve
 from hakisa_envs.screen.xwindows import is_in
 
-# With Ctrl and Shift; F12 belongs to the kill chord.
-PAUSE_KEY, BAD_KEY = "F9", "F10"
+ENDS = {"F9": e.PAUSE, "F10": e.BAD, "F12": e.KILL}  # with Ctrl and Shift
 LOOK_S = 0.05  # how long an end of the listener may take
 SERVERS = "XIM_SERVERS"
 
@@ -270,7 +269,7 @@ class PersonListener:
         self._keys = {contact.code: contact.name for contact in contacts if contact.kind == "key"}
         self._buttons = {code: name for name, code in BUTTONS.items() if name in self._names}
         self._chord.modifiers = self._codes("Control_L", "Control_R"), self._codes("Shift_L", "Shift_R")
-        self._ends = dict.fromkeys(self._codes(PAUSE_KEY), e.PAUSE) | dict.fromkeys(self._codes(BAD_KEY), e.BAD)
+        self._ends = {code: kind for name, kind in ENDS.items() for code in self._codes(name)}
 
     def _codes(self, *names: str) -> set[int]:
         xk = import_extra("Xlib.XK", extra="screen", needed_by="a live game")

@@ -52,7 +52,8 @@ class PortableListener:
         keyboard, mouse = pynput("keyboard"), pynput("mouse")
         button = mouse.Button
         self._buttons = dict(zip((button.left, button.middle, button.right), BUTTONS, strict=True))
-        self._chord, self._ends = chord(), {keyboard.Key.f9: e.PAUSE, keyboard.Key.f10: e.BAD}
+        key = keyboard.Key
+        self._chord, self._ends = chord(), {key.f9: e.PAUSE, key.f10: e.BAD, key.f12: e.KILL}
         keys = system.keys()
         try:
             self._keys = keys.heard(keys.contacts(self._names).values())
