@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from hakisa_envs.errors import import_extra
-from hakisa_envs.screen.backends.protocols import STARTED, Display
+from hakisa_envs.screen.backends.protocols import START_S, STARTED, Display
 from hakisa_envs.screen.errors import DisplayError
 from hakisa_envs.screen.processes import Keeper
 from hakisa_envs.screen.xthread import XThread
@@ -36,7 +36,7 @@ def check_kind(kind: str) -> str:
 
 
 def open_display(
-    kind: str, size: tuple[int, int], keeper: Keeper, *, log: Path | None = None, timeout: float = 10.0
+    kind: str, size: tuple[int, int], keeper: Keeper, *, log: Path | None = None, timeout: float = START_S
 ) -> Display:
     """Find or start a display.
 

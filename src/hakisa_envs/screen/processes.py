@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from hakisa_envs.screen.backends.protocols import START_S
 from hakisa_envs.screen.errors import ProcessError
 from hakisa_envs.screen.keeper import FOLDER, MESSAGE_BYTES, descendants, processes
 
@@ -54,7 +55,7 @@ class Keeper:
         ProcessError: On a platform without pidfds, that is anything but Linux 5.3 or newer.
     """
 
-    def __init__(self, timeout: float = 30.0) -> None:
+    def __init__(self, timeout: float = START_S) -> None:
         if not hasattr(os, "pidfd_open"):
             raise ProcessError(
                 f"Live games need Linux 5.3 or newer (a pidfd guards what is launched); this is {sys.platform}."

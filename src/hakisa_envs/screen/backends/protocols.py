@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 
 STARTED = ("xvfb", "nested")  # displays that the env starts for a game
+START_S = 30.0  # that a process of ours may take to start, and a display to answer, on a machine that is busy
 
 
 class Capture(Protocol):

@@ -8,12 +8,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
+from hakisa_envs.screen.backends.protocols import START_S
 from hakisa_envs.screen.errors import InputError
 
 if TYPE_CHECKING:
     from hakisa_envs.screen.processes import Keeper
-
-RESTART_S = 10.0  # that a server may take which replaces one; keys may be down meanwhile
 
 Command = Sequence[Any]
 """A verb and its arguments: ``("tap", key[, ms])``, ``("hold", key)``, ``("release", key)``, ``("move", x, y)``,
@@ -128,7 +127,7 @@ class InputClient:
         """Start the server and return at once; `wait_ready` waits for it."""
         self._link.start({"display": self.display, "names": self.names, "guard": self._guard})
 
-    def wait_ready(self, timeout: float = 30.0) -> None:
+    def wait_ready(self, timeout: float = START_S) -> None:
         """Wait until the server can press.
 
         Raises:
@@ -219,7 +218,7 @@ class InputClient:
         self._link.end(self.timeout)
         self.restarts += 1
         self.start()
-        self.wait_ready(max(RESTART_S, self.timeout))
+        self.wait_ready(max(START_S, self.timeout))
         window, picture = self._target
         if window:
             self._exchange({"op": "target", "window": window, "picture": picture})

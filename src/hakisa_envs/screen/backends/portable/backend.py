@@ -12,14 +12,13 @@ from hakisa_envs.screen.backends.portable.link import PipeLink
 from hakisa_envs.screen.backends.portable.listener import PortableListener
 from hakisa_envs.screen.backends.portable.programs import PortablePrograms
 from hakisa_envs.screen.backends.portable.system import this_system
-from hakisa_envs.screen.backends.protocols import Capture, Display, Finder, Listener, Programs, Sign, Watcher
+from hakisa_envs.screen.backends.protocols import START_S, Capture, Display, Finder, Listener, Programs, Sign, Watcher
 from hakisa_envs.screen.capture import Capture as MssCapture
 from hakisa_envs.screen.errors import DisplayError
 from hakisa_envs.screen.input.client import InputClient
 from hakisa_envs.screen.xthread import XThread
 
 CURRENT = "current"
-CHECK_S = 10.0
 
 
 class PortableBackend:
@@ -60,7 +59,7 @@ class PortableBackend:
         self.check_display(kind)
         self._system.prepare()
         _refuse_without(self._system.missing_permissions(press=False))
-        self._system.check(CHECK_S)
+        self._system.check(START_S)
         return Display(self._system.desktop_name(), owned=False)
 
     def environment(self, home: Path, display: Display) -> dict[str, str]:
@@ -118,7 +117,7 @@ class PortableBackend:
             MissingExtraError: If it cannot be imported.
         """
         self._system.prepare()
-        self._system.check(CHECK_S)
+        self._system.check(START_S)
         pynput("keyboard")
         pynput("mouse")
 

@@ -14,11 +14,11 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from hakisa_envs.screen.backends.portable.windows.job import JobProgram
+from hakisa_envs.screen.backends.protocols import START_S
 from hakisa_envs.screen.errors import ProcessError
 
 FOLDER = "hakisa-"
 STOP_S = 3.0  # a runner gives its program half a second to end by itself
-START_S = 10.0
 MOST_WORDS = 500  # of an error, which may quote a whole command
 
 Launch = Callable[[Sequence[str], Mapping[str, str], "str | None", "Path | None"], "RunProgram | JobProgram"]
