@@ -108,7 +108,7 @@ PONG = Game(
     displays=16,
     steps=400_000,
     lives=100,
-    teacher_lives=6,
+    teacher_lives=4,
     ppo=dataclasses.replace(FOR_PICTURES, own_critic=True),
     dqn=dataclasses.replace(DQNLearner.for_pictures, demonstration_share=0.25),
 )
