@@ -33,7 +33,7 @@ from hakisa_algos.training.stored_run import StoredRun
 from hakisa_algos.training.trainer import Trainer
 
 WINDOW = 200  # consecutive lives
-SMOOTH = 100  # lives of a point of the curve
+SMOOTH, FIRST = 100, 20  # lives of a point of the curve, and of its first one
 SEED = 1_000  # of evaluations: where games have seeds, all players meet the same
 RECORDED = "recorded.json"  # what the teacher's play was, in the home folder
 WALL, LIVE = "benchmark/wall_minutes", "benchmark/live_minutes"
@@ -232,7 +232,7 @@ def worst(points: Sequence[float], window: int = WINDOW) -> dict[str, float]:
 
 def curve(lives: Sequence[Sequence[float]], number: int = 100) -> list[list[float]]:
     """Steps, and the mean points of the last lives by then, at about so many places."""
-    at = np.unique(np.linspace(min(SMOOTH, len(lives)), len(lives), number).round().astype(int))
+    at = np.unique(np.linspace(min(FIRST, len(lives)), len(lives), number).round().astype(int))
     points = [life[1] for life in lives]
     return [[lives[i - 1][0], round(float(np.mean(points[max(0, i - SMOOTH) : i])), 3)] for i in at.tolist() if i]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -59,15 +60,20 @@ def summary(runs: Sequence[Mapping[str, Any]], taught: Mapping[str, Any], way: s
         "seeds": [float(lives.mean()) for lives in points],
         "minus_clone": value - float(clone.mean()),
         "minus_clone_interval": interval(drawn - means([clone], rng)),
-        "over_random": value / taught["random"]["mean"],
+        "over_random": ratio(value, taught["random"]["mean"]),
     }
+
+
+def ratio(value: float, of: float) -> float:
+    """How many times as much; NaN where it is of nothing, or of less, as in Pong."""
+    return value / of if of > 0 else math.nan
 
 
 def unchanged(points: Sequence[float], lives: int) -> float:
     """The worst window of so many lives drawn from these, as a share of their mean: what is chance alone (median)."""
     rng = np.random.default_rng(0)
     drawn = [worst(rng.choice(points, lives).tolist())["mean"] for _ in range(500)]
-    return float(np.median(drawn) / np.mean(points))
+    return ratio(float(np.median(drawn)), float(np.mean(points)))
 
 
 def load(folder: Path, game: str) -> tuple[dict[str, Any], dict[str, list[dict[str, Any]]]]:
@@ -98,7 +104,7 @@ def table(taught: Mapping[str, Any], runs: Mapping[str, Sequence[Mapping[str, An
         ("the clone alone", taught["clone"]["best"], taught["clone"]["drawn"]),
     ):
         said = (
-            f"{one['mean']:.4g} ± {1.96 * one['sem']:.2g} ({one['lives']} lives)" if one else ""
+            f"{one['mean']:.4g} ± {1.96 * one['sem']:.3g} ({one['lives']} lives)" if one else ""
             for one in (best, drawn)
         )
         human = f"{taught['human_minutes']:g}" if name == "the clone alone" else ""
@@ -106,8 +112,8 @@ def table(taught: Mapping[str, Any], runs: Mapping[str, Sequence[Mapping[str, An
     found = {name: {way: summary(one, taught, way) for way in ("best", "drawn")} for name, one in runs.items()}
     for name, ways in found.items():
         best, drawn = ways["best"], ways["drawn"]
-        alone = f"{best['mean'] / found['alone']['best']['mean']:.2f}" if "alone" in found else ""
-        lowest = min(run["worst_window"]["mean"] for run in runs[name]) / taught["clone"]["drawn"]["mean"]
+        alone = f"{ratio(best['mean'], found['alone']['best']['mean']):.2f}" if "alone" in found else ""
+        lowest = ratio(min(run["worst_window"]["mean"] for run in runs[name]), taught["clone"]["drawn"]["mean"])
         minutes = ", ".join(
             f"{np.mean([run[f'{kind}_minutes'] for run in runs[name]]):.1f}" for kind in ("wall", "live", "game")
         )
