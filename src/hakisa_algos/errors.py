@@ -37,7 +37,7 @@ class NonFiniteError(RuntimeError):
 
 
 class ObservationError(NonFiniteError):
-    """An env showed NaN or infinity, of which nothing was stored or learned from."""
+    """An env showed or paid NaN or infinity, of which nothing was stored or learned from."""
 
 
 class PoolError(RuntimeError):

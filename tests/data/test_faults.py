@@ -126,6 +126,30 @@ def test_of_a_dict_the_key_is_named(algorithm, value):
         learn(lambda: Broken("nan in b", value), algorithm)
 
 
+class Paying(Broken):
+    """Pays its ``value`` at its third step."""
+
+    def __init__(self, value):
+        super().__init__("", value)
+
+    def step(self, action):
+        observation, reward, *rest = super().step(action)
+        return observation, self.value if self.steps == 3 else reward, *rest
+
+
+@pytest.mark.parametrize(("algorithm", "vectorization"), [*((name, "sync") for name in CONFIGS), ("ppo", "async")])
+@pytest.mark.parametrize(("value", "found"), [(np.nan, "nan"), (-np.inf, "-inf"), (None, "nan")])
+def test_no_algorithm_goes_on_with_a_reward_that_is_no_number(algorithm, vectorization, value, found):
+    said = rf"^\w+, column \d: the reward is {found}, at step 3 of its episode 0, both counted from 0"
+    with pytest.raises(NonFiniteError, match=said):
+        learn(functools.partial(Paying, value), algorithm, vectorization=vectorization)
+
+
+def test_a_reward_that_is_no_single_number_is_named():
+    with pytest.raises(ConfigError, match=r"sequence\. Gymnasium's step.* of which the reward is one number"):
+        learn(lambda: Paying(np.ones(2)))
+
+
 @pytest.mark.parametrize("algorithm", ["ppo", "a2c", "reinforce", "pqn", "dqn"])
 def test_what_was_learned_before_such_an_observation_is_saved(algorithm, tmp_path):
     class Late(Broken):

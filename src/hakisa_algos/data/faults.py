@@ -19,8 +19,9 @@ from hakisa_algos.errors import ConfigError, ObservationError, PoolError
 from hakisa_algos.policy.observations import keyed
 
 _API = (
-    "Gymnasium's step(action) returns (observation, reward, terminated, truncated, info), and reset(seed=, options=) "
-    "(observation, info). Mend the env; one of the old API of gym goes through the package shimmy"
+    "Gymnasium's step(action) returns (observation, reward, terminated, truncated, info), of which the reward is one "
+    "number and the info a dict, and reset(seed=, options=) (observation, info). Mend the env; one of the old API of "
+    "gym goes through the package shimmy"
 )
 # Who takes apart what an env returned: an error that is raised there is about that, and not the env's own.
 _TAKERS = ("gymnasium.vector.", "gymnasium.wrappers.", "hakisa_algos.data.")
@@ -54,7 +55,7 @@ def raise_clearer(envs: VectorEnv[Any, Any, Any], method: str, error: Exception)
     if isinstance(error, EOFError | ConnectionError) and processes:
         raise PoolError(f"{env_name(envs)}: {deaths(processes)}") from error
     if isinstance(error, _MISFITS) and not isinstance(error, ConfigError) and _is_about_returns(error):
-        wrong = _shown_wrongly(envs) or f"in {method}(), {type(error).__name__}: {error}. {_API}"
+        wrong = _shown_wrongly(envs) or f"in {method}(), {type(error).__name__}: {str(error).rstrip('.')}. {_API}"
         raise ConfigError(f"{env_name(envs)} does not keep to what it says: {wrong}") from error
 
 
@@ -90,6 +91,24 @@ def rewards(given: Any, n: int) -> np.ndarray:
     if array.shape == (n,) and array.dtype.kind in "biuf":
         return array
     raise ConfigError(f"reward is {given!r}; it must be {n} numbers, one for each column")
+
+
+def check_rewards(given: np.ndarray, idle: np.ndarray, where: Callable[[int], tuple[str, str]]) -> None:
+    """Looks for NaN and infinity in rewards ``[n]``; the rest is as of `check_finite`.
+
+    Raises:
+        ObservationError: names the reward and where it was.
+    """
+    if np.isfinite(given).all():
+        return
+    wrong = np.flatnonzero(~np.isfinite(given) & ~idle)
+    if len(wrong):
+        which, when = where(int(wrong[0]))
+        raise ObservationError(
+            f"{which}: the reward is {given[wrong[0]]}, {when} (None counts as nan). Nothing can be learned from that, "
+            "and nothing of it was stored: mend the env",
+            {"reward": given},
+        )
 
 
 def check_finite(encoded: Any, idle: np.ndarray, where: Callable[[int], tuple[str, str]]) -> None:

@@ -28,7 +28,7 @@ from hakisa_algos.data.contract import (
     said,
     told_bool,
 )
-from hakisa_algos.data.faults import check_finite, env_name, flags, raise_clearer, rewards
+from hakisa_algos.data.faults import check_finite, check_rewards, env_name, flags, raise_clearer, rewards
 from hakisa_algos.data.masks import MaskReader
 from hakisa_algos.data.notes import Note, read_notes
 from hakisa_algos.data.vectorize import ResetMode, episodes_per_seed, overlaps_resets, reset_columns, reset_mode
@@ -213,6 +213,7 @@ class Stepper:
         spent = time.perf_counter_ns() - began
         state, episode, length, resetting = decision.state, standing.episode, standing.length + 1, standing.resetting
         transition, learned, counted, new = self._said(infos, standing)
+        check_rewards(reward, ~transition | resetting, lambda column: self._moment(column, episode, length))
         if self._seated:
             playing = self._seated.games(state) >= 0
             learned, counted = learned & playing, counted & playing
