@@ -10,12 +10,13 @@ import time
 import pytest
 from Xlib import X
 from Xlib.ext import xtest
+from Xlib.protocol.event import FocusIn, FocusOut
 
 from hakisa_envs.screen.backends.choice import make_backend
 from hakisa_envs.screen.backends.protocols import Display
 from hakisa_envs.screen.errors import InputError
 from hakisa_envs.screen.input.client import InputClient
-from hakisa_envs.screen.input.listener import PersonListener, input_method
+from hakisa_envs.screen.input.listener import CHECK_S, PersonListener, input_method
 from tests.screen.helpers import Screen, wait_until
 
 SPACE, LEFT, CANARY = 0x20, 0xFF51, ord("q")
@@ -270,6 +271,48 @@ def test_chords_pause_and_mark_whoever_has_the_focus(either, person, game):
     heard(either, ("on",), 1)
     person.tap(SPACE)
     assert names(heard(either, count=2)) == [("press", "space"), ("release", "space")]
+    other.destroy()
+
+
+def lie(person, game, kind):
+    """What the server says of the focus, from another program."""
+    event = kind(window=game, detail=X.NotifyNonlinear, mode=X.NotifyNormal)
+    game.send_event(event, event_mask=X.FocusChangeMask)
+    person.display.sync()
+
+
+def test_a_focus_that_is_not_what_events_said_is_taken_up(listener, person, game):
+    lie(person, game, FocusOut)
+    assert names(heard(listener, ("gap",), 1)) == [("gap", "focus")]
+    assert names(heard(listener, ("on",), 1)) == [("on", "")]
+    person.tap(SPACE)
+    assert names(heard(listener, count=2)) == [("press", "space"), ("release", "space")]
+
+
+def test_no_other_program_can_say_that_the_game_has_the_focus(listener, person, game):
+    other = person.window(300, 200, 100, 100)
+    person.focus(other)
+    for _ in range(20):
+        lie(person, game, FocusIn)
+        person.tap(LEFT)
+    person.focus(game)
+    person.tap(SPACE)
+    assert names(heard(listener, count=2)) == [("press", "space"), ("release", "space")]
+    other.destroy()
+
+
+def test_while_another_program_has_grabbed_the_keyboard_nothing_is_kept(listener, person, game):
+    other = person.window(300, 200, 100, 100)
+    assert other.grab_keyboard(False, X.GrabModeAsync, X.GrabModeAsync, X.CurrentTime) == X.GrabSuccess
+    assert names(heard(listener, ("gap",), 1)) == [("gap", "grab")]
+    until = time.monotonic() + 3 * CHECK_S
+    while time.monotonic() < until:  # the server goes on saying that the game has the focus
+        person.tap(LEFT)
+    person.display.ungrab_keyboard(X.CurrentTime)
+    person.display.sync()
+    assert names(heard(listener, ("on",), 1)) == [("on", "")]
+    person.tap(SPACE)
+    assert names(heard(listener, count=2)) == [("press", "space"), ("release", "space")]
     other.destroy()
 
 

@@ -102,6 +102,15 @@ def test_what_was_played_is_in_it(played):
     assert not learned[recording.column("gap")].any()
 
 
+def test_the_rows_in_which_a_pause_begins_and_ends_are_gaps(played):
+    recording = Recording.open(played[0])
+    begin, end = (event.t_ns for event in recording.events if event.kind in ("pause", "resume"))
+    first, last = np.searchsorted(recording.column("t_ns"), (begin, end), "right") - 1
+    assert first < last
+    assert recording.column("gap")[first : last + 1].all()
+    assert not recording.column("learned")[first : last + 1].any()
+
+
 def test_a_canary_that_was_typed_elsewhere_is_nowhere(played):
     recording = Recording.open(played[0])
     presses = [event for event in recording.events if event.kind == "press" and not event.script]
@@ -163,6 +172,35 @@ def test_game_on_the_desktop_is_recorded_unarmed_if_its_scripts_press_nothing(on
     summary = record(unarmed, tmp_path / "flash", env_options={}, stop=lambda: next(asked) > 5, say=lambda text: None)
     assert (summary.why, summary.episodes) == ("it was told to", 1)
     assert len(Recording.open(tmp_path / "flash").position) > 0
+
+
+def test_a_pause_between_two_episodes_begins_with_the_next(unarmed, xserver, tmp_path, monkeypatch):
+    person, reset, watch, said, resets, rows = Person(xserver), unarmed.reset, unarmed.watch, [], [], []
+
+    def pausing():
+        resets.append(len(rows))
+        if len(resets) == 2:
+            chord(person, F9)
+        return reset()
+
+    def short():
+        rows.append(len(resets))
+        observation, reward, terminated, truncated, info = watch()
+        return observation, reward, terminated, truncated or len(rows) == 3, info
+
+    def say(text):
+        said.append(text)
+        if text.startswith("paused"):
+            chord(person, F9)
+
+    monkeypatch.setattr(unarmed, "reset", pausing)
+    monkeypatch.setattr(unarmed, "watch", short)
+    record(unarmed, tmp_path / "flash", env_options={}, stop=lambda: len(rows) >= 12, say=say)
+    person.close()
+    assert [text for text in said if not text.startswith("episode")] == ["paused; Ctrl+Shift+F9 goes on", "it goes on"]
+    events = [event for event in Recording.open(tmp_path / "flash").events if event.kind in ("pause", "resume")]
+    assert [event.kind for event in events] == ["pause", "resume"]
+    assert not any(event.script for event in events)
 
 
 @pytest.mark.parametrize("paused", [False, True])

@@ -76,7 +76,9 @@ def run(arguments: Sequence[str]) -> int:
     if not summary.rows:
         return say_nothing_recorded(summary.why)
     print(f"\nRecorded {summary.rows:,} rows of {summary.episodes} episodes ({summary.why or 'enough episodes'}).")
-    print(f"  {summary.missed} deadlines were missed; in {summary.gaps} rows the game had not the focus")
+    print(
+        f"  {summary.missed} deadlines were missed; in {summary.gaps} rows it was paused or the game had not the focus"
+    )
     if summary.repeated:
         print(f"  {summary.repeated} frames of the film are repeated, as there was no time for others")
     for kind, count in sorted(summary.unsaid.items()):

@@ -30,6 +30,7 @@ from hakisa_envs.screen.region import Region
 # Events take a moment to come.
 ARRIVAL_NS = 20_000_000
 KILLED = "the kill chord"  # why it ended
+_NEVER_SCRIPTED = (GAP, ON, PAUSE, BAD, KILL)  # a person's, though a script runs
 _COLUMNS = {
     "t_ns": "when the row's observation was seen, on the clock of events.jsonl",
     "reading.NAME": "what was read off the row's frame; NaN: no reading",
@@ -48,7 +49,7 @@ class Summary:
         episodes: Begun.
         events: Of the person.
         missed: Deadlines.
-        gaps: Rows of which it is not known what the player did.
+        gaps: Transitions of which it is not known what the player did, or in which it was paused.
         repeated: Frames of the film that show the one before, as there was no time for them.
         unsaid: What one command could not say, by kind (see `hakisa_envs.recording.inverse`).
         why: Why it ended.
@@ -139,17 +140,18 @@ class _Recorder:
         self._gaps = {""}  # why nothing is known of the person now; at first nobody has looked
         self._script = True
         self._paused = False
+        self._until: float | None = None  # when the time is over
         self._writer = RecordingWriter(folder, env.observation_space, env.action_space, env.metadata[FRAME_STACK])
         self._video = Film(folder / VIDEO, env.rate) if video else None
         self._inverse: Inverse | None = None
         self._newest: _Row | None = None  # the last frame, whose row is not over
 
     def run(self, seconds: float | None, episodes: int | None, stop: Callable[[], bool]) -> None:
-        until = None if seconds is None else time.monotonic() + seconds
+        self._until = None if seconds is None else time.monotonic() + seconds
         try:
-            while self.summary.episodes != episodes and not self._is_over(until, stop):
+            while self.summary.episodes != episodes and not self._is_over(stop):
                 self._begin()
-                while not self._is_over(until, stop):
+                while not self._is_over(stop):
                     if self._step():
                         break
                 else:
@@ -163,10 +165,10 @@ class _Recorder:
                 self._take()
             self._end(cut=True)
 
-    def _is_over(self, until: float | None, stop: Callable[[], bool]) -> bool:
+    def _is_over(self, stop: Callable[[], bool]) -> bool:
         if stop():
             self.summary.why = "it was told to"
-        elif until is not None and time.monotonic() >= until:
+        elif self._until is not None and time.monotonic() >= self._until:
             self.summary.why = "the time is over"
         return bool(self.summary.why)
 
@@ -285,8 +287,8 @@ class _Recorder:
         """Takes what the person did since the last time."""
         assert self._listener is not None
         for event in self._heard():
-            self._paused |= event.kind == PAUSE and not self._script
-            self._add_event(dataclasses.replace(event, script=self._script and event.kind not in (GAP, ON)))
+            self._paused ^= event.kind == PAUSE
+            self._add_event(dataclasses.replace(event, script=self._script and event.kind not in _NEVER_SCRIPTED))
 
     def _heard(self) -> list[Event]:
         assert self._listener is not None
@@ -337,9 +339,10 @@ class _Recorder:
             action = self._inverse.step(own, list(self._events), row.t_ns, row.end_ns)
             before = [event for event in own if event.t_ns < row.t_ns]
             self._know(before)
-            gap = bool(self._gaps) or any(event.kind in (GAP, PAUSE) for event in own[len(before) :])
+            # A row that it was paused in goes on until the frame after the pause.
+            gap = bool(self._gaps) or any(event.kind in (GAP, PAUSE, RESUME) for event in own[len(before) :])
             self._know(own[len(before) :])
-            self.summary.gaps += gap
+            self.summary.gaps += gap and row.values["transition"]
             self.summary.rows += row.values["transition"]
             self.summary.unsaid = self._inverse.counts
             learned = row.values["transition"] and not gap and self._inverse.said
@@ -367,6 +370,7 @@ class _Recorder:
         """Waits for the chord that goes on; what is done meanwhile is not kept."""
         assert self._listener is not None
         self.say("paused; Ctrl+Shift+F9 goes on")
+        began = time.monotonic()
         self.env.pause()
         while self._paused and not self.summary.why:
             time.sleep(0.02)
@@ -376,6 +380,8 @@ class _Recorder:
                     self._add_event(event)
         if self.summary.why:
             return
+        if self._until is not None:
+            self._until += time.monotonic() - began
         self.env.resume()
         self._add_event(Event(time.monotonic_ns(), RESUME))
         self._hold_again()

@@ -19,6 +19,7 @@ from hakisa_envs.screen.xwindows import is_in
 
 ENDS = {"F9": e.PAUSE, "F10": e.BAD, "F12": e.KILL}  # with Ctrl and Shift
 LOOK_S = 0.05  # how long an end of the listener may take
+CHECK_S = 0.2  # how often the server is asked who has the focus, should one of its events be missing
 SERVERS = "XIM_SERVERS"
 
 
@@ -57,6 +58,9 @@ class PersonListener:
         self._size = (0, 0)
         self._lacks: InputError | None = None  # why the layout of now cannot be listened to
         self._by_pointer = False  # the focus is where the pointer is
+        self._grabbed = False  # by another program, which gets the keys though the game has the focus
+        self._focus_heard = False  # since the server was asked who has the focus
+        self._next_check = 0.0
         self._window = self._display.create_resource_object("window", window)
         self._read_keys()
         self._offset_ns = self._measure_clock()
@@ -158,9 +162,10 @@ class PersonListener:
             while not self._stop.is_set():
                 if not self._display.pending_events():
                     select.select([self._display.fileno()], [], [], LOOK_S)
-                while self._display.pending_events():
-                    self._hear(self._display.next_event())
+                self._hear_all()
                 self._find_pointer()
+                if time.monotonic() > self._next_check:
+                    self._check_focus()
         except Exception as error:  # told by take()
             self.error = error
         finally:
@@ -168,6 +173,33 @@ class PersonListener:
                 self._display.close()
             except Exception as error:  # a server that is gone
                 self.error = self.error or error
+
+    def _hear_all(self) -> None:
+        while self._display.pending_events():
+            self._hear(self._display.next_event())
+
+    def _check_focus(self) -> None:
+        """Agree with the server about the focus.
+
+        Its answer has its place among the events: what it sent before is heard first, as it was meant then. Where an
+        event of the focus was on its way, that is the newer news. A grab takes keys away and not the focus.
+        """
+        self._next_check = time.monotonic() + CHECK_S
+        if self._grabbed:
+            return
+        by_pointer = self._by_pointer
+        self._focus_heard = False
+        try:
+            focused = self._has_focus()
+        except import_extra("Xlib.error", extra="screen", needed_by="a live game").XError:
+            return  # a window is gone, which its own event will say
+        self._hear_all()
+        if self._focus_heard:
+            return
+        if focused == self._focused:
+            self._by_pointer = by_pointer
+        else:
+            self._set_focus(focused, "focus")
 
     def _hear(self, event: Any) -> None:
         x, kind = self._x, getattr(event, "evtype", None)
@@ -201,6 +233,9 @@ class PersonListener:
         x = self._x
         if event.detail in (x.NotifyInferior, x.NotifyPointerRoot):
             return  # it went to a part of the window, or to no window
+        if event.type == x.FocusIn and event.send_event:
+            return  # another program says so, to whom keys may go meanwhile
+        self._grabbed = event.type == x.FocusOut and event.mode == x.NotifyGrab
         self._by_pointer = event.type == x.FocusIn and event.detail == x.NotifyPointer
         self._set_focus(event.type == x.FocusIn, "focus" if event.mode != x.NotifyGrab else "grab")
 
@@ -216,6 +251,7 @@ class PersonListener:
             self._set_focus(False, "focus")
 
     def _set_focus(self, focused: bool, why: str) -> None:
+        self._focus_heard = True
         if focused == self._focused:
             return
         self._focused = focused
