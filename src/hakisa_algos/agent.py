@@ -140,7 +140,7 @@ class Agent:
 
     @property
     def stopped_by(self) -> str | None:
-        """Why the last :meth:`learn` came back early: a signal, ``"callback"``, ...; or None."""
+        """Why the last :meth:`learn` came back early: ``"SIGINT"``, another signal, ``"callback"``, ...; or None."""
         return self._trainer.stopped_by if self._trainer is not None else None
 
     @property

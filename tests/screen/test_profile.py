@@ -247,6 +247,11 @@ def test_window_alone_is_a_profile_whose_agent_looks_on(tmp_path, monkeypatch):
         ('[launch]\nfiles = {"" = ""}\n', r"launch\.files = '' must be"),
         ('[launch]\ncommand = ["./game"]\n', r"launch\.command\[0\] = '\./game' does not exist: .* /.*/game"),
         ('[launch]\ncommand = ["{python}", "{profile}/g.py"]\n', r"launch\.command\[1\].*there is no file /.*/g\.py"),
+        ('[launch]\ncommand = ["sh", "{profil}/g"]\n', r"command\[1\].*meaning for {profil}, did you mean 'profile'"),
+        ('[launch]\ncommand = ["sh"]\nenvironment = {A = "{Python}"}\n', r"A.*{Python}, did you mean 'python'"),
+        (2 * '[[reward]]\nreading = "score"\n', r"reward\[1\] is the same as reward\[0\]\. It would be paid twice"),
+        (2 * '[[end]]\nwhen = "lives < 1"\n', r"end\[1\] is the same as end\[0\]\. Leave one out"),
+        ('[[end]]\nwhen = "lives<1"\noutcome = "win"\n[[end]]\nwhen = "lives < 1"\n', r"end\[1\] is the same"),
         ('[launch]\nfolder = "data"\n', r"launch\.folder = 'data' does not exist: there is no folder /.*/data"),
         ('[screen]\nwindow_manager = "./wm"\n', r"screen\.window_manager = '\./wm' does not exist"),
     ],
@@ -295,6 +300,27 @@ def test_mistakes_in_window_and_actions(tmp_path, old, new, match):
     assert old in BASE
     with pytest.raises(ProfileError, match=match):
         profile(tmp_path, base=BASE.replace(old, new))
+
+
+def test_braces_are_the_programs_own_and_what_differs_is_not_there_twice(tmp_path):
+    made = profile(
+        tmp_path,
+        """
+[launch]
+command = ["sh", "-c", "awk '{print}' ${HOME}"]
+[[reward]]
+reading = "score"
+[[reward]]
+reading = "score"
+when = "lives rises"
+[[end]]
+when = "lives < 1"
+[[end]]
+when = "lives < 1"
+steps = 3
+""",
+    )
+    assert (len(made.rewards), len(made.ends)) == (2, 2)
 
 
 AREA = Region(0, 0, 1920, 1080)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import astuple
+from dataclasses import astuple, replace
 from itertools import combinations
 from pathlib import PurePosixPath
 from typing import Any
@@ -20,6 +20,7 @@ from hakisa_envs.screen.readers import Template
 from hakisa_envs.screen.tables import TableBuilder, nearest
 
 FARTHEST = 32767  # pixels, which X can say
+PLACEHOLDERS = ("python", "profile")  # as `hakisa_envs.screen.game.fill` knows them
 
 
 def check(profile: GameProfile, builder: TableBuilder) -> None:
@@ -98,6 +99,16 @@ def _refuse_doubles(profile: GameProfile, builder: TableBuilder) -> None:
         for i, value in enumerate(values):
             if (first := list(values).index(value)) < i:
                 raise builder.error(f"{where}[{i}]", shown[i], f"is the same as {where}[{first}]", "Name it once.")
+    rewards = [(replace(reward, when=None), reward.when and reward.when.groups) for reward in profile.rewards]
+    ends = [(end.when.groups, end.steps, end.episode) for end in profile.ends]
+    tables: list[tuple[str, list[Any], str]] = [
+        ("reward", rewards, "It would be paid twice: leave one out, or give the other its weight, too."),
+        ("end", ends, "Leave one out."),
+    ]
+    for where, entries, fix in tables:
+        for i, entry in enumerate(entries):
+            if (first := entries.index(entry)) < i:
+                raise builder.error(f"{where}[{i}]", None, f"is the same as {where}[{first}]", fix)
 
 
 def _refuse_templates_alike(profile: GameProfile, builder: TableBuilder) -> None:
@@ -122,6 +133,9 @@ def _check_launch(profile: GameProfile, builder: TableBuilder) -> None:
     for where, text in {**given, "launch.folder": launch.folder}.items():
         if "\0" in text:
             raise builder.error(where, text, "must not hold the character NUL, at which it would end", "")
+        for word in re.findall(r"\{(\w+)\}", text):  # others are perhaps for the program
+            if word not in PLACEHOLDERS and (meant := nearest(word.lower(), PLACEHOLDERS)):
+                raise builder.error(where, text, f"has no meaning for {{{word}}}{meant}", "")
     for name in launch.environment:
         if not name or set("=\0") & set(name):
             raise builder.error("launch.environment", name, "is no name of a variable", "")
