@@ -101,7 +101,8 @@ def strays(presses: int) -> dict[str, Any]:
         with display((640, 480)) as name:
             screen, flipper = Screen(name), Screen(name)
             game, other = screen.window(0, 0, 200, 150, title="game"), flipper.window(300, 0, 50, 50, title="other")
-            client = input_client(backend, name, ["Left"], timeout=10.0)
+            client = input_client({"backend": backend}, name, ["Left"])
+            client.timeout = 10.0
             client.start()
             client.wait_ready()
             client.set_target(game.id)
