@@ -8,8 +8,11 @@ from gymnasium import spaces
 
 import hakisa_envs  # noqa: F401 (it registers)
 from hakisa_algos.errors import ConfigError
+from hakisa_algos.stages import record_env as record_env_module
+from hakisa_algos.stages import window as window_module
 from hakisa_algos.stages.record_env import KeyMap, record_env
 from hakisa_algos.stages.recording import Recording
+from hakisa_algos.stages.review import Statistics
 from hakisa_algos.stages.window import Window
 
 FACTS = {"name": "counts", "env": "Counts-v0", "env_options": {}}
@@ -95,6 +98,125 @@ def test_closing_the_window_ends_it_and_cuts_the_episode(tmp_path):
     last = int(np.flatnonzero(recording.column("truncated"))[0])
     final = recording.rows.final_observation(last)
     assert (final == last + 1).all()
+
+
+def played(tmp_path, play, env=None, **more):
+    """The recording of who does ``play(step)`` before each step, and what was said."""
+    env, steps, said = env or Counts(), [], []
+
+    def stop():
+        play(len(steps))
+        steps.append(0)
+        return False
+
+    given = {"facts": FACTS, "keys": KeyMap.of(env), "rate": 50.0, "stop": stop, "say": said.append, **more}
+    record_env(env, tmp_path / "r", **given)
+    return Recording.open(tmp_path / "r"), said
+
+
+def test_while_the_focus_is_elsewhere_rows_are_marked_and_not_learned_from(tmp_path):
+    def play(step):
+        if step == 3:
+            key("left")
+        elif step == 5:
+            pygame.event.post(pygame.event.Event(pygame.WINDOWFOCUSLOST))
+        elif step == 8:
+            pygame.event.post(pygame.event.Event(pygame.WINDOWFOCUSGAINED))
+
+    recording, _ = played(tmp_path, play, episodes=1)
+    # Those included in which it went and came back: part of them is not known.
+    gap = [False] * 5 + [True] * 4 + [False]
+    assert recording.column("gap")[:10].tolist() == gap
+    assert recording.column("learned")[:10].tolist() == [not away for away in gap]
+    assert recording.column("action")[:10].tolist() == [0, 0, 0, 1, 1, 0, 0, 0, 0, 0]
+    kinds = [(e.kind, e.name) for e in recording.events]
+    assert kinds == [
+        ("on", ""), ("begin", ""), ("press", "left"), ("release", "left"), ("gap", "focus"), ("on", ""), ("end", ""),
+    ]  # fmt: skip
+    assert "without the focus: 4 rows; deadlines missed: 0" in Statistics.of(recording).lines()
+
+
+def test_a_window_that_never_has_the_focus_gives_nothing_to_learn_from(tmp_path, monkeypatch):
+    monkeypatch.setattr(pygame.event, "get", list)
+    recording, _ = played(tmp_path, lambda step: None, episodes=1)
+    assert recording.column("gap").all()
+    assert not recording.column("learned").any()
+    assert recording.events[0].kind == "gap"
+
+
+class Clock:
+    """Time passes only while somebody sleeps."""
+
+    now = 0.0
+
+    def monotonic(self):
+        return self.now
+
+    def monotonic_ns(self):
+        return round(1e9 * self.now)
+
+    def sleep(self, seconds):
+        self.now += max(seconds, 1e-3)
+
+
+class Stands(Counts):
+    """Goes on until somebody ends it."""
+
+    def step(self, action):
+        seen, reward, _, truncated, info = super().step(action)
+        return seen, reward, False, truncated, info
+
+
+def test_time_that_is_paused_is_none_of_the_minutes(tmp_path, monkeypatch):
+    clock, wait = Clock(), Window.wait
+
+    def watched(self, until, pictures=()):
+        if self.paused and clock.now > 9:
+            key("f9")
+        return wait(self, until, pictures)
+
+    for module in (record_env_module, window_module):
+        monkeypatch.setattr(module, "time", clock)
+    monkeypatch.setattr(Window, "wait", watched)
+    env = Stands()
+    recording, said = played(tmp_path, lambda step: key("f9") if step == 4 else None, env=env, rate=10.0, seconds=2.0)
+    t = {e.kind: e.t_ns / 1e9 for e in recording.events}
+    assert t["resume"] - t["pause"] > 8
+    assert t["end"] - (t["resume"] - t["pause"]) == pytest.approx(2.0, abs=0.2)  # to a row
+    assert said == ["episode 1: 0 rows so far", "paused; F9 goes on", "it goes on"]
+
+
+def test_a_pause_shows_in_the_title_and_its_row_is_not_learned_from(tmp_path, monkeypatch):
+    titles, wait = [], Window.wait
+
+    def watched(self, until, pictures=()):
+        down = wait(self, until, pictures)
+        if self.paused and not titles:
+            titles.append(pygame.display.get_caption()[0])
+            key("left", down=False)
+            key("right")
+            key("f9")
+        return down
+
+    def play(step):
+        if step == 4:
+            key("left")
+            key("f9")
+        elif step == 8:
+            titles.append(pygame.display.get_caption()[0])
+
+    monkeypatch.setattr(Window, "wait", watched)
+    recording, _ = played(tmp_path, play, episodes=1)
+    assert titles == ["● counts (paused; F9 goes on)", "● counts"]
+    assert np.flatnonzero(recording.column("gap")).tolist() == [4, 10]
+    assert np.flatnonzero(~recording.column("learned")).tolist() == [4, 10]
+    assert recording.column("action")[:10].tolist() == [0] * 4 + [2] * 6  # as they are down when it goes on
+
+
+def test_that_an_episode_is_marked_as_bad_is_said(tmp_path):
+    recording, said = played(tmp_path, lambda step: key("f10") if step == 4 else None, episodes=1)
+    assert said == ["episode 1: 0 rows so far", "this episode is marked as bad"]
+    assert recording.marks["dropped"].all()
 
 
 def test_keys_say_actions():

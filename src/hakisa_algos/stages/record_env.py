@@ -19,9 +19,10 @@ from hakisa_algos.stages.recording import privately
 from hakisa_algos.stages.recording_writer import RecordingWriter
 from hakisa_algos.stages.window import Window
 from hakisa_envs.contract import FRAME_STACK, LEARNED, TRANSITION
-from hakisa_envs.recording.events import BEGIN, END, Event
+from hakisa_envs.recording.events import BAD, BEGIN, END, PAUSE, RESUME, Event
 
 NONE = "none"
+_ANSWERS = {PAUSE: "paused; F9 goes on", RESUME: "it goes on", BAD: "this episode is marked as bad"}
 _FRAMES = 600  # of one step at most that are shown: between two rounds there are many
 # Which key stands for a word in the name of an action: "UP", "LEFTFIRE", "DOWN RIGHT X".
 WORDS = {
@@ -141,7 +142,9 @@ def record_env(
 
     The env waits for the person and not the person for the env: a step begins when its time has come, and its action
     is what is down then, or went down since the step before. Of an emulated game all frames of a step are shown, one
-    after the other, in the time of the next; the last of them is what the agent sees.
+    after the other, in the time of the next; the last of them is what the agent sees. It does not wait while the focus
+    is elsewhere: rows of which some part was played so are marked as gaps, like those with a pause in them, and are not
+    learned from.
 
     Args:
         env: drawn with ``render_mode="rgb_array"``; closed by whoever made it.
@@ -150,10 +153,10 @@ def record_env(
         keys: what they do.
         rate: steps per second.
         seed: of the first episode.
-        seconds: after which it ends.
+        seconds: after which it ends; those that are paused do not count.
         episodes: after which it ends.
         say: tells the player how it stands.
-        stop: asked at every step.
+        stop: asked at every step, and again and again while it is paused.
 
     Returns:
         How many rows were recorded.
@@ -162,7 +165,14 @@ def record_env(
     with privately(), closing(RecordingWriter(folder, env.observation_space, env.action_space, stack)) as writer:
         idle = np.asarray(keys.idle).tolist()
         writer.describe({**facts, "rate": rate, "idle": idle, "commands": []})
-        with closing(Window(f"● {facts['name']}", keys.keys, writer.log)) as window:
+
+        def hear(events: list[Event]) -> None:
+            writer.log(events)
+            for event in events:
+                if event.kind in _ANSWERS:
+                    say(_ANSWERS[event.kind])
+
+        with closing(Window(f"● {facts['name']}", keys.keys, hear)) as window:
             return _play(env, writer, window, keys, rate, seed, seconds, episodes, say, stop)
 
 
@@ -193,17 +203,22 @@ def _play(
         seen, _ = env.reset(seed=seed)
         seed = None
         frames.clear()  # of the way to the start
+        window.open(env.render())
         writer.log([Event(time.monotonic_ns(), BEGIN)])
         say(f"episode {played}: {rows:,} rows so far")
         ended, start, due = False, True, time.monotonic()
         while not ended:
             shown_ns = time.monotonic_ns()
             due = max(due + 1 / rate, time.monotonic() - 1 / rate)  # a late step is not made up for by a burst
+            window.missed = not window.focused
             down = window.wait(due, list(frames) or [env.render()])
             frames.clear()
-            while window.paused and not window.closed:
-                window.wait(time.monotonic() + 0.05)
+            while window.paused and not over():
+                stood = time.monotonic()
+                down = window.wait(stood + 0.05)
                 due = time.monotonic()
+                begin += due - stood
+            gap = window.missed
             action = keys.action(down)
             after, reward, terminated, truncated, info = env.step(action)
             cut = over() and not (terminated or truncated)
@@ -214,11 +229,12 @@ def _play(
                 "terminated": bool(terminated),
                 "truncated": cut_off,
                 "transition": bool(info.get(TRANSITION, True)),
-                "learned": bool(info.get(TRANSITION, True) and info.get(LEARNED, True)),
+                "learned": bool(info.get(TRANSITION, True) and info.get(LEARNED, True) and not gap),
+                "gap": gap,
                 "t_ns": shown_ns,
             }
             writer.add(seen, action, values, start=start, following=after, final=cut_off)
             seen, start, rows = after, False, rows + 1
         writer.log([Event(time.monotonic_ns(), END)])
-        writer.end(seen, {"t_ns": time.monotonic_ns()})
+        writer.end(seen, {"t_ns": time.monotonic_ns(), "gap": True})
     return rows

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from hakisa_algos.errors import ConfigError, require
-from hakisa_envs.recording.events import BAD, PAUSE, PRESS, RELEASE, RESUME, Event
+from hakisa_envs.recording.events import BAD, GAP, ON, PAUSE, PRESS, RELEASE, RESUME, Event
 
 HEIGHT = 480  # that pictures are enlarged to, about
 
@@ -18,13 +18,15 @@ class Window:
     """Shows pictures and hears keys, through pygame; F9 pauses and goes on.
 
     Args:
-        title: of the window.
+        title: of the window; it says too when it is paused.
         keys: that are heard.
         log: is told of what is done.
 
     Attributes:
         closed: somebody has closed it.
         paused: what it shows should stand still.
+        focused: what is typed goes to it.
+        missed: it was paused, or the focus was elsewhere, since somebody has set this to False.
 
     Raises:
         ConfigError: a key that there is not.
@@ -35,8 +37,9 @@ class Window:
         self._pygame: Any = require("pygame", "record")
         self._title, self._keys, self._tell = title, keys, log
         self._screen: Any = None
+        self._zoom = 1
         self._down: list[str] = []
-        self.closed = self.paused = False
+        self.closed = self.paused = self.focused = self.missed = False
         self._pygame.display.init()
         unknown = [key for key in keys if self._code(key) is None]
         if unknown:
@@ -49,16 +52,29 @@ class Window:
             return None
         return code
 
-    def show(self, picture: Any) -> None:
-        """A frame, uint8 ``[height, width, 3]``."""
+    def open(self, picture: Any) -> None:
+        """Opens it for pictures like this one, uint8 ``[height, width, 3]``, unless it is open.
+
+        Raises:
+            ConfigError: it is no picture.
+        """
         if not isinstance(picture, np.ndarray) or picture.ndim != 3:
             raise ConfigError("the env gives no picture; it must be made with render_mode='rgb_array'")
+        if self._screen is not None:
+            return
         height, width = picture.shape[:2]
-        zoom = max(1, round(HEIGHT / height))
-        if self._screen is None:
-            self._screen = self._pygame.display.set_mode((zoom * width, zoom * height))
-            self._pygame.display.set_caption(self._title)
-        large = picture.repeat(zoom, 0).repeat(zoom, 1)
+        self._zoom = max(1, round(HEIGHT / height))
+        self._screen = self._pygame.display.set_mode((self._zoom * width, self._zoom * height))
+        self._show_title()
+        for event in self._pygame.event.get():
+            self._hear(event, [])
+        if not self.focused:
+            self._log(GAP, "focus")
+
+    def show(self, picture: Any) -> None:
+        """A frame, uint8 ``[height, width, 3]``."""
+        self.open(picture)
+        large = picture.repeat(self._zoom, 0).repeat(self._zoom, 1)
         self._pygame.surfarray.blit_array(self._screen, large.swapaxes(0, 1))
         self._pygame.display.flip()
 
@@ -87,13 +103,14 @@ class Window:
         pygame = self._pygame
         if event.type == pygame.QUIT:
             self.closed = True
-        elif event.type == getattr(pygame, "WINDOWFOCUSLOST", None):
-            for key in list(self._down):
-                self._let_go(key)
+        elif event.type in (pygame.WINDOWFOCUSLOST, pygame.WINDOWFOCUSGAINED):
+            self._set_focus(event.type == pygame.WINDOWFOCUSGAINED)
         elif event.type in (pygame.KEYDOWN, pygame.KEYUP):
             name = pygame.key.name(event.key)
             if event.type == pygame.KEYDOWN and name == "f9":
                 self.paused = not self.paused
+                self.missed = True
+                self._show_title()
                 self._log(PAUSE if self.paused else RESUME, "")
             elif event.type == pygame.KEYDOWN and name == "f10":
                 self._log(BAD, "")
@@ -103,6 +120,21 @@ class Window:
                 self._log(PRESS, name)
             elif name in self._down and event.type == pygame.KEYUP:
                 self._let_go(name)
+
+    def _set_focus(self, focused: bool) -> None:
+        if focused == self.focused:
+            return
+        self.focused = focused
+        if focused:
+            self._log(ON, "")
+            return
+        self.missed = True
+        for key in list(self._down):
+            self._let_go(key)
+        self._log(GAP, "focus")
+
+    def _show_title(self) -> None:
+        self._pygame.display.set_caption(f"{self._title} (paused; F9 goes on)" if self.paused else self._title)
 
     def _let_go(self, name: str) -> None:
         self._down.remove(name)
