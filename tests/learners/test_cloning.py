@@ -233,9 +233,17 @@ def test_runs_of_doing_nothing_are_thinned_and_a_reaction_is_paired_with_its_cau
     assert len(thinned.position[thinned.held_out]) == 20
     assert (learned % 20).tolist() == [0, 1, 2, 3, 10, 11, 12, 13, 14]
     assert thinned.thinned == 11
+    Source.steps = Source.rows = 20
+    some = Lessons.of(Source(), conditional=False, held_out=1.0)
+    assert some.held_out.sum() == 19  # of a single episode too there is something left to learn from
+    Source.steps = Source.rows = 40
     late = Lessons.of(Source(), conditional=False, delay=3, balance=0)
     assert np.flatnonzero(late.action == 1).tolist() == [7, 27]
     assert (late.weight.reshape(2, 20) > 0).sum(1).tolist() == [17, 17]  # no pair across episodes
+    nothing = Source()
+    nothing.columns = {**Source.columns, "action": np.zeros(40, int), "held_out": np.arange(40) % 20 < 2}
+    with pytest.raises(ConfigError, match=r"all 36 rows that are not held out go on doing nothing .* idle_run=1 "):
+        Lessons.of(nothing, conditional=False, idle=np.array(0), idle_run=1)
     Source.steps = Source.rows = 1
     with pytest.raises(ConfigError, match="record more"):
         Lessons.of(Source(), conditional=False)

@@ -1,5 +1,6 @@
 """From a recording to an agent that plays like it: the run, its resume, the reaction time; and review."""
 
+import dataclasses
 import os
 import re
 import signal
@@ -82,7 +83,7 @@ def test_a_study_that_was_stopped_goes_on_bit_for_bit(pressed, tmp_path):
         begun(tmp_path)
 
 
-def late_player(folder, delay, rate=30.0):
+def late_player(folder, delay, rate=30.0, learned=True):
     """Does, ``delay`` rows late, what was shown; one row in ten at random."""
     rng = np.random.default_rng(0)
     seen, done = gym.spaces.Box(0, 1, (4,), np.float32), gym.spaces.Discrete(4)
@@ -93,7 +94,7 @@ def late_player(folder, delay, rate=30.0):
         pictures = np.eye(4, dtype=np.float32)[shown]
         for i in range(99):
             action = shown[max(i - delay, 0)] if rng.random() > 0.1 else rng.integers(4)
-            values = {"terminated": i == 98, "t_ns": i}
+            values = {"terminated": i == 98, "t_ns": i, "learned": learned}
             writer.add(pictures[i], np.int64(action), values, start=i == 0, following=pictures[i + 1])
         writer.end(pictures[-1], {"t_ns": 99})
     writer.close()
@@ -126,6 +127,40 @@ def test_from_the_command_line(pressed, tmp_path, capsys, monkeypatch):
     assert main(["study", "--resume", str(run)]) == 0  # nothing is left to do
     assert main(["study"]) == 2
     assert "name the recordings first" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("marks", "config", "said"),
+    [
+        ({"dropped": [(0, 34)]}, {}, "all that can be learned from is left out, of 32 rows of 2 episodes"),
+        ({"held_out": [(0, 34)]}, {}, "all 32 rows that can be learned from are held out, of 32 rows of 2 episodes"),
+        ({"held_out": [(17, 34)], "dropped": [(0, 17)]}, {}, "all 16 rows that can be learned from are held out"),
+        ({"dropped": [(1, 34)]}, {}, "1 row of 32 rows of 2 episodes can be learned from, too little"),
+        ({}, {"delay": 20}, "after a delay of 20 rows no episode has a row left"),
+    ],
+)
+def test_where_nothing_is_left_to_learn_from_it_is_said_why(tmp_path, marks, config, said):
+    recording = press(tmp_path / "press", episodes=2)
+    recording.mark(**marks)
+    studies = Studies(Study((str(recording.path),), "ppo", dataclasses.replace(CONFIG, **config), SMALL))
+    with pytest.raises(ConfigError, match=said):
+        studies.run(tmp_path / "run")
+
+
+def test_an_episode_that_was_marked_as_bad_is_named_so(tmp_path, capsys):
+    recording = press(tmp_path / "press", episodes=1)
+    with (recording.path / "events.jsonl").open("a") as log:
+        log.write('{"t": 5, "kind": "bad"}\n')
+    assert main(["study", str(recording.path), "--run", str(tmp_path / "run"), "--delay", "0"]) == 2
+    told = capsys.readouterr().err
+    assert "left out, of 16 rows of 1 episodes: the player marked the episodes as bad" in told
+    assert "held out" not in told
+
+
+def test_a_recording_without_the_focus_says_so(tmp_path):
+    late_player(tmp_path / "late", delay=0, learned=False)
+    with pytest.raises(ConfigError, match=r"none of 792 rows of 8 episodes can be learned from: .* focus"):
+        Studies(Study((str(tmp_path / "late"),), "ppo", CONFIG)).run(tmp_path / "run")
 
 
 def test_review_says_what_there_is_writes_one_page_and_marks(pressed, tmp_path, capsys):

@@ -78,11 +78,12 @@ class Lessons:
         start = np.ones(len(position), bool)
         start[1:] = (age[1:] == 0) | (age[1:] != age[:-1] + 1)
         episode = np.cumsum(start) - 1
-        good = learned & transition & ~marked(source, DROPPED, position)
+        known = learned & transition
+        kept = known & ~marked(source, DROPPED, position)
         after = np.arange(len(position)) + delay
         there = after < len(position)
         after[~there] = 0
-        action, good = action[after], good & there & good[after] & (episode[after] == episode)
+        action, good = action[after], kept & there & kept[after] & (episode[after] == episode)
         examined, person = (marked(source, name, position) for name in (HELD_OUT, PERSON))
         chosen = np.zeros(len(position), bool)
         for own in (good & person, good & ~person):
@@ -92,12 +93,52 @@ class Lessons:
         weight = np.zeros(len(position), np.float32)
         for part in (good & ~chosen & ~thinned, good & chosen):
             if not part.any():
-                raise ConfigError(
-                    f"{int(good.sum())} rows of {int(start.sum())} episodes are not enough to learn from some and "
-                    "examine by others; record more, or mark fewer as held out"
-                )
+                played = f"{int(transition.sum())} rows of {len(np.unique(episode[transition]))} episodes"
+                raise ConfigError(_too_little(played, known, kept, good, good & ~chosen, delay, idle_run))
             weight[part] = _weights(action[part], conditional, balance)
         return cls(position, action, after, start, weight, chosen & good, int(thinned.sum()))
+
+
+def _too_little(
+    played: str, known: Array, kept: Array, good: Array, own: Array, delay: int | Array, idle_run: int
+) -> str:
+    """Why nothing is left to learn from or to examine by, and what helps.
+
+    Args:
+        played: how much there is in all, in words.
+        known: rows that may be learned from.
+        kept: those of them that are not left out.
+        good: those of them that have an action after the delay.
+        own: those of them that are not held out.
+        delay: see `Lessons.of`.
+        idle_run: likewise.
+    """
+    if not known.any():
+        return (
+            f"none of {played} can be learned from: the game had not the focus, or nothing was done that is an action "
+            "of it; record again"
+        )
+    if not kept.any():
+        return (
+            f"all that can be learned from is left out, of {played}: the player marked the episodes as bad, or they "
+            "were dropped in a review; record more, or take back what was dropped: hakisa review RECORDING --keep-all"
+        )
+    if not good.any():
+        return (
+            f"after a delay of {int(np.max(delay))} rows no episode has a row left that can be learned from, of "
+            f"{played}; record longer episodes, or give a shorter delay"
+        )
+    if not own.any():
+        return (
+            f"all {int(good.sum())} rows that can be learned from are held out, of {played}; record more, or hold out "
+            "fewer: hakisa review RECORDING --keep-all takes all marks back"
+        )
+    if int(good.sum()) > 1:
+        return (
+            f"all {int(own.sum())} rows that are not held out go on doing nothing for more than idle_run={idle_run} "
+            "rows; record more, or set idle_run=0 to learn from them too"
+        )
+    return f"1 row of {played} can be learned from, too little to learn from some and examine by others; record more"
 
 
 def marked(source: Any, name: str, position: Array) -> Array:
@@ -115,7 +156,7 @@ def _drawn(episode: Array, good: Array, share: float, seed: int) -> Array:
     if len(whole) < 2:
         rows = np.flatnonzero(good)
         chosen = np.zeros(len(good), bool)
-        chosen[rows[len(rows) - max(1, round(share * len(rows))) :]] = len(rows) > 1
+        chosen[rows[len(rows) - min(max(1, round(share * len(rows))), len(rows) - 1) :]] = len(rows) > 1
         return chosen
     count = min(max(1, round(share * len(whole))), len(whole) - 1)
     rng = np.random.Generator(np.random.Philox(seed))
