@@ -183,6 +183,7 @@ def test_time_that_is_paused_is_none_of_the_minutes(tmp_path, monkeypatch):
     t = {e.kind: e.t_ns / 1e9 for e in recording.events}
     assert t["resume"] - t["pause"] > 8
     assert t["end"] - (t["resume"] - t["pause"]) == pytest.approx(2.0, abs=0.2)  # to a row
+    assert 60 * Statistics.of(recording).minutes == pytest.approx(2.0, abs=0.2)
     assert said == ["episode 1: 0 rows so far", "paused; F9 goes on", "it goes on"]
 
 

@@ -19,7 +19,7 @@ from hakisa_algos.data.lessons import DROPPED, HELD_OUT
 from hakisa_algos.errors import CheckpointError, ConfigError
 from hakisa_algos.policy.observations import keyed
 from hakisa_algos.stages.recording import FACTS, Recording
-from hakisa_envs.recording.events import PRESS, RELEASE
+from hakisa_envs.recording.events import BEGIN, END, PAUSE, PRESS, RELEASE, RESUME, Event
 from hakisa_envs.recording.inverse import Rules, infer
 
 SHEET = 48  # pictures of the contact sheet
@@ -32,7 +32,7 @@ class Statistics:
 
     Attributes:
         rows: Transitions.
-        minutes: Of play.
+        minutes: Of play, pauses left out.
         episodes: Begun.
         rewards: Of each episode.
         learned: Rows that can be learned from, those left out not counted.
@@ -68,7 +68,8 @@ class Statistics:
         command = recording.column("action").reshape(len(transition), -1)[:, 0]
         count = Counter(command[transition & learned].tolist())
         t = recording.column("t_ns")
-        minutes = sum(int(t[one.stop - 1] - t[one.start]) for one in recording.episodes) / 6e10
+        played_ns = sum(int(t[one.stop - 1] - t[one.start]) for one in recording.episodes)
+        minutes = (played_ns - _paused_ns(recording.events)) / 6e10
         columns = recording.rows.layout["columns"]
         gap = recording.column("gap")[transition].sum() if "gap" in columns else 0
         late = recording.column("late").sum() if "late" in columns else 0
@@ -106,6 +107,19 @@ class Statistics:
             said.append(f"{name}: pressed {n:,} times, held {ms:.0f} ms in the middle")
         said += [f"{n:,} x {kind}: what one command cannot say" for kind, n in self.unsaid.items()]
         return said
+
+
+def _paused_ns(events: Iterable[Event]) -> int:
+    """How long it was paused within episodes."""
+    total, since = 0, None
+    for event in events:
+        if event.kind == PAUSE:  # twice before an episode begins: it goes on
+            since = event.t_ns if since is None else None
+        elif since is not None and event.kind == BEGIN:
+            since = event.t_ns
+        elif since is not None and event.kind in (RESUME, END):
+            total, since = total + event.t_ns - since, None
+    return total
 
 
 def _presses(recording: Recording) -> dict[str, tuple[int, float]]:
