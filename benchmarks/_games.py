@@ -61,13 +61,13 @@ class Game:
 
 # As in screen_learning.py, but that the critic has a network of its own in every arm, as a clone's must have.
 _LIVE_PPO = dataclasses.replace(FOR_PICTURES, n_steps=128, epochs=6, gamma=0.97, own_critic=True)
-# A live game is paused for each update: so there are few and long ones, and as many gradient steps as on Atari.
+# A live game is paused for each update: so there are few and long ones, with half of Atari's gradient steps in all.
 _LIVE_DQN = dataclasses.replace(
     DQNLearner.for_pictures,
     gamma=0.97,
     learning_starts=2_048,
     train_every=1_024,
-    gradient_steps=256,
+    gradient_steps=128,
     demonstration_share=0.25,
     learn_beside=False,
 )
