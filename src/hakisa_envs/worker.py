@@ -87,7 +87,7 @@ class Worker:
         self.begun = False
         self.connection: Connection
         self.connection, theirs = context.Pipe()
-        arguments = (CloudpickleWrapper(factory), theirs, column, os.getpid())
+        arguments = (CloudpickleWrapper(factory), theirs, column, os.getpid(), dict(os.environ))
         self.process = context.Process(target=work, args=arguments, name=f"hakisa-env-{column}", daemon=True)
         self.process.start()
         self._ending = Ending(self.process)
@@ -154,9 +154,14 @@ def refuse_to_run_again() -> None:
         raise SystemExit(1)
 
 
-def work(factory: CloudpickleWrapper[Any], connection: Connection, column: int, trainer: int) -> None:
+def work(
+    factory: CloudpickleWrapper[Any], connection: Connection, column: int, trainer: int, environment: dict[str, str]
+) -> None:
     """A process: makes its env and does what it is asked."""
     _die_with(trainer)
+    if dict(os.environ) != environment:  # a fork server has that of when it was started
+        os.environ.clear()
+        os.environ.update(environment)
     # What a terminal or a scheduler sends to all, Ctrl+C or SIGTERM, is for the trainer to decide.
     if hasattr(os, "setpgid"):
         os.setpgid(0, 0)

@@ -48,14 +48,16 @@ def test_everything_is_gone_two_seconds_after_the_trainer_was_killed(where):
 def test_env_works_in_child_processes(method, where):
     context = multiprocessing.get_context(method)
     queue = context.SimpleQueue()
-    child = context.Process(target=_play, args=(queue, where))
+    child = context.Process(target=_play, args=(queue, where, os.environ["DISPLAY"] if where else ""))
     child.start()
     assert queue.get() > 200
     child.join(10)
     assert child.exitcode == 0
 
 
-def _play(queue, where):
+def _play(queue, where, display):
+    if display:  # a fork server has that of when it was started
+        os.environ["DISPLAY"] = display
     env = ScreenGameEnv("flash", **where)
     env.reset()
     queue.put(wait_until(lambda: (f := env.step(FLASH)[4]["readings"]["flash"]) > 200 and f))
