@@ -136,22 +136,20 @@ def test_envs_begin_as_ever_once_training_has_ended_that_helped_them(tmp_path):
     agent.close()
 
 
-def test_who_cannot_carry_on_is_told(tmp_path):
+@pytest.mark.parametrize(
+    ("option", "able"),
+    [("carry_on", "go on where an episode was cut"), ("start_mix", "keep milestones and begin at them")],
+)
+def test_who_cannot_be_helped_so_is_told(tmp_path, option, able):
     agent = PPO("CartPole-v1", CONFIG)
-    with pytest.raises(ConfigError, match=r"carry_on=0\.5 needs envs that go on where an episode was cut"):
-        agent.learn(96, run=tmp_path / "run", carry_on=0.5)
-    with pytest.raises(ConfigError, match="carry_on=2"):
-        agent.learn(96, run=tmp_path / "run", carry_on=2.0)
+    with pytest.raises(ConfigError, match=rf"{option}=0\.5 needs envs that {able}"):
+        agent.learn(96, run=tmp_path / "run", **{option: 0.5})
+    with pytest.raises(ConfigError, match=f"{option}=2"):
+        agent.learn(96, run=tmp_path / "run", **{option: 2.0})
     agent.close()
 
 
-def test_who_cannot_keep_milestones_or_has_nowhere_to_is_told(tmp_path):
-    agent = PPO("CartPole-v1", CONFIG)
-    with pytest.raises(ConfigError, match=r"start_mix=0\.5 needs envs that keep milestones"):
-        agent.learn(96, run=tmp_path / "run", start_mix=0.5)
-    with pytest.raises(ConfigError, match="start_mix=2"):
-        agent.learn(96, start_mix=2.0)
-    agent.close()
+def test_milestones_need_a_run_folder():
     stairs = PPO(Stairs, CONFIG)
     with pytest.raises(ConfigError, match="run folder"):
         stairs.learn(96, start_mix=0.5)
