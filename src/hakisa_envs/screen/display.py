@@ -127,7 +127,7 @@ def check_display(name: str, timeout: float) -> None:
         DisplayError: If it cannot be opened, has too few colours or extensions, or shows a Wayland desktop.
     """
     if not sys.platform.startswith("linux"):
-        raise DisplayError(f"Only X11 on Linux is supported, and this is {sys.platform}.")
+        raise DisplayError(f"backend='x11' needs Linux, and this is {sys.platform}: use backend='portable'.")
     thread = XThread(name)
     try:
         thread.call(lambda: _check(name), timeout)

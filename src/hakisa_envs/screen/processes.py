@@ -58,7 +58,8 @@ class Keeper:
     def __init__(self, timeout: float = START_S) -> None:
         if not hasattr(os, "pidfd_open"):
             raise ProcessError(
-                f"Live games need Linux 5.3 or newer (a pidfd guards what is launched); this is {sys.platform}."
+                "backend='x11' needs Linux 5.3 or newer (a pidfd guards what is launched), and this is "
+                f"{sys.platform}: use backend='portable'."
             )
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         ours.settimeout(timeout)
