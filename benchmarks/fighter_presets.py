@@ -47,9 +47,7 @@ def main() -> None:
     """Runs what is missing."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--algorithms", nargs="+", default=["ppo", "dqn", "ga"], choices=["ppo", "dqn", "ga"])
-    parser.add_argument(
-        "--times", nargs="+", type=int, default=[0, 1, 10], help="the preset's steps; 0: none"
-    )
+    parser.add_argument("--times", nargs="+", type=int, default=[0, 1, 10], help="the preset's steps; 0: none")
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
     parser.add_argument("--threads", type=int, help="of torch; default: all cores")
     arguments = parser.parse_args()

@@ -1,12 +1,13 @@
 """A player clears mine fields, is recorded, and is cloned: how often does the clone click where the player does?
 
-    python benchmarks/teach_xdemineur.py                               # 10 minutes on each of 3 displays, 40 games
-    python benchmarks/teach_xdemineur.py --minutes 1 --games 3
+    python benchmarks/teach_xdemineur.py                               # 15 minutes on each of 8 displays, 120 games
+    python benchmarks/teach_xdemineur.py --minutes 1 --displays 2 --games 3
 
-The player is a script with a rule that names one cell for each picture. In reading order: open the first cell beside a
-number that has all of its flags; else, while there are flags left, put one on the first cell beside a number that has
-just as many covered cells beside it; else, which is a guess, open the last cell that is covered. One click in ten is
-anywhere, and so is each after five in vain. It clicks through an X client of its own, and is heard by the recorder.
+The player is a script with a rule that names one cell for each picture: the first in reading order that is safe by the
+numbers. That is a cell beside a number all of whose mines are known, because others have no more covered cells than
+mines; else what one number leaves over of the cells of another, where it leaves no mine. Where none is safe it guesses:
+the first that is not known for a mine. When mines alone are covered, they get flags. One click in ten is anywhere. It
+clicks through an X client of its own, 200 ms after its last click, and is heard by the recorder.
 
 The agent sees 96 x 96 pixels in colour: 8 to a cell, which is what the strides of the network add up to.
 """
@@ -19,6 +20,7 @@ import random
 import shutil
 import sys
 import time
+from collections.abc import Mapping
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -40,11 +42,13 @@ from hakisa_envs.screen.image import to_rgb
 SIDE, CELL, MINES = 12, 21, 20
 LEFT, TOP = 15, 80
 SAFE = SIDE * SIDE - MINES
-RATE = 20.0
-LONGEST = 300  # steps of a game in which the clone does nothing that changes it
+RATE = 10.0
+LONGEST = 300  # steps of a game in which nothing that is done changes it
 NUMBERS = {(0, 0, 255): 1, (34, 139, 34): 2, (255, 0, 0): 3, (0, 0, 128): 4}
 OPEN, FLAG = 0, 1
-PATIENCE = 5  # clicks in vain
+UNREAD = 9  # a number that no cell has: those that are not in NUMBERS, which are rare
+
+Cell = tuple[int, int]
 
 
 def look(field: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -52,32 +56,54 @@ def look(field: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     cells = field.reshape(SIDE, CELL, SIDE, CELL, 3).swapaxes(1, 2)
     covered = (cells == 127).all(4).sum((2, 3)) > 50
     flags = covered & ((cells == (255, 0, 0)).all(4).sum((2, 3)) > 15)
-    number = np.full((SIDE, SIDE), 9)  # one that is never satisfied
+    number = np.full((SIDE, SIDE), UNREAD)
     number[(cells == 179).all(4).sum((2, 3)) > 395] = 0
     for colour, value in NUMBERS.items():
         number[(cells == colour).all(4).sum((2, 3)) > 60] = value
-    number[covered] = 0
     return covered, flags, number
 
 
-def beside(cells: np.ndarray) -> np.ndarray:
-    """How many of the eight neighbours of each cell are marked."""
-    padded = np.pad(cells.astype(int), 1)
-    shifts = [(y, x) for y in range(3) for x in range(3) if (y, x) != (1, 1)]
-    return np.sum([padded[y : y + SIDE, x : x + SIDE] for y, x in shifts], 0)
+def beside(cell: Cell) -> list[Cell]:
+    """Up to eight."""
+    row, column = cell
+    near = [(row + y, column + x) for y in (-1, 0, 1) for x in (-1, 0, 1) if y or x]
+    return [(y, x) for y, x in near if 0 <= y < SIDE and 0 <= x < SIDE]
+
+
+def cells(marked: np.ndarray) -> set[Cell]:
+    """In which an array is true."""
+    return {(int(row), int(column)) for row, column in np.argwhere(marked)}
+
+
+def safe_and_mines(covered: set[Cell], numbers: Mapping[Cell, int]) -> tuple[set[Cell], set[Cell]]:
+    """What the numbers say of covered cells: which are no mines, and which are."""
+    around = {cell: covered.intersection(beside(cell)) for cell in numbers}
+    mines = set().union(*(near for cell, near in around.items() if len(near) == numbers[cell]))
+    # Of each number, the cells that may be mines, and how many are.
+    rest = {cell: (near - mines, numbers[cell] - len(near & mines)) for cell, near in around.items()}
+    safe = set().union(*(unknown for unknown, left in rest.values() if left == 0))
+    if safe:
+        return safe, mines
+    for inner, some in rest.values():
+        for outer, all_of_them in rest.values():
+            if inner and inner < outer:
+                other, left = outer - inner, all_of_them - some
+                safe |= other if left == 0 else set()
+                mines |= other if left == len(other) else set()
+    return safe, mines
 
 
 def rule(field: np.ndarray) -> tuple[int, int, int, bool]:
     """What the player does about a picture: command, column, row, and whether the numbers say so."""
-    covered, flags, number = look(field)
-    unknown = covered & ~flags
-    shown = (number > 0) & (number < 9)
-    for command, satisfied in ((OPEN, beside(flags) == number), (FLAG, beside(covered) == number)):
-        found = np.argwhere(unknown & (beside(shown & satisfied) > 0))
-        if len(found) and (command == OPEN or flags.sum() < MINES):
-            return command, int(found[0][1]), int(found[0][0]), True
-    found = np.argwhere(unknown if unknown.any() else covered | True)
-    return OPEN, int(found[-1][1]), int(found[-1][0]), False
+    where, flagged, number = look(field)
+    covered, flags = cells(where), cells(flagged)
+    if len(covered) <= MINES:
+        row, column = min(covered - flags or covered or {(0, 0)})
+        return FLAG, column, row, bool(covered - flags)
+    shown = cells(~where & (number > 0) & (number < UNREAD))
+    safe, mines = safe_and_mines(covered, {cell: int(number[cell]) for cell in shown})
+    row, column = min(safe or covered - mines or covered)
+    return OPEN, column, row, bool(safe)
 
 
 class Player:
@@ -91,8 +117,7 @@ class Player:
         self.env, self.delay, self.share, self.rng = env, delay, random_share, random.Random(seed)
         self.session: Any = None
         self.display: Any = None
-        self.waited = self.vain = 0
-        self.last: Any = None
+        self.waited = 0
         self.sure: list[int] = []
 
     def __call__(self) -> bool:
@@ -108,12 +133,8 @@ class Player:
         if self.waited > self.delay:
             self.waited = 0
             command, column, row, sure = rule(to_rgb(view.frame.pixels)[TOP : TOP + 252, LEFT : LEFT + 252])
-            said = command, column, row, sure
-            self.vain = self.vain + 1 if said == self.last else 0
-            self.last = said
-            if self.rng.random() < self.share or self.vain >= PATIENCE:
-                command, column, row = (self.rng.randrange(n) for n in (2, SIDE, SIDE))
-                sure = False
+            if self.rng.random() < self.share:
+                command, column, row, sure = OPEN, self.rng.randrange(SIDE), self.rng.randrange(SIDE), False
             where = view.window.region
             when = self.click(command, where.left + LEFT + CELL * column + 10, where.top + TOP + CELL * row + 10)
             self.sure += [when] * sure
@@ -179,7 +200,7 @@ def of_player(recordings: list[Recording]) -> dict[str, float]:
 def of_policy(run: Path, count: int, deterministic: bool) -> dict[str, float]:
     """What the clone opens, by its best actions or by drawn ones; by best ones it may repeat what is in vain."""
     agent = Agent.load(run, "Hakisa/ScreenGame-v0")
-    found = agent.evaluate(count, num_envs=min(count, 3), max_steps=LONGEST, deterministic=deterministic)
+    found = agent.evaluate(count, num_envs=min(count, 8), max_steps=LONGEST, deterministic=deterministic)
     agent.close()
     ends = [{"loss": 1.0, "win": -1.0}.get(outcome or "", 0.0) for outcome in found.outcomes]
     fields = [SAFE * float(total + end) for total, end in zip(found.returns, ends, strict=True)]
@@ -229,12 +250,12 @@ def agreement(agent: Agent, studies: Studies) -> dict[str, float]:
 def main() -> int:
     """Records, studies, plays, stores."""
     parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
-    parser.add_argument("--minutes", type=float, default=10.0, help="of each display")
-    parser.add_argument("--displays", type=int, default=3)
-    parser.add_argument("--delay", type=int, default=1, help="steps of a twentieth of a second before each click")
+    parser.add_argument("--minutes", type=float, default=15.0, help="of each display")
+    parser.add_argument("--displays", type=int, default=8)
+    parser.add_argument("--delay", type=int, default=1, help="steps of a tenth of a second before each click")
     parser.add_argument("--random", type=float, default=0.1, help="share of random clicks")
-    parser.add_argument("--games", type=int, default=40)
-    parser.add_argument("--steps", type=int, default=5000, help="gradient steps at most")
+    parser.add_argument("--games", type=int, default=120)
+    parser.add_argument("--steps", type=int, default=4000, help="gradient steps at most")
     parser.add_argument("--threads", type=int, help="of torch; default: all cores")
     parser.add_argument("--home", help="a folder in which parts that are done stay, to go on from after a stop")
     given = parser.parse_args()
@@ -279,7 +300,7 @@ def record_all(profile: str, folders: list[Path], given: argparse.Namespace) -> 
 def study(folders: list[Path], run: Path, given: argparse.Namespace) -> dict[str, Any]:
     """The clone, in a run, and how often it clicks where the player does."""
     shutil.rmtree(run, ignore_errors=True)
-    config = CloningConfig(total_steps=given.steps, batch_size=128, learning_rate=2e-3, balance=0.0)
+    config = CloningConfig(total_steps=given.steps, learning_rate=2e-3, max_grad_norm=1.0, balance=0.0)
     studies = Studies(Study(tuple(map(str, folders)), "ppo", config, {"network": "spatial"}), threads=given.threads)
     studies.run(run)
     agent = Agent.load(run, "Hakisa/ScreenGame-v0")

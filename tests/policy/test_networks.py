@@ -7,7 +7,7 @@ from gymnasium import spaces
 from torch import nn
 
 from hakisa_algos.errors import ConfigError
-from hakisa_algos.policy.networks import CNN, MLP, DictEncoder, SpatialCNN, build_network, width
+from hakisa_algos.policy.networks import CNN, MLP, DictEncoder, SpatialCNN, build_network, first_of, width
 from hakisa_algos.policy.policy import ActorCritic
 from hakisa_algos.policy.q_network import QNetwork
 
@@ -39,7 +39,7 @@ class Own(nn.Module):
         ("mlp", PICTURE, MLP, 32),
         ("nature", PICTURE, CNN, 512),
         ("small", SMALL_PICTURE, CNN, 256),
-        ("spatial", SMALL_PICTURE, SpatialCNN, 4 * (6 + 6 + 32)),
+        ("spatial", SMALL_PICTURE, SpatialCNN, 8 * (6 + 6 + 32)),
         (Own, VECTOR, Own, 7),
     ],
 )
@@ -177,13 +177,38 @@ def test_pictures_of_any_size_get_a_network_that_fits(sides, kind):
 
 def test_a_spatial_network_says_in_which_column_and_row_something_is():
     network = build_network(pictures(1, 40, 64), "spatial")
-    rows, columns = network.preference.shape[1:]
-    assert (rows, columns) == (5, 8)
-    with torch.no_grad():
-        network.preference[:, 3, 6] += 1.0
-    features = network(torch.zeros(2, 1, 40, 64, dtype=torch.uint8)).view(2, 4, -1)
-    assert (features[..., :columns].argmax(-1) == 6).all()
-    assert (features[..., columns : columns + rows].argmax(-1) == 3).all()
+    *_, likes = network.attend
+    logits = torch.full((2, 8, 5, 8), -20.0)
+    logits[:, :, 3, 6] = 20.0
+    likes.forward = lambda seen: logits
+    columns, rows, _ = network(torch.zeros(2, 1, 40, 64, dtype=torch.uint8)).view(2, 8, -1).split([8, 5, 32], 2)
+    assert (columns.argmax(2) == 6).all()
+    assert (rows.argmax(2) == 3).all()
+
+
+def test_of_several_places_a_spatial_network_names_the_first_or_the_last():
+    network = build_network(pictures(1, 40, 64), "spatial")
+    *_, likes = network.attend
+    logits = torch.full((1, 8, 5, 8), -20.0)
+    logits[:, :, 1, 5:] = logits[:, :, 3, 2:4] = 20.0
+    likes.forward = lambda seen: logits
+    columns, rows, _ = network(torch.zeros(1, 1, 40, 64, dtype=torch.uint8)).view(8, -1).split([8, 5, 32], 1)
+    assert columns.argmax(1).tolist() == [5] * 4 + [3] * 4
+    assert rows.argmax(1).tolist() == [1] * 4 + [3] * 4
+
+
+def test_the_share_of_being_first_is_that_of_one_after_the_other():
+    logits = torch.randn(3, 7, dtype=torch.float64, generator=torch.Generator().manual_seed(1)) * 3
+    chance, nowhere_yet, expected = logits.sigmoid(), torch.ones(3, dtype=torch.float64), []
+    for place in range(7):
+        expected.append(chance[:, place] * nowhere_yet)
+        nowhere_yet = nowhere_yet * (1 - chance[:, place])
+    torch.testing.assert_close(first_of(logits), torch.stack(expected, 1))
+    # Neither certainty nor its opposite makes a number that is none.
+    sharp = torch.tensor([[1e4, 1e4, -1e4]], requires_grad=True)
+    first_of(sharp).sum().backward()
+    assert torch.isfinite(sharp.grad).all()
+    assert first_of(sharp).tolist() == [[1.0, 0.0, 0.0]]
 
 
 def test_a_spatial_network_computes_its_maps_in_full_precision():

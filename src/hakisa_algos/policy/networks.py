@@ -10,12 +10,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from itertools import pairwise
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
 from gymnasium import spaces
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from hakisa_algos.errors import ConfigError, did_you_mean
 from hakisa_algos.policy.observations import is_picture
@@ -185,25 +186,51 @@ def small_cnn(space: spaces.Box) -> CNN:
     return CNN(space, [(16, 8, 4), (32, 4, 2)], 256)
 
 
+class Residual(nn.Module):
+    """A convolution whose result is added to what it saw: each place comes to know its neighbours.
+
+    Args:
+        filters: in and out.
+    """
+
+    def __init__(self, filters: int) -> None:
+        super().__init__()
+        self.convolution = orthogonal(nn.Conv2d(filters, filters, 3, 1, 1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``[batch, filters, height, width]``, in and out."""
+        return x + torch.relu(self.convolution(x))
+
+
+def first_of(logits: Tensor) -> Tensor:
+    """The share of each place in being the first at which something is, if it is there with these probabilities.
+
+    Unlike a softmax, it names one place where several are as good.
+
+    Args:
+        logits: of each place, ``[..., places]``, in their order.
+    """
+    nowhere_yet = F.logsigmoid(-logits).cumsum(-1).roll(1, -1)
+    nowhere_yet[..., 0] = 0.0
+    return (F.logsigmoid(logits) + nowhere_yet).exp()
+
+
 class SpatialCNN(nn.Module):
     """For games in which one points at places: it says where something is, as other networks say what there is.
 
-    Convolutions that keep a map of an eighth of the picture's sides, in which each place comes to know its neighbours;
-    then some maps of attention over all places (spatial softmax, Levine et al. 2016). Of each, the logs of its sums
-    over columns and rows are features, so that a head that chooses a column need only read them; and so is what there
-    is at the places that are attended to.
+    Convolutions that keep a map of an eighth of the picture's sides, in which each place comes to know those around it;
+    then some maps of attention over all places, each to the first that is to its liking (:func:`first_of`), in reading
+    order or from the end. Of each, the logs of its sums over columns and rows are features, so that a head that chooses
+    a column need only read them; and so is what there is at the places that are attended to.
 
     Args:
         space: a Box of pictures, channels first.
         filters: of each convolution.
-        maps: of attention.
+        steps: over which each place comes to know others, to so many places' distance.
+        maps: of attention, half of them from the end.
     """
 
-    # What a map prefers of itself is learned at this many times the speed of other weights: "the first of these in
-    # reading order" takes differences of some units from each place to the next, hundreds over the whole map.
-    PREFERENCE = 30.0
-
-    def __init__(self, space: spaces.Box, filters: int = 32, maps: int = 4) -> None:
+    def __init__(self, space: spaces.Box, filters: int = 32, steps: int = 6, maps: int = 8) -> None:
         super().__init__()
         channels, height, width = space.shape
         if min(height, width) < SPATIAL_SIDE:
@@ -213,15 +240,15 @@ class SpatialCNN(nn.Module):
                 f'{SPATIAL_SIDE} and more; use network={fits}"mlp"'
             )
         layers: list[nn.Module] = []
-        for wide, stride in ((filters // 2, 2), (filters, 2), (filters, 2), (filters, 1), (filters, 1), (filters, 1)):
-            layers += [orthogonal(nn.Conv2d(channels, wide, 3, stride, 1)), nn.ReLU()]
+        for wide in (filters // 2, filters, filters):
+            layers += [orthogonal(nn.Conv2d(channels, wide, 3, 2, 1)), nn.ReLU()]
             channels = wide
-        self.convolutions = nn.Sequential(*layers)
+        self.convolutions = nn.Sequential(*layers, *(Residual(filters) for _ in range(steps)))
+        likes = orthogonal(nn.Conv2d(filters, maps, 1), 0.1)
         rows, columns = (-(-side // 8) for side in (height, width))
-        self.attend = nn.Sequential(
-            orthogonal(nn.Conv2d(filters, filters, 1)), nn.ReLU(), orthogonal(nn.Conv2d(filters, maps, 1))
-        )
-        self.preference = nn.Parameter(torch.zeros(maps, rows, columns))
+        # At first, that each place is as likely to be the first as the others are.
+        nn.init.constant_(cast(Tensor, likes.bias), -math.log(rows * columns))
+        self.attend = nn.Sequential(orthogonal(nn.Conv2d(filters, filters, 1)), nn.ReLU(), likes)
         self.features = maps * (rows + columns + filters)
 
     def forward(self, observation: Tensor) -> Tensor:
@@ -229,8 +256,10 @@ class SpatialCNN(nn.Module):
         seen = self.convolutions(scaled(observation))
         with torch.autocast(seen.device.type, enabled=False):  # a sharp map needs all digits
             seen = seen.float()
-            logits = (self.attend(seen) + self.PREFERENCE * self.preference).flatten(2)
-            share = logits.softmax(2).unflatten(2, self.preference.shape[1:])
+            logits = self.attend(seen).flatten(2)
+            forwards, backwards = logits.chunk(2, 1)
+            share = torch.cat([first_of(forwards), first_of(backwards.flip(2)).flip(2)], 1)
+            share = share.view(*share.shape[:2], *seen.shape[2:])
             there = torch.einsum("bmhw,bchw->bmc", share, seen)
             where = [(share.sum(axis) + 1e-4).log() for axis in (2, 3)]
         return torch.cat([*where, there], 2).flatten(1)
