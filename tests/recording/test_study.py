@@ -145,6 +145,7 @@ def test_where_nothing_is_left_to_learn_from_it_is_said_why(tmp_path, marks, con
     studies = Studies(Study((str(recording.path),), "ppo", dataclasses.replace(CONFIG, **config), SMALL))
     with pytest.raises(ConfigError, match=said):
         studies.run(tmp_path / "run")
+    assert not (tmp_path / "run").exists()  # so that the next try can have that name
 
 
 def test_an_episode_that_was_marked_as_bad_is_named_so(tmp_path, capsys):

@@ -12,7 +12,7 @@ from tests.helpers.processes import busy, gone, in_time, open_fds, wait_until
 
 __all__ = [
     "CHORD", "RawEvents", "Screen", "busy", "game_window", "gone", "in_time", "input_client", "open_fds", "press_chord",
-    "wait_until",
+    "step_until_held", "wait_until",
 ]  # fmt: skip
 
 CHORD = (XK.XK_Control_L, XK.XK_Shift_L, XK.XK_F12)
@@ -39,6 +39,20 @@ def press_chord(person, kinds=(X.KeyPress, X.KeyRelease)):
 def game_window(screen):
     """The window of the game that ships, "flash"."""
     return next(w for w in screen.root.query_tree().children if w.get_wm_name() == "Hakisa flash")
+
+
+def step_until_held(env, action, *screens, code=None):
+    """Steps until this key (Left) alone is down: its lease may end before a busy machine lets anybody look.
+
+    Returns:
+        Of the last step, what the env gives.
+    """
+
+    def step():
+        told = env.step(action)
+        return all(screen.held() == {code or screen.keycode(XK.XK_Left)} for screen in screens) and told
+
+    return wait_until(step)
 
 
 class Screen:

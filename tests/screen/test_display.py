@@ -217,7 +217,7 @@ def test_display_that_the_env_did_not_start_and_that_is_gone_is_not_promised_to_
     keeper = Keeper()
     display = open_display("xvfb", (640, 480), keeper)
     for name, promised in ((display.name, False), ("xvfb", True)):
-        env = ScreenGameEnv("flash", display=name, armed=True, timeout=0.5)
+        env = ScreenGameEnv("flash", display=name, armed=True, timeout=2.0)
         env.reset()
         server = env.session.display.server or display.server
         os.kill(server.pid, signal.SIGKILL)

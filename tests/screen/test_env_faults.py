@@ -17,7 +17,7 @@ from hakisa_envs.screen.keeper import processes
 from hakisa_envs.screen.processes import Keeper
 from hakisa_envs.screen.profile import load_profile
 
-from .helpers import Screen, game_window, gone, in_time, press_chord, wait_until
+from .helpers import Screen, game_window, gone, in_time, press_chord, step_until_held, wait_until
 
 NOOP, FLASH, HOLD_LEFT = [0, 0, 0], [1, 0, 0], [2, 1, 0]
 
@@ -25,7 +25,7 @@ NOOP, FLASH, HOLD_LEFT = [0, 0, 0], [1, 0, 0], [2, 1, 0]
 @pytest.fixture
 def own(where):
     """An env that the test may break."""
-    env = ScreenGameEnv("flash", timeout=0.5, **where)
+    env = ScreenGameEnv("flash", timeout=2.0, **where)
     env.reset()
     yield env
     env.close()
@@ -53,7 +53,7 @@ def test_what_breaks_ends_the_episode_in_time_and_reset_repairs_it(own, fault):
 
 @pytest.mark.parametrize("fault", ["killed", "stopped"])
 def test_display_of_the_envs_own_that_breaks_ends_the_episode_in_time_and_reset_starts_another(fault):
-    env = ScreenGameEnv("flash", timeout=0.5)
+    env = ScreenGameEnv("flash", timeout=2.0)
     env.reset()
     server = env.session.display.server
     env.step(HOLD_LEFT)
@@ -79,11 +79,10 @@ def test_keys_go_up_as_soon_as_a_stopped_x_server_that_is_not_ours_goes_on(where
     keeper = Keeper()
     display = open_display("xvfb", (640, 480), keeper)
     monkeypatch.setenv("DISPLAY", display.name)
-    env = ScreenGameEnv("flash", timeout=0.5, **where | {"display": "current", "armed": True})
+    env = ScreenGameEnv("flash", timeout=2.0, **where | {"display": "current", "armed": True})
     env.reset()
     person = Screen(display.name)
-    env.step(HOLD_LEFT)
-    assert person.held()
+    step_until_held(env, HOLD_LEFT, person)
     server = env.session.input.pid
     os.kill(display.server.pid, signal.SIGSTOP)
     assert env.step(NOOP)[3]
@@ -207,12 +206,16 @@ def test_kill_chord_raises_at_once_and_holds_until_close(own):
 
 # X11's alone: there the guardian of an input server listens as well.
 def test_kill_chord_that_only_a_lost_input_server_heard_is_not_forgotten():
-    env = ScreenGameEnv("flash", timeout=0.5)
+    env = ScreenGameEnv("flash", timeout=2.0)
     env.reset()
     person = Screen(env.session.display.name)
-    os.kill(env.session.input.pid, signal.SIGSTOP)
+    worker = env.session.input.pid
+    guardian = os.getpgid(worker)
+    for pid in (guardian, worker):  # the guardian first, or it would end both before anybody presses
+        os.kill(pid, signal.SIGSTOP)
     press_chord(person)
-    with pytest.raises(Killed):  # its guardian has replaced it, and heard the chord as well
+    os.kill(guardian, signal.SIGCONT)
+    with pytest.raises(Killed):  # the guardian has heard the chord as well
         wait_until(lambda: env.step(NOOP) is None, timeout=30)
     person.close()
     env.close()

@@ -21,7 +21,7 @@ from hakisa_envs.screen.input.keys import LAYOUT_CHANGED, LEVELS, TYPED, denied_
 from hakisa_envs.screen.input.presses import GAP_NS
 from hakisa_envs.screen.processes import Keeper
 
-from .helpers import Screen, wait_until
+from .helpers import Screen, step_until_held, wait_until
 
 
 @pytest.mark.parametrize(
@@ -375,7 +375,6 @@ def test_step_in_which_the_layout_changes_is_no_transition():
     remap(person, {left: [XK.XK_Right] * 2, right: [XK.XK_Left] * 2})
     info = wait_until(lambda: LAYOUT_CHANGED in (i := env.step([0, 0, 0])[4])["released"] and i)
     assert not info["transition"]
-    env.step([2, 1, 0])
-    assert person.held() == {right}
+    step_until_held(env, [2, 1, 0], person, code=right)
     person.close()
     env.close()

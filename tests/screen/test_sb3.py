@@ -5,7 +5,6 @@ import time
 import gymnasium as gym
 import numpy as np
 import pytest
-from Xlib import XK
 
 sb3 = pytest.importorskip("stable_baselines3")
 
@@ -13,7 +12,7 @@ import hakisa_envs  # noqa: E402, F401 (registers the ids)
 from hakisa_envs.sb3 import PauseCallback, SB3VecEnv  # noqa: E402
 from hakisa_envs.screen.keeper import descendants  # noqa: E402
 
-from .helpers import Screen, busy, gone, wait_until  # noqa: E402
+from .helpers import Screen, busy, gone, step_until_held, wait_until  # noqa: E402
 
 
 def read(pid, name):
@@ -81,9 +80,7 @@ def test_ppo_learns_on_two_displays_that_stand_still_while_it_updates():
     assert not any(info["resetting"] for info in rows)
     assert "T" not in [state(pid) for pid in running]  # resumed after the last update
 
-    envs.step(np.array([[2, 1, 0]] * 2))  # hold Left
-    left = screens[0].keycode(XK.XK_Left)
-    assert [screen.held() for screen in screens] == [{left}] * 2
+    step_until_held(envs, np.array([[2, 1, 0]] * 2), *screens)  # Left
     wait_until(lambda: not any(screen.held() for screen in screens))  # nobody steps any more
     for screen in screens:
         screen.close()

@@ -90,15 +90,18 @@ class Offline:
         if resume:
             run = RunFolder.open(folder)
         else:
+            with torch_threads(self.threads):
+                self.begin()  # rows that nothing can be learned from leave no run behind
             run = RunFolder.create(folder, self.identity, threads=self.threads)
             file, kind, asked = self.asked
             said = dataclasses.asdict(asked) | {"rows": fingerprint(self.rows)}
             write_document(folder / file, kind, VERSION, json.loads(json.dumps(said)))
         trainer = Trainer(self.learner, None, self.options, seed=self.seed, device=self.device)
         with run.lock, torch_threads(self.threads):
-            if resume and not is_empty(own):
-                trainer.load_state(load_checkpoint(own).state)
-            self.begin()
+            if resume:
+                if not is_empty(own):
+                    trainer.load_state(load_checkpoint(own).state)
+                self.begin()
             if self.learner.is_best and is_empty(run.checkpoints):
                 self._save(run)
             trainer.checkpoints, trainer.view = own, view
