@@ -33,7 +33,8 @@ def press_chord(person, kinds=(X.KeyPress, X.KeyRelease)):
     for kind in kinds:
         for keysym in CHORD:
             person.display.xtest_fake_input(kind, person.keycode(keysym))
-    person.display.sync()
+    for _ in range(2):  # what the server does for the second one comes after it has told everybody of the keys
+        person.display.sync()
 
 
 def game_window(screen):

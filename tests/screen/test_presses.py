@@ -49,6 +49,16 @@ def test_tap_lasts_its_minimum_and_then_the_key_stays_up(presses, device):
     assert list(device.record) == [("press", "a"), ("release", "a")]
 
 
+@pytest.mark.parametrize("let_go", [Presses.advance, Presses.release_all])
+@pytest.mark.parametrize("order", [("Control_L", "a", "button1"), ("a", "Control_L", "button1"), ("button1", "a")])
+def test_what_goes_up_at_once_goes_up_in_the_reverse_order(presses, device, order, let_go):
+    for name in order:  # late, all of them are over
+        presses.tap(name, 0)
+    let_go(presses, 2 * TAP_NS)
+    assert list(device.record) == [*(("press", name) for name in order), *(("release", name) for name in order[::-1])]
+    assert presses.held() == []
+
+
 def test_one_tap_waits_and_more_are_dropped_and_counted(presses, device):
     for t in range(4):
         presses.tap("a", t, stale=10**9)

@@ -23,7 +23,7 @@ class Device(Protocol):
     def sync(self) -> None: ...
 
 
-@dataclass
+@dataclass(eq=False)
 class _State:
     contact: Contact
     down: bool = False
@@ -57,6 +57,7 @@ class Presses:
         self.clock = clock
         self.counts = Counts()
         self._states = {name: _State(contact) for name, contact in contacts.items()}
+        self._down: list[_State] = []  # in the order in which they were pressed
         self._sent: list[_State] = []  # pressed, but perhaps not yet done
 
     def held(self) -> list[str]:
@@ -94,20 +95,18 @@ class Presses:
             self._states.setdefault(name, _State(contact)).contact = contact
 
     def release_all(self, now: int) -> list[str]:
-        """Let go of everything at once, and forget what waits. Returns what was down."""
+        """Let go of everything at once, what was pressed last first, and forget what waits. Returns what was down."""
         held = self.held()
         for state in self._states.values():
             state.waiting = None
-            if state.down:
-                self._release(state, now)
+        self._let_go(lambda state: True, now)
         return held
 
     def advance(self, now: int) -> int | None:
         """End the taps that are over, begin those that waited; return when to look again, None if never."""
         self._confirm()
+        self._let_go(lambda state: state.until is not None and state.until <= now, now)
         for state in self._states.values():
-            if state.down and state.until is not None and state.until <= now:
-                self._release(state, now)
             if not state.down and state.waiting is not None and state.ready_at <= now:
                 hold, stale = state.waiting
                 state.waiting = None
@@ -151,10 +150,18 @@ class Presses:
         if denied_together([*down, state.contact]) or not self.device.press(state.contact):
             return False
         state.down, state.pressed_at = True, now
+        self._down.append(state)
         self._sent.append(state)
         return True
 
+    def _let_go(self, is_due: Callable[[_State], bool], now: int) -> None:
+        """Of what is due at once the last goes up first: a chord's modifier after its key, however late it is."""
+        for state in reversed(self._down.copy()):
+            if state.down and is_due(state):
+                self._release(state, now)
+
     def _release(self, state: _State, now: int) -> None:
+        self._down.remove(state)
         state.down, state.until, state.ready_at = False, None, now + GAP_NS
         self.device.release(state.contact)
         self._lift(state.helpers, now)
