@@ -272,7 +272,9 @@ def measure(home: Path, given: argparse.Namespace) -> dict[str, Any]:
         "observation": [96, 96, "RGB"],
         "recordings": kept(home / "recorded.json", lambda: record_all(profile, folders, given)),
     }
-    figures["player"] = of_player([Recording.open(folder) for folder in folders])
+    recordings = [Recording.open(folder) for folder in folders]
+    figures["minutes"] = [round(float(np.ptp(one.column("t_ns"))) / 60e9, 1) for one in recordings]
+    figures["player"] = of_player(recordings)
     print(figures, flush=True)
     figures |= kept(home / "studied.json", lambda: study(folders, home / "run", given))
     print(figures["held_out"], flush=True)

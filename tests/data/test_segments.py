@@ -10,7 +10,7 @@ import torch
 from gymnasium import spaces
 from safetensors import safe_open
 
-from hakisa_algos.data import dataset, files
+from hakisa_algos.data import dataset, files, stored
 from hakisa_algos.data.dataset import open_rows, write_rows
 from hakisa_algos.data.files import write_document
 from hakisa_algos.data.rollout import RolloutBuffer
@@ -68,6 +68,16 @@ def test_only_the_newest_rows_and_stacks_that_are_whole(tmp_path, kind):
         assert np.array_equal(view.observation(np.array([at]))[0], play.rows[row]["observation"][env])
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_more_files_than_can_be_mapped_at_a_time_read_alike(tmp_path, kind, monkeypatch):
+    _, play = written(tmp_path, kind)
+    monkeypatch.setattr(stored, "_MOST_OPEN", 2)
+    view = open_rows(tmp_path)
+    assert len(view.series[0].segments) > 2
+    check(view, [play], [range(20)])
+    assert len(view._opened) == 2
+
+
 def test_folders_of_any_number_of_columns_are_one_view(tmp_path):
     _, first = written(tmp_path / "a", num_envs=1, label=10_000, rows=17)
     _, second = written(tmp_path / "b", num_envs=4, seed=1, label=20_000, rows=9)
@@ -109,7 +119,10 @@ def test_a_relabelled_view(tmp_path):
     assert np.array_equal(view.rewards(position), 2 * view.take("policy_version", position))
 
 
-def test_nothing_is_read_until_it_is_asked_for_and_then_only_once(tmp_path, monkeypatch):
+@pytest.mark.parametrize("large", [False, True])
+def test_nothing_is_read_until_it_is_asked_for_and_large_files_only_once(tmp_path, monkeypatch, large):
+    if large:
+        monkeypatch.setattr(stored, "_SMALL_FILE", 0)
     written(tmp_path, "dict")
     read = []
     real = files.sha256
@@ -117,10 +130,14 @@ def test_nothing_is_read_until_it_is_asked_for_and_then_only_once(tmp_path, monk
     view = open_rows(tmp_path)
     assert read == []
     view.observation(np.array([0]))
-    assert 0 < len(read) <= 2
-    for _ in range(2):
-        view.take("reward", np.arange(view.rows))
+    opened = len(read)
+    assert 0 < opened <= 2
+    for name in ("reward", "action", "reward"):
+        view.take(name, np.arange(view.rows))
     assert len(read) == len(view.series[0].segments) > 3
+    for _ in range(2):
+        view.observation(np.arange(view.rows))
+    assert len(read) == (1 if large else 2) * len(view.series[0].segments) - (0 if large else opened)
 
 
 def test_a_segment_is_a_plain_safetensors_file_that_says_what_it_is(tmp_path):

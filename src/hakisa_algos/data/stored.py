@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -15,6 +16,10 @@ from hakisa_algos.policy.observations import Observation, unkeyed
 
 # False in the row after the last one of a column, which only holds the observation there.
 _NOT_AT_HEAD = ("transition", "learned")
+# Linux lets a process have 65,530 mappings, and an hour of play is several thousand files.
+_MOST_OPEN = 32_768
+_SMALL_FILE = 1 << 20  # bytes; opened again, and verified again, in less than a millisecond
+_SMALL_ENTRY = 1024  # bytes
 
 
 class StoredRows:
@@ -79,7 +84,7 @@ class StoredRows:
     def take(self, name: str, position: np.ndarray) -> np.ndarray:
         """Entries of a column, at positions of any shape; beyond the last one they are meaningless."""
         if name not in self._columns:
-            self._columns[name] = np.concatenate([self._read_column(n, name) for n in range(len(self.series))])
+            self._hold(name)
         entries: np.ndarray = self._columns[name][position % self.rows]
         return entries
 
@@ -114,25 +119,48 @@ class StoredRows:
 
     def _open(self, number: int) -> Mapping[str, np.ndarray]:
         if number not in self._opened:
+            if len(self._opened) >= _MOST_OPEN:
+                del self._opened[next(iter(self._opened))]
             self._opened[number] = self._segments[number][1].open()
         return self._opened[number]
 
-    def _read_column(self, n: int, name: str) -> np.ndarray:
+    def _hold(self, name: str) -> None:
+        """Reads a column whole; if it is a small one all small ones, since there may be many files to open."""
+        small = [
+            other
+            for other, (dtype, shape) in self.layout["columns"].items()
+            if np.dtype(dtype).itemsize * math.prod(shape) <= _SMALL_ENTRY
+            and all(other in one.layout["columns"] for one in self.series)
+        ]
+        names = small if name in small else [name]
+        parts = [self._read_columns(n, names) for n in range(len(self.series))]
+        self._columns |= {each: np.concatenate([part[each] for part in parts]) for each in names}
+        for each in set(names).intersection(_NOT_AT_HEAD):
+            self._close_heads(self._columns[each])
+
+    def _read_columns(self, n: int, names: Sequence[str]) -> dict[str, np.ndarray]:
         one = self.series[n]
-        form = one.layout["columns"][name]
-        column = np.zeros((one.num_envs, self._lengths[n], *form[1]), form[0])
+        forms = {name: one.layout["columns"][name] for name in names}
+        read = {name: np.zeros((one.num_envs, self._lengths[n], *shape), kind) for name, (kind, shape) in forms.items()}
         for number, (of, segment) in enumerate(self._segments):
             if of == n:
-                array = self._open(number)[f"column.{name}"]
+                is_kept = number in self._opened or segment.size >= _SMALL_FILE
+                arrays = self._open(number) if is_kept else segment.open()
                 begin = segment.first - one.first
-                column[:, begin : begin + len(array)] = array.swapaxes(0, 1)
-        if name in _NOT_AT_HEAD:
+                for name, column in read.items():
+                    array = arrays[f"column.{name}"]
+                    column[:, begin : begin + len(array)] = array.swapaxes(0, 1)
+        return {name: column.reshape(-1, *column.shape[2:]) for name, column in read.items()}
+
+    def _close_heads(self, flags: np.ndarray) -> None:
+        """Nothing goes on from the rows after the last ones, nor from the first ones, if their stacks are not whole."""
+        for n, one in enumerate(self.series):
+            column = flags[self._begins[n] : self._begins[n + 1]].reshape(one.num_envs, -1)
             column[:, -1] = False
             if one.first:  # frames of its first stacks are in rows that are not there
                 row = np.arange(min(self._stack - 1, self._lengths[n]))
                 age = self.take("age", self._begins[n] + np.arange(one.num_envs)[:, None] * self._lengths[n] + row)
                 column[:, : len(row)] &= age <= row
-        return column.reshape(-1, *column.shape[2:])
 
     def _read(self, name: str, position: np.ndarray) -> Tensor:
         """Whole observations, or stacks, of which each frame lies once."""
