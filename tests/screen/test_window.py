@@ -86,14 +86,18 @@ def test_frame_of_the_window_manager_is_not_seen_and_clicks_fall_inside_it(env, 
     assert (pointer.win_x, pointer.win_y) == (5, 5)
 
 
+def refused(env):
+    """What a step says whose press the game does not get; on a busy machine one may come too late to be tried."""
+    return wait_until(lambda: (info := env.step(FLASH)[4])["refused"] == 1 and info)
+
+
 def test_window_that_is_minimised_gets_nothing_and_comes_back(env, person):
     assert env.step(HOLD_LEFT)[4]["held"] == ("Left",)
     person.ask(person.game, "WM_CHANGE_STATE", ICONIC)
     info = wait_until(lambda: (i := env.step(FLASH)[4])["obscured"] and i)
     wait_until(lambda: not person.held(), 1.0)
-    info = env.step(FLASH)[4]
+    info = refused(env)
     assert not info["focused"]
-    assert info["refused"] == 1
     assert info["readings"] == {"flash": None, "bar": None}  # not those of what is to be seen there instead
     assert not info["transition"]
     env.reset()
@@ -109,8 +113,7 @@ def test_window_that_is_covered_by_another_program_is_raised_again(env, person):
     person.ask(other, "_NET_ACTIVE_WINDOW", 2)
     wait_until(lambda: env.step(NOOP)[4]["obscured"])
     wait_until(lambda: not person.held(), 1.0)
-    info = env.step(FLASH)[4]
-    assert (info["focused"], info["refused"]) == (False, 1)
+    assert not refused(env)["focused"]
     assert not any(event.type == X.KeyPress for event in person.events())
     env.reset()
     info = env.step(FLASH)[4]

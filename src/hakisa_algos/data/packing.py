@@ -6,6 +6,7 @@ recordings; a ring, of which rows are read again and again, stays as it is.
 
 from __future__ import annotations
 
+import itertools
 import math
 import zlib
 from typing import Any
@@ -55,5 +56,7 @@ def unpack(packed: np.ndarray, shape: Any) -> np.ndarray:
     if len(data) != size or not inflate.eof:
         raise ValueError(f"packed rows that are not of the shape {shape!r}")
     array = np.frombuffer(data, np.uint8).reshape(sizes).copy()
-    # Row by row the sum of all differences so far, modulo 256.
-    return np.add.accumulate(array, 0, dtype=np.uint8)
+    # Row by row the sum of all differences so far, modulo 256; np.add.accumulate would add entry by entry.
+    for before, row in itertools.pairwise(array.reshape(sizes[0], -1)):
+        np.add(row, before, out=row)
+    return array
