@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 import hakisa_envs  # noqa: F401 (it registers Hakisa/Replay-v0)
+from hakisa_algos.data import dataset, stored
 from hakisa_algos.data.dataset import open_rows
 from hakisa_algos.data.packing import pack, unpack
 from hakisa_algos.errors import CheckpointError, ConfigError
@@ -293,6 +294,26 @@ def test_what_nobody_asks_for_stays_packed(tmp_path, monkeypatch):
     recording.rows.observation(recording.position)
     assert not [shape for shape in unpacked if list(shape[2:]) == [40, 50, 3]]
     assert recording.column("keep.field")[:, 0, 0, 0].tolist() == [0, 1, 2, 3, 0]
+
+
+@pytest.mark.parametrize("limit", ["_MOST_OPEN", "_MOST_BYTES"])
+def test_a_long_recording_holds_no_more_of_its_pictures_than_it_may(tmp_path, monkeypatch, limit):
+    monkeypatch.setattr(dataset, "_SEGMENT_BYTES", 600)
+    writer = RecordingWriter(tmp_path / "one", SEEN, DONE, (0, STACK, "zero"))
+    writer.describe(FACTS)
+    stacks = list(frames(np.random.default_rng(0), 12))
+    for i in range(12):
+        writer.add(stacks[i], np.zeros(3, np.int64), {"t_ns": i}, start=i == 0, following=stacks[i + 1])
+        writer.flush()
+    writer.end(stacks[-1], {"t_ns": 12})
+    writer.close()
+    monkeypatch.setattr(stored, limit, {"_MOST_OPEN": 3, "_MOST_BYTES": 6 * SIZE**2}[limit])
+    recording = Recording.open(tmp_path / "one")
+    assert len(recording.rows.series[0].segments) > 5
+    for order in (np.arange(13), np.random.default_rng(1).permutation(13)):
+        read = recording.rows.observation(recording.position[order])
+        assert np.array_equal(read.numpy(), np.stack(stacks)[order])
+        assert 1 <= len(recording.rows._opened) <= 3
 
 
 def play_until_killed(folder, told, stacks):

@@ -182,6 +182,7 @@ class _Arrays(Mapping[str, np.ndarray]):
 
     def __init__(self, path: Path, plain: dict[str, np.ndarray], packed: dict[str, tuple[np.ndarray, Any]]) -> None:
         self._path, self._plain, self._packed = path, plain, packed
+        self.unpacked_bytes = sum(math.prod(shape) for name, (_, shape) in packed.items() if not _is_column(name))
 
     def __getitem__(self, name: str) -> np.ndarray:
         if name in self._plain:
@@ -190,7 +191,7 @@ class _Arrays(Mapping[str, np.ndarray]):
             array = unpack(*self._packed[name])
         except ValueError as error:
             raise _broken(self._path, error) from error
-        if not name.startswith("column."):
+        if not _is_column(name):
             self._plain[name] = array
         return array
 
@@ -199,6 +200,15 @@ class _Arrays(Mapping[str, np.ndarray]):
 
     def __len__(self) -> int:
         return len({**self._plain, **self._packed})
+
+
+def _is_column(name: str) -> bool:
+    return name.startswith("column.")
+
+
+def unpacked_bytes(arrays: Mapping[str, np.ndarray]) -> int:
+    """What the observations of a file that was opened take in memory, once all are read; those that are mapped: 0."""
+    return arrays.unpacked_bytes if isinstance(arrays, _Arrays) else 0
 
 
 def _broken(path: Path, error: Exception) -> CheckpointError:

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from hakisa_algos.data.segments import Layout, Series, check_layout, finals
+from hakisa_algos.data.segments import Layout, Series, check_layout, finals, unpacked_bytes
 from hakisa_algos.errors import ConfigError
 from hakisa_algos.policy.observations import Observation, unkeyed
 
@@ -18,6 +18,7 @@ from hakisa_algos.policy.observations import Observation, unkeyed
 _NOT_AT_HEAD = ("transition", "learned")
 # Linux lets a process have 65,530 mappings, and an hour of play is several thousand files.
 _MOST_OPEN = 32_768
+_MOST_BYTES = 4 << 30  # of rows that were packed, and of which memory holds what was read
 _SMALL_FILE = 1 << 20  # bytes; opened again, and verified again, in less than a millisecond
 _SMALL_ENTRY = 1024  # bytes
 
@@ -59,6 +60,7 @@ class StoredRows:
         self._segments = [(n, segment) for n, one in enumerate(series) for segment in one.segments]
         self._segment_tops = np.array([self._tops[n] + s.first - series[n].first for n, s in self._segments])
         self._opened: dict[int, Mapping[str, np.ndarray]] = {}
+        self._held_bytes = 0
         self._finals: dict[int, dict[int, Any]] = {}
         self._columns: dict[str, np.ndarray] = {}
         stack = series[0].layout["stack"]
@@ -119,9 +121,11 @@ class StoredRows:
 
     def _open(self, number: int) -> Mapping[str, np.ndarray]:
         if number not in self._opened:
-            if len(self._opened) >= _MOST_OPEN:
-                del self._opened[next(iter(self._opened))]
-            self._opened[number] = self._segments[number][1].open()
+            arrays = self._segments[number][1].open()
+            self._held_bytes += unpacked_bytes(arrays)
+            while self._opened and (len(self._opened) >= _MOST_OPEN or self._held_bytes > _MOST_BYTES):
+                self._held_bytes -= unpacked_bytes(self._opened.pop(next(iter(self._opened))))
+            self._opened[number] = arrays
         return self._opened[number]
 
     def _hold(self, name: str) -> None:
