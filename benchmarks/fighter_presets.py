@@ -14,6 +14,7 @@ import time
 from typing import Any
 
 import _results
+from fighter import rates
 from gymnasium.spaces import Box
 
 from hakisa_algos import Agent
@@ -34,11 +35,7 @@ def run(algorithm: str, times: int, seed: int, threads: int | None) -> dict[str,
         agent.learn(collapse="off")
     found: dict[str, Any] = {"decisions": agent.steps, "minutes": round((time.perf_counter() - began) / 60, 2)}
     for kind, deterministic in (("sampled", False), ("best_actions", True)):
-        rates = agent.evaluate(ROUNDS, seed=seed, num_envs=4, deterministic=deterministic).rates
-        assert rates is not None
-        win = rates.win
-        found[kind] = {"won": round(win.value, 4), "interval": [round(win.low, 4), round(win.high, 4)]}
-        found[kind]["different_rounds"] = rates.games
+        found[kind] = rates(agent.evaluate(ROUNDS, seed=seed, num_envs=4, deterministic=deterministic))
     agent.close()
     return found
 

@@ -256,7 +256,7 @@ def test_focus_that_is_lost_is_told_and_taken_back_by_reset(env, person):
     info = env.step(FLASH)[4]
     assert "focus lost" in info["released"]
     assert not info["focused"]
-    assert info["refused"] + info["dropped"] == 1  # late, on a busy machine, it is not even tried
+    assert info["refused"] == 1 or (info["dropped"] == 1 and busy())  # late, it is not even tried
     assert not info["transition"]
     assert env.step(NOOP)[4]["refused"] == 0
     other.destroy()

@@ -29,7 +29,7 @@ class StoredRows:
     It has ONE column, in which every column of every series lies one after the other, each followed by the row after
     its last one, which is no transition: so no window crosses a join, and every row has its next observation. Files are
     mapped into memory. Nothing is read until it is asked for, and a file is verified before anything of it is used;
-    small columns are then held whole, observations never.
+    small columns are then held whole; of observations those that were packed, up to 4 GiB, and no others.
 
     Args:
         series: what to read; at least one, of the same spaces and stack.

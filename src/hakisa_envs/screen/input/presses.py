@@ -146,7 +146,7 @@ class Presses:
         return True
 
     def _put_down(self, state: _State, now: int) -> bool:
-        down = [other.contact for other in self._states.values() if other.down]
+        down = [other.contact for other in self._down]
         if denied_together([*down, state.contact]) or not self.device.press(state.contact):
             return False
         state.down, state.pressed_at = True, now
