@@ -7,9 +7,9 @@ ARGS ?=
 DEMO_EXTRAS := algos,atari,retro,video,report
 TEST_EXTRAS := $(DEMO_EXTRAS),screen,sb3,tensorboard,wandb,dev
 
-# A worker has one torch thread (tests/conftest.py), so the suite spreads over the cores instead. A file stays with
-# one worker: those of live games start an X server each. The longest come first, as tests/conftest.py sorts them.
-PYTEST_WORKERS ?= -n auto --maxprocesses=4 --dist=loadfile --no-loadscope-reorder
+# A worker has one torch thread (tests/conftest.py) and often waits for a game, so four share even two cores. A file
+# stays with one worker: those of live games start an X server each. The longest come first (tests/conftest.py).
+PYTEST_WORKERS ?= -n 4 --dist=loadfile --no-loadscope-reorder
 
 BIN := $(VENV)/bin
 # Errors only. torch comes first and by itself: asked for as a range, pip may take a build with several GB more.
