@@ -9,6 +9,7 @@ import pytest
 
 from hakisa_envs.screen.env import ScreenGameEnv
 from hakisa_envs.screen.profile import load_profile
+from hakisa_envs.vector import make_process_vec
 
 SEARCH = os.pathsep.join([os.environ.get("PATH", ""), "/usr/games", "/usr/local/games"])
 pytestmark = pytest.mark.skipif(
@@ -76,3 +77,13 @@ def test_field_with_a_flag_on_every_mine_and_all_else_open_is_won():
     assert terminated
     assert info["outcome"] == "win"
     assert reward == pytest.approx(1.0)
+
+
+def test_displays_that_start_together_play_different_fields():
+    """The game takes the second of its start for the seed of all its fields."""
+    envs = make_process_vec(ScreenGameEnv, 3, game="xdemineur", timeout=10.0)
+    try:
+        seen, _ = envs.reset()
+    finally:
+        envs.close()
+    assert len({field.tobytes() for field in seen}) == 3

@@ -58,6 +58,8 @@ class Launch:
             ``..`` are refused.
         folder: Where it runs, for games that look for their data there; relative to the profile's folder. Default:
             that HOME.
+        seeded_by_clock: Its chance begins from the second in which it is started. Displays then start it one after
+            the other, because those that start together would play the same games.
     """
 
     command: tuple[str, ...] = ()
@@ -65,6 +67,7 @@ class Launch:
     environment: Mapping[str, str] = field(default_factory=dict)
     files: Mapping[str, str] = field(default_factory=dict)
     folder: str = ""
+    seeded_by_clock: bool = False
 
 
 @dataclass(frozen=True)

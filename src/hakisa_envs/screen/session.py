@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import os
 import time
@@ -23,6 +24,7 @@ from hakisa_envs.screen.input.presses import TAP_NS
 from hakisa_envs.screen.programs import find_program, why_not_started
 from hakisa_envs.screen.readers import explain
 from hakisa_envs.screen.region import Region
+from hakisa_envs.screen.starts import second_of_its_own
 from hakisa_envs.screen.titles import why_no_match
 from hakisa_envs.screen.window_state import WindowState
 
@@ -118,8 +120,10 @@ class Session:
             self._capture = backend.capture(self.display)
             is_ours = self._launched if profile.launch.command else None
             self._finder = backend.finder(self.display, profile.window.title, is_ours, profile.window.size)
-            self._launch(self.display)
-            self._find_window()
+            alone = second_of_its_own(self.patience) if profile.launch.seeded_by_clock else contextlib.nullcontext()
+            with alone:
+                self._launch(self.display)
+                self._find_window()
             self._await_input()
             self.focus()
         except BaseException:
