@@ -194,7 +194,7 @@ def test_pong_is_the_same_from_one_thread_and_from_two(num_envs):
         policy = StatelessPolicy(envs.single_observation_space, choices=6)
         collector = Collector(envs, policy, RolloutBuffer(128, num_envs, policy.observation), seed=3)
         with torch_threads(threads):
-            for _ in range(8):
+            for _ in range(5):
                 collector.collect(Rows(128))
         made.append(collector)
     assert_same(*made, 128)
