@@ -23,7 +23,7 @@ CHILD = Path(__file__).with_name("resume_child.py")
 
 def child(part, folder):
     command = [sys.executable, "-W", "error", str(CHILD), part, str(folder)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=240)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr
     assert "cannot be rebuilt" not in done.stderr
 

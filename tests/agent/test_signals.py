@@ -41,7 +41,7 @@ def test_the_first_signal_saves_at_the_end_of_an_update_and_exits_cleanly(tmp_pa
     with training(tmp_path / "run") as child:
         said = [child.stdout.readline() for _ in range(3)]
         child.send_signal(signal.Signals[name])
-        output, errors = child.communicate(timeout=60)
+        output, errors = child.communicate(timeout=600)
     assert child.returncode == 0, errors
     assert errors.strip().startswith(f"{name}: saves and stops after this update")
     assert errors.count("\n") == 2
@@ -58,7 +58,7 @@ def test_a_signal_to_all_processes_is_the_trainers_alone_and_still_saves(tmp_pat
     with training(tmp_path / "run", "-", "async") as child:
         assert child.stdout.readline()
         os.killpg(child.pid, signal.Signals[name])
-        output, errors = child.communicate(timeout=120)
+        output, errors = child.communicate(timeout=600)
     assert child.returncode == 0, errors
     assert "Traceback" not in errors
     last = output.split()[-1]
@@ -124,7 +124,7 @@ def test_a_hangup_that_is_to_be_ignored_is():
 @pytest.mark.parametrize(("name", "code", "last_words"), [("SIGINT", -2, "KeyboardInterrupt"), ("SIGTERM", 143, "")])
 def test_the_second_signal_exits_at_once(tmp_path, name, code, last_words):
     with training(tmp_path / "run", name) as child:
-        output, errors = child.communicate(timeout=60)
+        output, errors = child.communicate(timeout=600)
     assert child.returncode == code, errors
     assert errors.strip().endswith(last_words)
     assert output.split() == ["64", "128"]
@@ -143,7 +143,7 @@ def test_after_a_kill_at_any_moment_the_latest_checkpoint_loads_and_the_run_goes
             with contextlib.suppress(subprocess.TimeoutExpired):
                 child.wait(timeout=rng.uniform(0, 0.3))
             child.kill()
-            output, errors = child.communicate(timeout=60)
+            output, errors = child.communicate(timeout=600)
             assert not errors
         last = max([second, *map(int, output.split())])
         step = load_checkpoint(tmp_path / "run" / "checkpoints").state["step"]
@@ -196,7 +196,7 @@ def test_a_signal_in_a_slow_step_of_the_users_envs_is_answered_at_once_and_saves
         said = next(line for line in child.stderr if line.strip())
         assert "SIGINT: saves and stops" in said
         assert "now it waits for a step of the envs; Ctrl+C again: at once, without saving" in said
-        output, errors = child.communicate(timeout=200)
+        output, errors = child.communicate(timeout=600)
     finally:
         child.kill()
         child.communicate()

@@ -18,6 +18,7 @@ from hakisa_algos.training.video import VideoWriter
 from tests.comparison.endless import wait_for
 from tests.comparison.test_compare import Contest
 from tests.helpers.counting import CountingEnv
+from tests.helpers.processes import wait_until
 
 
 @pytest.fixture(scope="module")
@@ -233,7 +234,8 @@ def test_a_signal_ends_it_at_once_with_what_it_has_said(name, status, tmp_path):
     try:
         wait_for(mark, child)
         child.send_signal(signal.Signals[name])
-        said, errors = child.communicate(timeout=20)
+        wait_until(lambda: child.poll() is not None, 20.0)
+        said, errors = child.communicate()
     finally:
         child.kill()
         child.communicate()

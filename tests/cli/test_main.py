@@ -12,7 +12,7 @@ from hakisa_envs.vector import WorkerError
 
 
 def python(*arguments):
-    done = subprocess.run([sys.executable, "-W", "error", *arguments], capture_output=True, text=True, timeout=120)
+    done = subprocess.run([sys.executable, "-W", "error", *arguments], capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr
     return done.stdout
 

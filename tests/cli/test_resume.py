@@ -60,7 +60,7 @@ def metrics(run):
 def test_resumed_in_a_new_process_equals_uninterrupted(finished):
     half = stopped_at_half(finished)
     command = [sys.executable, "-W", "error", "-m", "hakisa_algos", "resume", str(half)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, env=os.environ)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=600, env=os.environ)
     assert done.returncode == 0, done.stderr
     assert "goes on at step 128 of 256" in done.stdout
     assert metrics(half) == metrics(finished)

@@ -197,7 +197,7 @@ fight.Fight(sys.argv[1], "round").begin(sys.argv[2], 0)
         [sys.executable, "-c", program, FIGHTER, str(tmp_path / "air.state")],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=600,
     )
     assert re.search(r"StateError: '.*air\.state' is no start state .* no fight begins", done.stderr), done.stderr
 
@@ -208,7 +208,7 @@ def test_a_state_is_recorded_at_the_keyboard(tmp_path):
     if child == 0:
         command = [sys.executable, "-m", "hakisa_algos", "retro", "state", FIGHTER, "--name", "byhand", "--keyboard"]
         os.execvpe(sys.executable, command, {**os.environ, "TERM": "xterm"})
-    said, keys, deadline = b"", [b"\033[C", b"\r", b"w"], time.monotonic() + 120
+    said, keys, deadline = b"", [b"\033[C", b"\r", b"w"], time.monotonic() + 600
     drawn = 18  # pictures before the next key
     try:
         while time.monotonic() < deadline:

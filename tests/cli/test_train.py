@@ -367,7 +367,7 @@ def test_an_installed_packages_algorithm_is_found(tmp_path):
     )
     command = [sys.executable, "-W", "error", "-m", "hakisa_algos", "train", "patient", *TINY, "--config.patience", "9"]
     path = os.pathsep.join([str(site), *os.environ.get("PYTHONPATH", "").split(os.pathsep)])
-    done = subprocess.run(command, env=os.environ | {"PYTHONPATH": path}, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(command, env=os.environ | {"PYTHONPATH": path}, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr
     assert config_of("runs/patient-CartPole-v1-0")["config"]["patience"] == 9
 

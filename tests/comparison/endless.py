@@ -40,7 +40,7 @@ class Endless(gym.Env):
 
 def wait_for(path, process):
     """Until the file is there, which the process writes."""
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 600
     while not path.exists():
         assert process.poll() is None, "it has ended before"
         assert time.monotonic() < deadline

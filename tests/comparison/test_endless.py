@@ -13,6 +13,7 @@ from hakisa_algos.comparison.plan import Job, Protocol
 from hakisa_algos.comparison.players import Interrupted
 from tests.comparison import endless
 from tests.comparison.endless import wait_for
+from tests.helpers.processes import wait_until
 
 ENV = "tests.comparison.endless:Endless-v0"
 NEVER = 10**9
@@ -43,7 +44,8 @@ def test_a_signal_ends_a_comparison_in_an_evaluation(before, name, workers, tmp_
     try:
         wait_for(mark, child)
         child.send_signal(signal.Signals[name])
-        said, errors = child.communicate(timeout=20)
+        wait_until(lambda: child.poll() is not None, 20.0)
+        said, errors = child.communicate()
     finally:
         child.kill()
         child.communicate()

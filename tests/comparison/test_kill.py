@@ -14,7 +14,7 @@ COMMAND = (
 )
 JOBS = 6  # with the random player
 KILLS = 3
-SECONDS = 240
+SECONDS = 600
 
 
 def start(out):

@@ -15,7 +15,7 @@ from tests.data.test_concurrent import Breaking, assert_same
 from tests.helpers.counting import CountingEnv, counting_envs
 from tests.helpers.grouped import GroupedEnvs, StatelessPolicy
 
-DEADLINE = 20
+DEADLINE = 600
 
 
 @pytest.fixture(autouse=True)

@@ -16,7 +16,7 @@ def test_resumed_in_a_new_process_it_ends_the_same(name, tmp_path):
     stopped = play(name, tmp_path / "parts", TOTAL // 2)
     assert stopped[0] == TOTAL // 2
     command = [sys.executable, "-W", "error", Path(resume_run.__file__), name, tmp_path / "parts", str(TOTAL)]
-    result = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    result = subprocess.run(command, capture_output=True, text=True, timeout=600)
     assert result.returncode == 0, result.stderr
     step, digest = result.stdout.split()
     assert (int(step), digest) == uninterrupted

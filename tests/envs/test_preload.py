@@ -58,7 +58,7 @@ def test_a_fork_server_imports_once_for_all_what_every_env_needs_or_what_it_was_
     (tmp_path / "script.py").write_text(SCRIPT.format(own=own))
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     done = subprocess.run(
-        [sys.executable, tmp_path / "script.py"], capture_output=True, text=True, timeout=100, env=environment
+        [sys.executable, tmp_path / "script.py"], capture_output=True, text=True, timeout=600, env=environment
     )
     assert done.stdout == f"{not own}\n", done.stderr
 

@@ -130,7 +130,7 @@ def test_script_without_a_guard_gets_one_error_that_says_so(tmp_path, context):
     )
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     done = subprocess.run(
-        [sys.executable, script], capture_output=True, text=True, timeout=100, check=False, env=environment
+        [sys.executable, script], capture_output=True, text=True, timeout=600, check=False, env=environment
     )
     assert done.returncode == 1
     assert done.stderr.count("Traceback") == 1

@@ -278,6 +278,6 @@ def test_what_cannot_reset_single_columns_is_refused():
 
 def test_missing_extra_names_the_line_that_installs_it():
     source = "import sys; sys.modules['stable_baselines3'] = None; import hakisa_envs.sb3"
-    done = subprocess.run([sys.executable, "-c", source], capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run([sys.executable, "-c", source], capture_output=True, text=True, timeout=600, check=False)
     assert done.returncode == 1
     assert done.stderr.strip().endswith('pip install "hakisa[sb3]"')

@@ -132,7 +132,7 @@ def test_others_step_on_while_a_column_is_reset():
 
 def rows_of_reset(envs):
     """Step until column 1 has been reset: what its rows show, and whether they say that it began."""
-    deadline = time.monotonic() + 10.0
+    deadline = time.monotonic() + 600
     while True:
         observations, rewards, terminated, truncated, infos = envs.step([STEP] * 3)
         assert infos["resetting"].tolist() == [False, True, False]

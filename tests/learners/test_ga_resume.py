@@ -20,7 +20,7 @@ def test_resumed_in_a_new_process_it_is_the_same_run(tmp_path, stop):
     halfway = play(tmp_path / "parts", stop)
     assert bool(halfway.learner._candidates) == (stop == 13)
     command = [sys.executable, "-W", "error", ga_run.__file__, tmp_path / "parts", str(UPDATES)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr
     first, second = (load_checkpoint(tmp_path / name / "checkpoints").state for name in ("whole", "parts"))
     assert_same(second, first)

@@ -36,7 +36,7 @@ def test_the_weights_of_a_lineage_are_known():
 
 def test_another_process_makes_the_same():
     command = [sys.executable, "-c", "from tests.learners.test_lineage import digest; print(digest())"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=600)
     assert done.stdout.strip() == DIGEST, done.stderr
 
 

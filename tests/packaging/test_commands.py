@@ -28,7 +28,7 @@ def test_expected_to_fail():
 
 def make(*arguments: str) -> subprocess.CompletedProcess[str]:
     plain = {name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS")}
-    return subprocess.run(["make", *arguments], cwd=ROOT, env=plain, capture_output=True, text=True, timeout=60)
+    return subprocess.run(["make", *arguments], cwd=ROOT, env=plain, capture_output=True, text=True, timeout=600)
 
 
 def run_pytest(folder: Path, module: str, ci: str) -> subprocess.CompletedProcess[str]:
@@ -45,7 +45,7 @@ def run_pytest(folder: Path, module: str, ci: str) -> subprocess.CompletedProces
         "--rootdir",
         str(folder),
     ]
-    return subprocess.run(command, cwd=folder, env=os.environ | {"CI": ci}, capture_output=True, text=True, timeout=60)
+    return subprocess.run(command, cwd=folder, env=os.environ | {"CI": ci}, capture_output=True, text=True, timeout=600)
 
 
 def test_help_names_every_command():
@@ -100,7 +100,7 @@ def machine(tmp_path):
             program.chmod(0o755)
         script = ROOT / "scripts" / "system-packages.sh"
         done = subprocess.run(
-            ["/bin/sh", str(script)], env={"PATH": str(tmp_path)}, capture_output=True, text=True, timeout=60
+            ["/bin/sh", str(script)], env={"PATH": str(tmp_path)}, capture_output=True, text=True, timeout=600
         )
         assert (done.returncode, done.stderr) == (0, "")
         return done.stdout

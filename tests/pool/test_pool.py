@@ -17,13 +17,13 @@ from hakisa_algos.pool.pool import Pool
 from tests.pool import tasks
 from tests.pool.tasks import Counter, DiesOnce
 
-DEADLINE = 60
+DEADLINE = 600
 
 
 def wait_for(condition):
     end = time.monotonic() + DEADLINE
     while not condition():
-        assert time.monotonic() < end, "nothing came within a minute"
+        assert time.monotonic() < end, "nothing came within ten minutes"
         time.sleep(0.01)
 
 
@@ -213,7 +213,7 @@ if __name__ == "__main__":
 def test_a_worker_that_cannot_be_started_is_told(tmp_path):
     script = tmp_path / "script.py"
     script.write_text(SCRIPT)
-    done = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=120)
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=600)
     assert done.returncode == 1
     last = done.stderr.splitlines()[-1]
     assert "PoolError: worker process 1 of 2 cannot be started: [Errno 24] Too many open files. Use fewer" in last
@@ -222,7 +222,7 @@ def test_a_worker_that_cannot_be_started_is_told(tmp_path):
 def test_a_script_without_a_main_guard_is_told(tmp_path):
     script = tmp_path / "script.py"
     script.write_text("from hakisa_algos.pool.pool import Pool\nPool(1).map(abs, [1])\n")
-    done = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=120)
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=600)
     assert done.returncode != 0
     assert 'put what it does under if __name__ == "__main__":' in done.stderr
 

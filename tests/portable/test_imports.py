@@ -37,7 +37,7 @@ def test_modules_are_imported_where_there_is_no_linux(platform, missing, name):
     # Gymnasium first: it is not ours to be tried.
     code = "import gymnasium, numpy, multiprocessing.context, subprocess, selectors, shutil, tempfile\n" + ELSEWHERE
     code = code.format(platform=platform, missing=missing)
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout) == ["portable", "current", name]
 
@@ -61,5 +61,5 @@ def test_input_server_imports_no_numpy():
         "import hakisa_envs.screen.backends.portable.server\n"
         "print('numpy' in sys.modules)"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=600)
     assert (done.stdout.strip(), done.stderr) == ("False", "")

@@ -19,7 +19,7 @@ COMPILER = "m68k-linux-gnu-gcc"
 
 def make(folder: Path, target: str) -> None:
     done = subprocess.run(
-        ["make", "-s", "-C", str(SOURCES), f"BUILD={folder}", target], capture_output=True, text=True, timeout=240
+        ["make", "-s", "-C", str(SOURCES), f"BUILD={folder}", target], capture_output=True, text=True, timeout=600
     )
     assert done.returncode == 0, done.stderr
 
@@ -29,7 +29,9 @@ def test_the_sources_build_the_rom_in_the_tree(tmp_path):
     make(tmp_path, f"{tmp_path}/rom.md")
     built = (tmp_path / "rom.md").read_bytes()
     assert built[0x100:0x110] == b"SEGA MEGA DRIVE "
-    version = subprocess.run([COMPILER, "--version"], capture_output=True, text=True, timeout=60).stdout.splitlines()[0]
+    version = subprocess.run([COMPILER, "--version"], capture_output=True, text=True, timeout=600).stdout.splitlines()[
+        0
+    ]
     if version == (SOURCES / "compiler.txt").read_text().strip():  # another one may build other bytes
         assert built == ROM.read_bytes()
 

@@ -55,7 +55,7 @@ def test_the_same_inputs_from_a_state_give_the_same_pictures_and_memory_here_and
         "    emulator.load('mixed.normal.left')\n"
         "    print(fingerprint(emulator))\n"
     )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=600)
     assert done.stdout.strip() == first, done.stderr
 
 
@@ -73,7 +73,7 @@ def test_a_second_emulator_in_a_process_is_refused_until_the_first_is_closed():
         "    second.load('versus')\n"
         "    print('opened')\n"
     )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=600)
     refused, opened = done.stdout.splitlines()
     assert "in a process of its own" in refused
     assert opened == "opened", done.stderr

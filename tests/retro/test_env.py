@@ -233,7 +233,7 @@ print(type(envs[1].unwrapped._fight.open()).__name__)
 
 def test_an_emulator_in_a_process_of_its_own_hears_no_signal_to_all():
     command = [sys.executable, "-c", TO_ALL]
-    done = subprocess.run(command, start_new_session=True, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(command, start_new_session=True, capture_output=True, text=True, timeout=600)
     assert (done.returncode, done.stdout) == (0, "RemoteEmulator\n"), done.stderr
 
 
@@ -351,7 +351,7 @@ def test_making_one_opens_nothing():
         "assert 'stable_retro' not in sys.modules\n"
         "env.close(); env.close()\n"
     )
-    subprocess.run([sys.executable, "-c", program], check=True, timeout=120)
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=600)
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,7 @@ def test_a_round_that_is_about_to_begin():
     state = retro.data.get_file_path(game, "Champion.Level1.RyuVsGuile.state", retro.data.Integrations.STABLE)
     rom = homebrew("HakisaFighter-Genesis-v0").rom
     done = subprocess.run(
-        [sys.executable, "-c", PROGRAM, str(rom), str(state)], capture_output=True, text=True, timeout=240
+        [sys.executable, "-c", PROGRAM, str(rom), str(state)], capture_output=True, text=True, timeout=600
     )
     assert done.returncode == 0, done.stderr
     frame = Frame(*map(int, done.stdout.strip().strip("[]").split(",")))

@@ -49,7 +49,7 @@ def test_the_shipped_data_json_reads_our_rom_under_the_real_games_name(tmp_path)
     names = ("health", "enemy_health", "matches_won", "enemy_matches_won", "continuetimer", "score")
     ours = json.dumps([(name, files.variables[name].address, files.variables[name].type) for name in names])
     done = subprocess.run(
-        [sys.executable, "-c", PROGRAM, str(tmp_path), REAL, ours], capture_output=True, text=True, timeout=240
+        [sys.executable, "-c", PROGRAM, str(tmp_path), REAL, ours], capture_output=True, text=True, timeout=600
     )
     assert done.returncode == 0, done.stderr
     said = json.loads(done.stdout)

@@ -97,7 +97,7 @@ def test_a_run_that_goes_on_in_another_process_is_the_same_to_the_last_bit(tmp_p
             part,
             str(tmp_path),
         ]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=240)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=600)
         assert done.returncode == 0, done.stderr
         assert "cannot be rebuilt" not in done.stderr
     straight, halves = (load_checkpoint(tmp_path / name / "checkpoints").state for name in ("straight", "halves"))

@@ -261,6 +261,6 @@ def test_shot_needs_no_torch(tmp_path):
     from .test_verbs import WITHOUT_TRAINERS
 
     command = [sys.executable, "-W", "error", "-c", WITHOUT_TRAINERS, "watch", "flash", "--shot", tmp_path / "x.png"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=600)
     assert (done.returncode, done.stderr) == (0, "")
     assert (tmp_path / "x.png").stat().st_size > 100

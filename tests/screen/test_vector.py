@@ -81,7 +81,7 @@ def test_script_without_a_guard_gets_one_error_that_says_so(line, tmp_path):
     )
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     command = [sys.executable, tmp_path / "unguarded.py"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=100, check=False, env=environment)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False, env=environment)
     assert done.returncode == 1
     assert done.stderr.count("Traceback") == 1
     assert "if __name__ == '__main__':" in done.stderr

@@ -31,7 +31,7 @@ sys.exit(main(sys.argv[1:]))
 
 def hakisa(*arguments):
     command = [sys.executable, "-W", "error", "-c", WITHOUT_TRAINERS, *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120)
+    return subprocess.run(command, capture_output=True, text=True, timeout=600)
 
 
 def test_training_needs_what_these_verbs_do_without():
@@ -82,7 +82,7 @@ def test_watch_draws_in_place_on_a_terminal():
         pass
     finally:
         os.close(ours)
-    assert process.wait(timeout=30) == 0
+    assert process.wait(timeout=600) == 0
     head, *pictures = shown.decode().split("\r\n\r")[0], *shown.decode().split("\033[J")[:-1]
     assert "flash on display" in head
     assert len(pictures) >= 3

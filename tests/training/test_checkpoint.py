@@ -220,7 +220,7 @@ def test_a_kill_at_every_line_and_inside_every_write_leaves_the_last_good_one(tm
     script = Path(__file__).with_name("kill_checkpoint_writes.py")
     done = subprocess.run(
         [sys.executable, str(script), str(tmp_path / "checkpoints")],
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}, capture_output=True, text=True, timeout=200,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}, capture_output=True, text=True, timeout=600,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert int(done.stdout) > 150

@@ -245,7 +245,7 @@ def test_a_closed_pipe_does_not_end_a_run_nor_make_it_fail_at_exit():
     os.close(reader)
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", RUN, "end"], stdout=writer, stderr=subprocess.PIPE, env=env(),
-        text=True, timeout=60,
+        text=True, timeout=600,
     )  # fmt: skip
     os.close(writer)
     assert (done.returncode, done.stderr) == (0, "trained")

@@ -52,7 +52,7 @@ def test_whoever_would_train_in_a_run_that_goes_on_is_told_who_has_it(owner, tmp
     steps = [int(owner.stdout.readline()) for _ in range(2)]
     assert steps[1] == steps[0] + 64
     owner.send_signal(signal.SIGTERM)
-    output, _ = owner.communicate(timeout=60)
+    output, _ = owner.communicate(timeout=600)
     assert "stopped by SIGTERM" in output
     lines = (run / "metrics.jsonl").read_text().splitlines()
     assert len(lines) == int(output.split()[-1]) // 64  # not one is lost

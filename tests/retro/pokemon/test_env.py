@@ -215,7 +215,7 @@ def test_making_one_opens_nothing():
         "assert 'stable_retro' not in sys.modules\n"
         "env.close(); env.close()\n"
     )
-    subprocess.run([sys.executable, "-c", program], check=True, timeout=240)
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=600)
 
 
 @pytest.mark.parametrize(

@@ -282,7 +282,7 @@ def test_the_same_inputs_from_a_state_give_the_same_pictures_and_memory_here_and
         "    emulator.load('gym.1')\n"
         "    print(fingerprint(emulator))\n"
     )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=240)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=600)
     assert done.stdout.strip() == first, done.stderr
 
 

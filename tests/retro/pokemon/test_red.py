@@ -76,7 +76,7 @@ def test_the_genuine_image_that_stable_retro_ships(tmp_path):
     (tmp_path / "blank.gb").write_bytes(blank)
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM, str(tmp_path / "blank.gb"), str(state)],
-        capture_output=True, text=True, timeout=240,
+        capture_output=True, text=True, timeout=600,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     reading = read_red(bytes.fromhex(done.stdout))
