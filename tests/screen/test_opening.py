@@ -2,6 +2,7 @@
 
 import sys
 import tempfile
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -75,6 +76,30 @@ def test_screenshot_that_fails_does_not_replace_the_explanation(monkeypatch):
     with pytest.raises(WindowError, match=r"did not show its window.*could not be saved \(No space left"):
         env.reset()
     env.close()
+
+
+def test_window_system_that_is_slow_while_the_game_is_opened_is_waited_for(where, monkeypatch):
+    """Its first answers take imports and connections, on a busy machine longer than a step may take."""
+    env = ScreenGameEnv("flash", timeout=0.5, **where)
+    make, asked = env.backend.finder, []
+
+    def finder(*arguments):
+        made = make(*arguments)
+        find = made.find
+
+        def late():
+            asked.append(made)
+            time.sleep(0.0 if asked[1:] else 1.0)
+            return find()
+
+        made.find = late
+        return made
+
+    monkeypatch.setattr(env.backend, "finder", finder)
+    env.reset()
+    assert env._session.timeout == 0.5
+    env.close()
+    assert asked
 
 
 @pytest.mark.parametrize(("key", "fix"), [("exclam", "'1'"), ("eacute", "not on the keyboard layout")])

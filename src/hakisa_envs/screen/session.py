@@ -72,7 +72,7 @@ class Session:
         backend: How it is seen and touched.
         display: As the back end knows it, such as `hakisa_envs.screen.display.open_display`.
         armed: Press really; None: only on a display that was started for the game.
-        timeout: Seconds that the window system may take for anything.
+        timeout: Seconds that the window system may take for anything, once all is open.
 
     Attributes:
         backend: How the game is seen and touched.
@@ -96,7 +96,8 @@ class Session:
     ) -> None:
         self.profile = profile
         self.backend = backend
-        self.timeout = timeout
+        # Until all is open, as long as the window may take: first calls import and connect, on a busy machine slowly.
+        self.timeout = max(timeout, profile.window.timeout)
         self.pid = os.getpid()
         self.area = Region(0, 0, 1, 1)
         self._readers = {reading.name: copy.deepcopy(reading.reader) for reading in profile.readings}
@@ -126,6 +127,7 @@ class Session:
                 self._find_window()
             self._await_input()
             self.focus()
+            self.timeout = timeout
         except BaseException:
             self.close()
             raise
