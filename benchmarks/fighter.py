@@ -62,7 +62,7 @@ class Clock:
         return self._before + (time.perf_counter() - self._began) / 60
 
     def evaluations(self) -> list[dict[str, Any]]:
-        """Rows in which something was found; the others only say when training was stopped."""
+        """Rows in which something was found; the others only say what time it is."""
         return [row for row in self.rows if "sampled" in row]
 
     def note(self, row: dict[str, Any]) -> None:
@@ -118,6 +118,7 @@ def main() -> None:
         return bool(row["confirmed"])
 
     def watch(trainer: Trainer, metrics: Mapping[str, float]) -> bool | None:
+        clock.note({"steps": trainer.step, "minutes": round(clock.minutes, 4)})
         won = metrics.get("rollout/win_rate", 0.0)
         print(f"{trainer.step:7d} {clock.minutes:6.2f} min {metrics['time/fps']:5.0f}/s {won:.2f}", flush=True)
         last = max([row["steps"] for row in clock.evaluations()], default=-RETRY_STEPS)
@@ -129,7 +130,6 @@ def main() -> None:
     agent.learn(callbacks=[watch])
     stopped = agent.stopped_by not in (None, "callback")
     if stopped:
-        clock.note({"steps": agent.steps, "minutes": round(clock.minutes, 2)})
         print(f"Stopped by {agent.stopped_by}, and saved: the same command goes on.")
     elif not any(row["steps"] == agent.steps for row in clock.evaluations()):
         evaluate(agent.steps)
@@ -150,7 +150,7 @@ def main() -> None:
         "torch": torch.__version__,
         "reached": bool(evaluations) and evaluations[-1]["confirmed"],
         "steps": agent.steps,
-        "minutes": clock.rows[-1]["minutes"],
+        "minutes": round(clock.rows[-1]["minutes"], 2),
         "stopped_before_the_end": stopped,
         "evaluations": evaluations,
         "curve_steps_win_rate": curve[::10],
