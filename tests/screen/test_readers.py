@@ -337,7 +337,7 @@ LAMP = {"places": [[0, 0, 4, 4]], "lit_low": [9, 9, 9], "lit_high": [9, 9, 9]}
         ("digits", CELLS | {"different": 21}, "different = 21 must be .* at most a cell's 20 pixels"),
         ("digits", CELLS | {"align": "centre"}, "align = 'centre' is not allowed"),
         ("digits", CELLS | {"scale": 0}, "scale = 0 must be at least 1"),
-        ("digits", CELLS | {"scale": 2}, "2 times as large as draws 0 8 wide and 10 high, but a cell is 4 wide"),
+        ("digits", CELLS | {"scale": 2}, "with scale = 2 draws 0 8 wide and 10 high, but a cell is 4 wide"),
         ("template", {"picture": "picture.png", "least": -0.5}, r"least = -0\.5 must be"),
         ("python", {"function": "no_such_module:f"}, "no_such_module"),
         ("python", {"function": "math:no_such"}, "no_such"),

@@ -57,10 +57,10 @@ class Digits:
             raise ValueError(f"scale = {self.scale:g} must be at least 1 and at most 64")
         for digit, picture in self._pictures.items():
             if picture.shape != (height, width):
-                times = "" if self.scale == 1 else f", {self.scale:g} times as large as"
+                times = "" if self.scale == 1 else f" with scale = {self.scale:g}"
                 raise ValueError(
                     f"digits: {self.digits}{times} draws {digit} {picture.shape[1]} wide and {picture.shape[0]} high, "
-                    f"but a cell is {width} wide and {height} high"
+                    f"but a cell is {width} wide and {height} high, in pixels of the window"
                 )
 
     def read(self, pixels: Pixels) -> float | None:
