@@ -150,7 +150,7 @@ def main() -> None:
         "torch": torch.__version__,
         "reached": bool(evaluations) and evaluations[-1]["confirmed"],
         "steps": agent.steps,
-        "minutes": round(clock.rows[-1]["minutes"], 2),
+        "minutes": round(clock.minutes, 2),
         "stopped_before_the_end": stopped,
         "evaluations": evaluations,
         "curve_steps_win_rate": curve[::10],

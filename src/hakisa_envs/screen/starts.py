@@ -28,7 +28,12 @@ def second_of_its_own(patience: float) -> Iterator[None]:
         yield
         return
     path = os.path.join(tempfile.gettempdir(), f"hakisa-starts-{os.getuid()}")
-    file = os.open(path, os.O_CREAT | os.O_WRONLY | os.O_NOFOLLOW, 0o600)
+    try:
+        file = os.open(path, os.O_CREAT | os.O_WRONLY | os.O_NOFOLLOW, 0o600)
+    except OSError as error:  # somebody else's, or a link: no reason not to play
+        log.warning("Displays that start together may play the same, because of %s: remove it. (%s)", path, error)
+        yield
+        return
     try:
         deadline = time.monotonic() + patience
         while not _locked(file):
@@ -42,7 +47,8 @@ def second_of_its_own(patience: float) -> Iterator[None]:
         ended = time.time()
         os.utime(file, (ended, ended))  # the kernel's own stamp may still be of the second before
     finally:
-        fcntl.flock(file, fcntl.LOCK_UN)  # also of a child that is only just being forked
+        with contextlib.suppress(OSError):
+            fcntl.flock(file, fcntl.LOCK_UN)  # also of a child that is only just being forked
         os.close(file)
 
 
@@ -51,4 +57,6 @@ def _locked(file: int) -> bool:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
+    except OSError:  # a file system without locks
+        pass
     return True
