@@ -43,6 +43,7 @@ SIDE, CELL, MINES = 12, 21, 20
 LEFT, TOP = 15, 80
 SAFE = SIDE * SIDE - MINES
 RATE = 10.0
+CHANCE = 400  # games of random actions, which are short: three times their mean is the bar
 LONGEST = 300  # steps of a game in which nothing that is done changes it
 NUMBERS = {(0, 0, 255): 1, (34, 139, 34): 2, (255, 0, 0): 3, (0, 0, 128): 4}
 OPEN, FLAG = 0, 1
@@ -207,9 +208,16 @@ def of_policy(run: Path, count: int, deterministic: bool) -> dict[str, float]:
     return score(fields) | {"won": found.outcomes.count("win"), "cut": int(found.cut.sum())}
 
 
-def of_chance(profile: str, count: int) -> dict[str, float]:
-    """What random actions open."""
+def different(recordings: list[Recording]) -> dict[str, int]:
+    """How many games began, and how many of their first pictures differ: the game opens an area by itself."""
+    seen = [one.rows.observation(np.array([e.start])).numpy() for one in recordings for e in one.episodes]
+    return {"games": len(seen), "different": len({picture.tobytes() for picture in seen})}
+
+
+def of_chance(profile: str, count: int, seed: int) -> list[float]:
+    """What random actions open, in each of some games."""
     env = ScreenGameEnv(profile, rate=RATE, timeout=10.0)
+    env.action_space.seed(seed)
     fields = []
     try:
         for _ in range(count):
@@ -222,7 +230,7 @@ def of_chance(profile: str, count: int) -> dict[str, float]:
             fields.append(SAFE * total)
     finally:
         env.close()
-    return score(fields)
+    return fields
 
 
 def agreement(agent: Agent, studies: Studies) -> dict[str, float]:
@@ -275,6 +283,7 @@ def measure(home: Path, given: argparse.Namespace) -> dict[str, Any]:
     recordings = [Recording.open(folder) for folder in folders]
     figures["minutes"] = [round(float(np.ptp(one.column("t_ns"))) / 60e9, 1) for one in recordings]
     figures["player"] = of_player(recordings)
+    figures["fields"] = different(recordings)
     print(figures, flush=True)
     figures |= kept(home / "studied.json", lambda: study(folders, home / "run", given))
     print(figures["held_out"], flush=True)
@@ -282,9 +291,16 @@ def measure(home: Path, given: argparse.Namespace) -> dict[str, Any]:
         for name, best in (("clone", True), ("clone_drawn", False)):
             figures[name] = kept(home / f"{name}.json", lambda best=best: of_policy(home / "run", given.games, best))
             print(name, figures[name], flush=True)
-        figures["random"] = kept(home / "random.json", lambda: of_chance(profile, given.games))
+        figures["random"] = kept(home / "random.json", lambda: chance(profile, given.displays, CHANCE))
         print(figures["random"], flush=True)
     return figures
+
+
+def chance(profile: str, displays: int, count: int) -> dict[str, float]:
+    """Of about so many games of random actions, shared out over the displays."""
+    with ProcessPoolExecutor(displays, multiprocessing.get_context("spawn")) as pool:
+        asked = [pool.submit(of_chance, profile, count // displays, seed) for seed in range(displays)]
+        return score([one for done in asked for one in done.result()])
 
 
 def record_all(profile: str, folders: list[Path], given: argparse.Namespace) -> list[dict[str, Any]]:
