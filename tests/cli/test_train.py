@@ -309,7 +309,8 @@ def test_a_run_whose_terminal_is_closed_is_saved(tmp_path):
     child = subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True)
     os.close(theirs)
     try:
-        wait_until(lambda: Path("r/metrics.jsonl").exists() and os.read(ours, 100_000), timeout=120)
+        metrics = Path("r/metrics.jsonl")
+        wait_until(lambda: os.read(ours, 100_000) and metrics.exists() and metrics.stat().st_size, timeout=600)
         os.close(ours)
         child.send_signal(signal.SIGHUP)
         assert child.wait(60) == 129

@@ -185,6 +185,28 @@ def test_what_is_not_of_the_space_is_refused_by_name(key, space, given, message)
         layout.encode(raw)
 
 
+@pytest.mark.parametrize(
+    ("space", "given", "refused"),
+    [
+        (spaces.Box(0, 1, (40, 40), np.float32), 255.0, True),
+        (spaces.Box(0, 1, (40, 40), np.float64), -1.1, True),
+        (spaces.Box(0, 1, (40, 40), np.float16), 2.1, True),
+        (spaces.Box(-1, 1, (3, 36, 36), np.float32), 3.5, True),
+        (spaces.Box(0, 1, (40, 40), np.float32), 1.3, False),  # noise
+        (spaces.Box(0, 1, (40, 40), np.float32), -0.2, False),
+        (spaces.Box(0, 1, (5,), np.float32), 255.0, False),  # no picture: the normaliser's business
+    ],
+)
+def test_a_picture_of_floats_far_outside_its_bounds_is_refused(space, given, refused):
+    layout, picture = ObservationLayout(space), np.full((2, *space.shape), 0.5, space.dtype)
+    picture[1].flat[-1] = given
+    if refused:
+        with pytest.raises(ConfigError, match=r"holds values from .* by which it is scaled; mend the bounds"):
+            layout.encode(picture)
+    else:
+        layout.encode(picture)
+
+
 def test_a_dict_that_lacks_a_key_is_refused():
     layout = ObservationLayout(spaces.Dict({"a": spaces.Box(0, 1, (1,)), "b": spaces.Box(0, 1, (1,))}))
     with pytest.raises(ConfigError, match=r"the observation is \['a', 'c'\]; its space is a Dict of \['a', 'b'\]"):

@@ -105,6 +105,8 @@ def test_file_in_another_encoding_says_which_one_it_should_have(tmp_path):
         ("size = [1920, 1080]", "size = 1920 x 1080", r"line 4.*'size = 1920 x 1080'.*name = value"),
         ("[window]", "{window}", "A line is a"),
         ("[window]", "[window]\ntitle", "A line is a"),
+        ("[window]", "[window]\ntimeout = .3", "digits on both sides of its point"),
+        ("[window]", "[window]\ntimeout = 3.", "digits on both sides of its point"),
     ],
 )
 def test_what_is_no_toml_shows_the_line_and_says_what_it_should_be(tmp_path, old, new, match):
@@ -226,7 +228,7 @@ def test_window_alone_is_a_profile_whose_agent_looks_on(tmp_path, monkeypatch):
         ('[[reset]]\ndo = "press"\nkey = "a"\ntimeout = -1\n', r"reset\[0\]\.timeout = -1\.0 must lie between 0"),
         ('[[reset]]\ndo = "press"\nkey = "a"\nhold_ms = -1\n', r"reset\[0\]\.hold_ms = -1\.0 must lie between 0"),
         ('[[reset]]\ndo = "press"\nkey = "Super_L"\n', r"reset\[0\]\.key = 'Super_L'.*must not be pressed"),
-        ('[[start]]\ndo = "look"\n[[start]]\ndo = "press"\nkey = "Retrun"\n', r"start\[1\]\.key = 'Retrun'.*'Return'"),
+        ('[[start]]\ndo="wait"\nseconds=1\n[[start]]\ndo="press"\nkey="Retrun"\n', r"start\[1\]\.key.*'Return'"),
         ('[[reset]]\ndo = "press"\nkey = "Q"\n', r"reset\[0\]\.key = 'Q'.*without it, 'q', and hold 'Shift_L'"),
         ('[[reset]]\ndo = "press"\nkey = ","\n', r"reset\[0\]\.key = ','.*did you mean 'comma'"),
         ('[pause]\nhow = "key"\n', "pause.key"),

@@ -248,7 +248,15 @@ def test_shot_after_some_seconds_of_play(counter):
         (["--keys", "a"], "need --shot FILE.png"),
         (["--shot", "x.png", "--out", "x.mp4"], "leave one of them out"),
         (["--shot", "x.png", "--after", "-1"], "--after -1 is not allowed"),
-        (["--shot", "x.png", "--keys", "enter"], "did you mean 'Return'"),
+        (["--shot", "x.png", "--keys", "enter"], "--keys enter: There is no key 'enter': did you mean 'Return'"),
+        (
+            ["--shot", "x.png", "--keys", "a", "Control_L+Retrun"],
+            "--keys Control_L+Retrun: There is no key 'Retrun': did",
+        ),
+        (
+            ["--shot", "x.png", "--keys", "Alt_L+F4"],
+            "--keys Alt_L+F4: The keys 'Alt_L+F4' must not be",
+        ),
         (["--shot", "x.png", "--keys", "a", "--display", ":7"], "--arm"),
     ],
 )

@@ -13,7 +13,9 @@ from hakisa_algos.cli.text import bold
 from hakisa_algos.errors import ConfigError, require
 from hakisa_envs.screen.backends.protocols import STARTED
 from hakisa_envs.screen.env import ScreenGameEnv
+from hakisa_envs.screen.errors import InputError
 from hakisa_envs.screen.game import GameProfile, Step
+from hakisa_envs.screen.input.keys import check_chord
 
 PAUSE_S = 0.3  # after each key: games take a moment to show what it did
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp")
@@ -53,8 +55,18 @@ def check(chosen: argparse.Namespace) -> None:
 
 
 def with_keys(profile: GameProfile, words: Sequence[str]) -> GameProfile:
-    """The profile whose reset script ends with these keys, waits and clicks."""
-    return replace(profile, reset=(*profile.reset, *_steps(words))) if words else profile
+    """The profile whose reset script ends with these keys, waits and clicks.
+
+    Raises:
+        ConfigError: If one of the keys is none, or must not be pressed.
+    """
+    steps = tuple(_steps(words))
+    for step in steps:
+        try:
+            check_chord(step.keys)
+        except InputError as error:
+            raise ConfigError(f"--keys {step.key}: {error}") from error
+    return replace(profile, reset=(*profile.reset, *steps))
 
 
 def take(env: ScreenGameEnv, chosen: argparse.Namespace) -> None:

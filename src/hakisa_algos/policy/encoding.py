@@ -79,7 +79,7 @@ class _Boxed:
         self._raw, self._name = space, name
         self._axes = _axes(space)
         low, high = space.low, space.high
-        picture = is_picture(space)
+        picture = self._picture = is_picture(space)
         with np.errstate(over="ignore"):
             levels = high.astype(np.float64) - low.astype(np.float64)
         whole = space.dtype is not None and space.dtype.kind in "biu"
@@ -111,6 +111,8 @@ class _Boxed:
             )
         if array.dtype != self._raw.dtype:
             array = self._cast(array)
+        if self._picture and array.dtype.kind == "f":
+            self._check_range(array)
         if self._factor is not None:
             array = self._scaled(array)
         elif array.dtype != self._dtype:
@@ -134,11 +136,20 @@ class _Boxed:
         if self._dtype != np.uint8:
             return np.asarray((array - self._low) * self._factor, np.float32)
         if (array < self._raw.low).any() or (array > self._raw.high).any():
-            raise ConfigError(
-                f"{self._name} holds values from {array.min()} to {array.max()}, but its space says "
-                f"{self._raw.low.min()} to {self._raw.high.max()}, by which it is scaled; mend the bounds of the space"
-            )
+            raise self._outside(array)
         return np.asarray(np.rint((array - self._low) * self._factor), np.uint8)
+
+    def _check_range(self, array: np.ndarray) -> None:
+        """Noise may leave the bounds a little; a picture of 0..255 in bounds of 0..1 would shout."""
+        low, high = self._raw.low.min(), self._raw.high.max()
+        if array.size and (array.min() < low - (high - low) or array.max() > high + (high - low)):
+            raise self._outside(array)
+
+    def _outside(self, array: np.ndarray) -> ConfigError:
+        return ConfigError(
+            f"{self._name} holds values from {array.min()} to {array.max()}, but its space says "
+            f"{self._raw.low.min()} to {self._raw.high.max()}, by which it is scaled; mend the bounds of the space"
+        )
 
     def _laid_out(self, array: np.ndarray) -> np.ndarray:
         """``[n, H, W, C]`` and its kind as ``[n, C, H, W]``."""

@@ -56,7 +56,7 @@ class ActionMap:
                 keysym(key)
             except InputError as error:
                 raise ValueError(f"{where} = {key!r}: {error}") from error
-        typed = {TYPED + character for character in profile.typed}
+        typed = {TYPED + character for _, character in profile.text_fields()}
         self.names = sorted({key for _, key in profile.key_fields()} | set(BUTTON.values()) | typed)
 
     def _sizes(self, command: str) -> tuple[int, int]:

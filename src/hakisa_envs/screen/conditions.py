@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import operator
 import re
 from collections.abc import Mapping
@@ -113,7 +114,11 @@ def _term(text: str) -> Term:
 
 
 def _side(text: str) -> str | float:
-    return float(text) if re.fullmatch(NUMBER, text) else text
+    if not re.fullmatch(NUMBER, text):
+        return text
+    if math.isinf(number := float(text)):
+        raise ValueError(f"{text} is larger than any number that can be read")
+    return number
 
 
 def _value(side: str | float, readings: Readings) -> float | None:

@@ -309,10 +309,10 @@ class GameProfile:
         if self.probe is not None:
             yield "probe.key", self.probe.key
 
-    @property
-    def typed(self) -> set[str]:
-        """Every character that a script types."""
-        return {character for step in (*self.start, *self.reset) for character in step.text}
+    def text_fields(self) -> Iterator[tuple[str, str]]:
+        """Every character that a script types, with the field that it stands in."""
+        for name, script in (("start", self.start), ("reset", self.reset)):
+            yield from ((f"{name}[{i}].text", character) for i, step in enumerate(script) for character in step.text)
 
     def outside(self, width: int, height: int) -> tuple[str, list[int]] | None:
         """What does not lie in a client area of this size: its field and its numbers; None if all does."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 import tomllib
 from collections.abc import Iterable, Mapping
@@ -28,6 +29,11 @@ TABLES = {
 }
 LISTS = {"reward": parts.Reward, "end": parts.End, "start": parts.Step, "reset": parts.Step}
 KEYS = ("name", "episodes", "reading", *TABLES, *LISTS)
+HEADS = {**{f"[{key}]": cls for key, cls in TABLES.items()}, **{f"[[{key}]]": cls for key, cls in LISTS.items()}}
+HOMES: dict[str, list[str]] = {}  # under which heads a field stands
+for _head, _cls in HEADS.items():
+    for _field in dataclasses.fields(_cls):
+        HOMES.setdefault(_field.name, []).append(_head)
 
 
 def builtin_games() -> list[str]:
@@ -61,11 +67,13 @@ def load_profile(game: str | Path | GameProfile) -> GameProfile:
             ".toml."
         )
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8-sig"))  # editors on Windows begin files with a mark
+        text = path.read_text(encoding="utf-8-sig")  # editors on Windows begin files with a mark
+        table = tomllib.loads(text)
     except UnicodeDecodeError as error:
         raise ProfileError(f"{path} is not TOML: {error}. Save it in the encoding UTF-8.") from error
     except tomllib.TOMLDecodeError as error:
-        raise ProfileError(f"{path} is not TOML: {_explained(error, path)}") from error
+        wide = " Save it in the encoding UTF-8: it seems to be in UTF-16." if "\0" in text else ""
+        raise ProfileError(f"{path} is not TOML: {_explained(error, text)}{wide}") from error
     return parse_profile(table, path)
 
 
@@ -75,19 +83,21 @@ FIXES = {
     "come again; each [reading.NAME] has a name of its own.",
     "Cannot overwrite": "It is there already, in this table or another one of its name.",
     "Unescaped": r"In single quotes a backslash is but a backslash: '\d+'.",
-    "Invalid value": "Texts stand in quotes, lists in [ ], and yes and no are true and false.",
-    "Expected newline": "One line holds one name = value; texts stand in quotes.",
+    "Invalid value": "Texts stand in quotes, lists in [ ], yes and no are true and false, and a number has digits on "
+    "both sides of its point: 0.5.",
+    "Expected newline": "One line holds one name = value; texts stand in quotes, and a number has digits on both sides "
+    "of its point: 0.5.",
     "Invalid statement": "A line is a [table], a name = value or a # comment.",
     "Expected '='": "A line is a [table], a name = value or a # comment.",
 }
 
 
-def _explained(error: tomllib.TOMLDecodeError, path: Path) -> str:
+def _explained(error: tomllib.TOMLDecodeError, text: str) -> str:
     """What a parser says, with the line that it is about."""
     words = str(error)
     fix = next((fix for start, fix in FIXES.items() if words.startswith(start)), "")
     place = re.search(r"at line (\d+)", words)
-    lines = path.read_text(encoding="utf-8-sig").splitlines()
+    lines = text.splitlines()
     line = f" That line is {lines[int(place[1]) - 1]!r}." if place and int(place[1]) <= len(lines) else ""
     return f"{words}.{line}{f' {fix}' if fix else ''}"
 
@@ -98,7 +108,7 @@ def parse_profile(table: Mapping[str, Any], path: Path) -> GameProfile:
     Raises:
         ProfileError: If it breaks a rule.
     """
-    builder = TableBuilder(path)
+    builder = TableBuilder(path, HOMES)
     builder.check_names(table, KEYS, "the profile")
     if "window" not in table:
         raise builder.error("window", None, "is missing: every profile says which window is the game's", "")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import astuple, replace
 from itertools import combinations
@@ -20,6 +21,7 @@ from hakisa_envs.screen.readers import Template
 from hakisa_envs.screen.tables import TableBuilder, nearest
 
 FARTHEST = 32767  # pixels, which X can say
+NUMERALS = "A number is written as 3, -.5 or 1e3."
 PLACEHOLDERS = ("python", "profile")  # as `hakisa_envs.screen.game.fill` knows them
 
 
@@ -29,9 +31,9 @@ def check(profile: GameProfile, builder: TableBuilder) -> None:
     if "" in profile.episodes:
         raise builder.error("episodes", list(profile.episodes), "must all have names", "")
 
-    def known(name: str, where: str, choices: Iterable[str], what: str) -> None:
+    def known(name: str, where: str, choices: Iterable[str], what: str, fix: str = "") -> None:
         if name and name not in choices:
-            raise builder.error(where, name, f"is no {what}{nearest(name, choices)}", "")
+            raise builder.error(where, name, f"is no {what}{nearest(name, choices)}", fix)
 
     for i, reward in enumerate(profile.rewards):
         known(reward.reading, f"reward[{i}].reading", names, "reading")
@@ -47,11 +49,10 @@ def check(profile: GameProfile, builder: TableBuilder) -> None:
         if condition is None:
             continue
         for name in condition.names:
-            known(name, f"{where}: {condition.text!r}: {name}", names, "reading")
+            numeral = name[0].isdigit() or name.lower() in ("inf", "infinity", "nan")
+            known(name, f"{where}: {condition.text!r}: {name}", names, "reading", NUMERALS if numeral else "")
     for where, step in scripts:
         _check_step(step, where, builder)
-        if step.do == "wait" and step.seconds == 0:
-            raise builder.error(f"{where}.seconds", step.seconds, "must be more than 0", "")
     _check_numbers(profile, builder)
     _check_paths(profile, builder)
     _check_launch(profile, builder)
@@ -76,6 +77,18 @@ def _check_step(step: parts.Step, where: str, builder: TableBuilder) -> None:
     if found - needs or len(found & needs) != min(1, len(needs)):
         wanted = "must have a key to press, a place to click, a text to type, or a place or distance (by) to move"
         raise builder.error(where, None, f"{wanted}, as its do says; {step.do!r} has {sorted(found) or 'none'}", "")
+    if step.do == "look" and step.until is None:
+        raise builder.error(where, None, "looks for nothing", 'Give it an until, or do = "wait" and seconds.')
+    if (step.do == "wait") != (step.seconds > 0):
+        raise builder.error(f"{where}.seconds", step.seconds, f"must be {'more than 0' if step.do == 'wait' else '0'}, "
+                            'as only do = "wait" waits so long', "")  # fmt: skip
+    if step.again and step.until is None:
+        raise builder.error(f"{where}.again", step.again, "has no until, so that nothing is done again", "")
+    if step.by == (0, 0):
+        raise builder.error(f"{where}.by", list(step.by), "moves nothing", "")
+    if unprintable := next((c for c in step.text if unicodedata.category(c) == "Cc" and c not in "\n\t"), ""):
+        raise builder.error(f"{where}.text", step.text, f"holds {unprintable!r}, which no key types",
+                            r'\n is Return, \t is Tab; for other keys write do = "press".')  # fmt: skip
     if len(step.keys) > 1:
         try:
             check_chord(step.keys)
@@ -161,18 +174,34 @@ def _check_paths(profile: GameProfile, builder: TableBuilder) -> None:
             raise builder.error("launch.files", name, f"cannot be a file and the folder of {below[0]!r}", "")
     if launch.folder and not (folder := resolve_path(launch.folder, profile.folder)).is_dir():
         raise builder.error("launch.folder", launch.folder, f"does not exist: there is no folder {folder}", "")
-    programs = [("launch.command[0]", word) for word in launch.command[:1]]
-    programs += [("launch.command[1]", word) for word in launch.command[1:2] if launch.command[0] == "{python}"]
-    programs.append(("screen.window_manager", profile.screen.window_manager))
-    for where, word in programs:
-        path = resolve_path(word, profile.folder)
+    _refuse_words_beside(profile, builder)
+    programs = [("launch.command[0]", word, profile.folder) for word in launch.command[:1]]
+    if launch.command[:1] == ("{python}",):
+        runs_in = resolve_path(launch.folder, profile.folder)
+        programs += [("launch.command[1]", word, runs_in) for word in launch.command[1:2]]
+    programs.append(("screen.window_manager", profile.screen.window_manager, profile.folder))
+    for where, word, folder in programs:
+        path = resolve_path(word.replace("{profile}", str(profile.folder)), folder)
         if "/" in word and not path.is_file():
             words = word.split()
-            apart = len(words) > 1 and resolve_path(words[0], profile.folder).is_file()
+            apart = len(words) > 1 and resolve_path(words[0], folder).is_file()
             fix = f"Put each word in quotes of its own: {words}." if apart else ""
             raise builder.error(where, word, f"does not exist: there is no file {path}", fix)
         if "/" in word and not where.endswith("[1]") and not os.access(path, os.X_OK):
             raise builder.error(where, word, "cannot be run", f"Make it executable: chmod +x {path}")
+
+
+def _refuse_words_beside(profile: GameProfile, builder: TableBuilder) -> None:
+    """What stands after the program is the program's own: it looks for files where it runs, not beside the profile."""
+    launch = profile.launch
+    runs_in = resolve_path(launch.folder, profile.folder) if launch.folder else None
+    for i, word in list(enumerate(launch.command))[1:]:
+        there = PurePosixPath(word).as_posix() in launch.files or (runs_in is not None and (runs_in / word).exists())
+        if word and not there and not PurePosixPath(word).is_absolute() and (profile.folder / word).is_file():
+            where = f"{launch.folder!r}" if launch.folder else "its HOME"
+            rule = f"lies beside the profile, but the game runs in {where} and looks for it there"
+            fix = f"Write '{{profile}}/{PurePosixPath(word).as_posix()}'."
+            raise builder.error(f"launch.command[{i}]", word, rule, fix)
 
 
 def _script_numbers(name: str, script: tuple[parts.Step, ...]) -> Iterable[tuple[str, float, float, float]]:

@@ -20,6 +20,7 @@ from hakisa_envs.screen.errors import InputError, ProcessError, ProfileError, Re
 from hakisa_envs.screen.game import GameProfile, fill, resolve_path
 from hakisa_envs.screen.image import Pixels, pad, save_screenshot
 from hakisa_envs.screen.input.client import Command, Report
+from hakisa_envs.screen.input.keys import TYPED
 from hakisa_envs.screen.input.presses import TAP_NS
 from hakisa_envs.screen.programs import find_program, why_not_started
 from hakisa_envs.screen.readers import explain
@@ -373,10 +374,12 @@ class Session:
         try:
             self.input.wait_ready()
         except InputError as error:  # a key that this layout lacks, most of the time
-            fields = [where for where, key in self.profile.key_fields() if key == error.key]
+            fields = [f"{where} = {key!r}: " for where, key in self.profile.key_fields() if key == error.key]
+            typed = [where for where, character in self.profile.text_fields() if TYPED + character == error.key]
+            fields += [f"{where}: " for where in dict.fromkeys(typed)]
             raise InputError(
                 f"The profile {self.profile.name!r} in {self.profile.folder} cannot be played on display "
-                f"{self.display.name}: {''.join(f'{where} = {error.key!r}: ' for where in fields)}{error}",
+                f"{self.display.name}: {''.join(fields)}{error}",
                 error.key,
             ) from error
 

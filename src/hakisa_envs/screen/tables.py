@@ -27,8 +27,9 @@ WRITTEN: dict[Any, str] = {
 
 def nearest(name: str, known: Iterable[Any]) -> str:
     """``, did you mean 'x'?`` if something known is near, else nothing."""
-    near = difflib.get_close_matches(name, [str(choice) for choice in known], n=1)
-    return f", did you mean {near[0]!r}?" if near else ""
+    written = {str(choice).lower(): str(choice) for choice in known}
+    near = difflib.get_close_matches(name.lower(), written, n=1)
+    return f", did you mean {written[near[0]]!r}?" if near else ""
 
 
 def _ended(sentence: str) -> str:
@@ -41,10 +42,12 @@ class TableBuilder:
 
     Args:
         path: The file, for messages; paths in it are relative to its folder.
+        homes: The fields of all tables, and which tables have each.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, homes: Mapping[str, Iterable[str]] | None = None) -> None:
         self.path = path
+        self._homes = homes or {}
 
     def error(self, where: str, value: Any, rule: str, fix: str) -> ProfileError:
         """A mistake at ``where``."""
@@ -57,7 +60,9 @@ class TableBuilder:
         for name in given:
             if name not in known:
                 no_field = _ended(f"{where} has no field {name!r}{nearest(name, known)}")
-                raise ProfileError(f"{self.path}: {no_field} Its fields are {', '.join(known)}.")
+                home = " or ".join(self._homes.get(name, ()))
+                belongs = f" It belongs under {home}." if home else ""
+                raise ProfileError(f"{self.path}: {no_field}{belongs} Its fields are {', '.join(known)}.")
 
     def table(self, given: Any, cls: type[T], where: str) -> T:
         """A TOML table as a ``cls``; fields without a default must be there."""

@@ -84,9 +84,10 @@ def keysym(name: str) -> int:
         raise InputError(f"The key {name!r}{called} must not be pressed: {reason}.", name)
     if value == 0:
         raise InputError(f"There is no key {name!r}: {_hint(name, near)}", name)
-    if len(name) == 1 and name.isupper():
+    if value < 256 and chr(value).isupper():  # by whatever name: A, U0041, Adiaeresis
+        plain = name_of(ord(chr(value).lower()))
         raise InputError(
-            f"The key {name!r} is on every layout together with Shift only. Name the key without it, {name.lower()!r}, "
+            f"The key {name!r} is on every layout together with Shift only. Name the key without it, {plain!r}, "
             "and hold 'Shift_L' as a key of its own.",
             name,
         )

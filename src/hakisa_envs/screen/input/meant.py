@@ -58,6 +58,8 @@ def meant(name: str) -> str | None:
     plain = re.sub(r"[_\s]|(?<=\w)-(?=\w)", "", plain)
     if plain[:-1] in ("", "key", "digit") and plain[-1:].isalnum():  # KeyA, Digit1
         return plain[-1]
+    if re.fullmatch(r"f\d+", plain) and plain.capitalize() not in names():  # F36 is no F6
+        return None
     if sided := SIDED.fullmatch(plain):
         right = (sided["before"] or sided["after"] or "l").startswith("r")
         return f"{MODIFIERS.get(sided['key'], 'Super')}_{'R' if right else 'L'}"
