@@ -1,8 +1,8 @@
 """Hakisa's own experiments on the Fighter: the presets "hakisa" of PPO, DQN and the GA, and each for ten times as long.
 
-The env is as it comes (84 x 84 pixels, 4 frames a decision, combos), paid by the reward of those experiments. What is
-told is rounds won against the default opponent, from both sides, by sampled actions and by the best ones; random play
-stands beside it. What is there already is not run again; a run that was stopped starts anew.
+The env is as it comes (84 x 84 pixels, 4 frames a decision), with the reward and the buttons of those experiments. What
+is told is rounds won against the default opponent, from both sides, by sampled actions and by the best ones; random
+play stands beside it. What is there already is not run again; a run that was stopped starts anew.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from hakisa_algos import Agent
 from hakisa_algos.learners.registry import find_algorithm
 
 ENV = "Hakisa/Fighter-v0"
-OPTIONS = {"reward": "hakisa", "states": ["mixed.normal.left", "mixed.normal.right"]}
+OPTIONS = {"reward": "hakisa", "actions": "buttons", "states": ["mixed.normal.left", "mixed.normal.right"]}
 ROUNDS = 100
 
 

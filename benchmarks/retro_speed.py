@@ -46,7 +46,7 @@ def ours(game: str, seconds: float, only_frames: bool) -> float:
     """Decisions a second, or frames a second without pictures."""
     files = files_of(game)
     with Emulator(files) as emulator:
-        emulator.set_state(gzip.decompress((files.states / f"{STATES[game]}.state").read_bytes()))
+        emulator.set_core(gzip.decompress((files.states / f"{STATES[game]}.state").read_bytes()))
         watched = [files.variables[name] for name in ("health", "enemy_health")] if game == FIGHTER else []
         watched = watched or [Variable(0xFF0000, ">i2"), Variable(0xFF0002, ">i2")]
         pads = [emulator.mask(buttons) for buttons in (["RIGHT"], ["LEFT"], ["B"], [])]

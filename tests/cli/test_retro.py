@@ -22,6 +22,7 @@ from hakisa_algos.cli.main import main  # noqa: E402
 from hakisa_envs.retro import library  # noqa: E402
 from hakisa_envs.retro.errors import StateError  # noqa: E402
 from hakisa_envs.retro.game_files import find_game, known_roms, user_folder  # noqa: E402
+from hakisa_envs.retro.pokemon.game import WALK  # noqa: E402
 
 FIGHTER, MONSTERS = "HakisaFighter-Genesis-v0", "HakisaMonsters-GbAdvance-v0"
 STREET_FIGHTER, EMERALD = "StreetFighterIISpecialChampionEdition-Genesis-v0", "PokemonEmerald-GbAdvance-v0"
@@ -148,6 +149,13 @@ def test_a_state_of_a_journey_is_recorded_and_played_from(capsys):
         env.close()
 
 
+def test_a_state_of_red_is_recorded_as_a_journey_too(capsys, monkeypatch):
+    """On the ROM of ours that stands in for it."""
+    monkeypatch.setitem(library.ENVS, WALK, "Hakisa/PokemonRed-v0")
+    assert retro("state", WALK, "--name", "mine", "--keys", "120", "RIGHT:16", "20") == 0
+    assert "the player stands on map 1.38 at " in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("game", [STREET_FIGHTER, EMERALD])
 def test_a_rom_that_nobody_has_is_listed_with_its_sha1_and_how_to_import_it(game, capsys):
     assert retro("list") == 0
@@ -183,13 +191,13 @@ def test_a_state_of_another_game_that_the_core_takes_is_refused_where_no_magic_w
 import dataclasses, gzip, sys
 import stable_retro
 from pathlib import Path
-from hakisa_envs.retro.saved_state import Origin, write_state
+from hakisa_envs.retro.saved_state import Origin, pack
 from hakisa_envs.retro.street_fighter import fight
 files = dataclasses.replace(fight.find_game(sys.argv[1]), magic=None)
 fight.find_game = lambda name: files
 emulator = fight.open_emulator(files)
 state = stable_retro.data.get_file_path("Airstriker-Genesis-v0", "Level1.state")
-write_state(Path(sys.argv[2]), gzip.open(state).read(), emulator.origin)
+Path(sys.argv[2]).write_bytes(pack(gzip.open(state).read(), emulator.origin))
 emulator.close()
 fight.Fight(sys.argv[1], "round").begin(sys.argv[2], 0)
 """

@@ -124,23 +124,28 @@ def test_a_state_of_another_core_is_refused(emulator, tmp_path, field, value):
     emulator.origin = saved
     with pytest.raises(StateError, match=f"{field} '{value}'"):
         emulator.load(state)
+    # What a checkpoint holds is looked at like a file.
+    with pytest.raises(StateError, match=f"The state of .* is of {field} '{value}'"):
+        emulator.set_state(state.read_bytes())
 
 
 def test_a_state_that_does_not_say_whose_it_is_is_refused(emulator, tmp_path):
     state = tmp_path / "plain.state"
-    state.write_bytes(gzip.compress(emulator.get_state()))
+    state.write_bytes(gzip.compress(gzip.decompress(emulator.get_state())))
     with pytest.raises(StateError, match="does not say which ROM"):
         emulator.load(state)
 
 
 def test_broken_states_are_refused(emulator, tmp_path):
-    state = tmp_path / "broken.state"
+    state = tmp_path / "own.state"
     emulator.save(state)
     whole = state.read_bytes()
     for broken in (b"", b"not gzip at all", whole[: len(whole) // 2], whole[:-20] + bytes(20)):
         state.write_bytes(broken)
         with pytest.raises(StateError, match="broken"):
             emulator.load(state)
+        with pytest.raises(StateError, match="broken"):
+            emulator.set_state(broken)
     text = b'"sha256": "'
     at = whole.index(text) + len(text)
     state.write_bytes(whole[:at] + (b"0" if whole[at : at + 1] != b"0" else b"1") + whole[at + 1 :])
@@ -153,22 +158,22 @@ def test_broken_states_are_refused(emulator, tmp_path):
 )
 def test_bytes_that_are_no_state_of_the_game_change_nothing(emulator, content, says):
     match = Match(emulator).begin("zoner.hard.right")
-    state = emulator.get_state()
+    state = gzip.decompress(emulator.get_state())
     if content == "another game":  # the core takes it: it is of the right size and form
         magic, _ = emulator.files.magic
         emulator.write(magic, 0x12345678)
-        wrong = emulator.get_state()
-        emulator.set_state(state)
+        wrong = gzip.decompress(emulator.get_state())
+        emulator.set_core(state)
     else:
         wrong = bytes(10 if content == "short" else len(state))
     with pytest.raises(StateError, match=says):
-        emulator.set_state(wrong)
+        emulator.set_core(wrong)
     assert (match["enemy_character"], match["phase"]) == (19, helpers.FIGHTING)
 
 
 def test_our_states_are_such_as_stable_retro_reads(emulator):
     path = emulator.files.states / "versus.state"
-    assert len(gzip.decompress(path.read_bytes())) == len(emulator.get_state())
+    assert len(gzip.decompress(path.read_bytes())) == len(gzip.decompress(emulator.get_state()))
 
 
 def test_nothing_is_held_after_a_state_is_set(match):

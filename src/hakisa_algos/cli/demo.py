@@ -145,7 +145,7 @@ After {(time.perf_counter() - began) / 60:.1f} minutes, over {self.games} games 
 To train this agent on:
   {command("resume", folder.path, "--total-steps", 4 * agent.steps)}
 To train one from the start that plays well:
-  {command("train", "ppo", "--env", self.game.env, "--seed", 1)}"""
+  {command("train", *self.game.in_full, "--seed", 1)}"""
         )
         return 0 if good or agent.steps < self.game.wanted_steps else 1
 

@@ -30,6 +30,7 @@ class DemoGame:
         film_steps: of the longest film.
         env_options: of the env.
         config: hyperparameters that are not those for pictures.
+        in_full: what `hakisa train` is asked for, to train an agent that plays well.
     """
 
     env: str
@@ -42,6 +43,7 @@ class DemoGame:
     gain: Callable[[Evaluation, Evaluation], tuple[str, bool]]
     curve: tuple[str, str, Callable[[Evaluation], float]]
     film_steps: int
+    in_full: tuple[str, ...]
     film_options: Mapping[str, Any] = field(default_factory=dict)
     env_options: Mapping[str, Any] = field(default_factory=dict)
     config: Mapping[str, Any] = field(default_factory=dict)
@@ -84,6 +86,7 @@ FIGHTER = DemoGame(
     curve=("rollout/win_rate", "rounds won, of the last 100", _win_rate),
     film_options={"episode": "match"},
     film_steps=1_400,
+    in_full=("ppo", "--preset", "fighter"),
     # An attack takes 20 to 40 frames: with decisions of 12 most of them do something, and a round is 330 at most.
     env_options={"states": ("rusher.easy.left", "rusher.easy.right"), "frame_skip": 12, "frame_size": 64},
     config={name: getattr(ppo_config.FIGHTER, name) for name in ("network", "gamma", "epochs", "minibatch_size")},
@@ -102,5 +105,6 @@ PONG = DemoGame(
     gain=_points_gained,
     curve=("rollout/ep_rew_mean", "return", lambda found: found.mean),
     film_steps=1_000,
+    in_full=("ppo", "--env", "Hakisa/Pong-v0"),
 )
 GAMES: Mapping[GameName, DemoGame] = {"fighter": FIGHTER, "pong": PONG}

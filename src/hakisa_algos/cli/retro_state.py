@@ -12,7 +12,7 @@ from hakisa_envs.retro.emulator import Emulator
 from hakisa_envs.retro.game_files import find_game
 from hakisa_envs.retro.key_script import pads_of
 from hakisa_envs.retro.library import ENVS
-from hakisa_envs.retro.pokemon.game import EMERALD, MONSTERS, Game
+from hakisa_envs.retro.pokemon.game import EDITIONS, Game
 from hakisa_envs.retro.street_fighter.fight import Fight
 
 
@@ -72,7 +72,7 @@ def record(chosen: argparse.Namespace) -> None:
 
 def _beginning(name: str, state: str) -> tuple[str, str]:
     """What begins from a state, and the option by which its env is told to begin there."""
-    if name in (MONSTERS, EMERALD):
+    if name in EDITIONS:
         game = Game(name, 24, None)
         try:
             place = game.begin(state, 0).place

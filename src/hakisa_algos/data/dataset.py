@@ -24,7 +24,16 @@ import torch
 
 from hakisa_algos.data.files import TEMPORARY, flush, read_document, write_document
 from hakisa_algos.data.rollout import RolloutBuffer
-from hakisa_algos.data.segments import Layout, Segment, Series, check_layout, from_json, to_json, write_segment
+from hakisa_algos.data.segments import (
+    SEGMENTS,
+    Layout,
+    Segment,
+    Series,
+    check_layout,
+    from_json,
+    to_json,
+    write_segment,
+)
 from hakisa_algos.data.stored import StoredRows
 from hakisa_algos.errors import CheckpointError
 
@@ -173,7 +182,9 @@ def _copied(segment: Segment, folder: Path) -> Segment:
 class RowAppender:
     """Writes a buffer's rows into a folder of its own, beside whoever fills the buffer, little by little.
 
-    What was written is there whatever happens afterwards: each time a segment is added, and then the index replaced.
+    What was written is there whatever happens afterwards: each time a segment is written, and then the index replaced.
+    The newest segments, which are short, are written anew as one with what follows, as long as the buffer has their
+    rows; else hours of rows would be thousands of files, and an index of them all would have to be written each time.
 
     Args:
         folder: of a new dataset; made if need be.
@@ -185,6 +196,10 @@ class RowAppender:
         self._thread = ThreadPoolExecutor(1, "rows")
         self._writing: Future[None] | None = None
         self._rows = 0
+        row_bytes = buffer.nbytes / (buffer.capacity + buffer.history + 1)
+        self._longest = max(1, min(buffer.capacity // 2, int(_SEGMENT_BYTES / row_bytes)))  # rows of a segment
+        self._listed: set[Path] = set()  # by the index
+        self._unlisted: set[Path] = set()  # any more; who has read the index before may still open them
         folder.mkdir(parents=True, exist_ok=True)
 
     def make_room(self) -> None:
@@ -203,27 +218,56 @@ class RowAppender:
             writing.result()
         if self._writing is None and self._buffer.rows > self._rows:
             self._rows = self._buffer.rows
+            before = tuple(self._buffer.segments.get(self._folder, ()))
+            self._buffer.segments[self._folder] = lasting = self._lasting(before)
             # Of all rows, so that the index lists all segments; those on the disk are not written again.
             snapshot = Snapshot(self._buffer, self._buffer.rows, self._folder, packed=True)
-            self._writing = self._thread.submit(self._write, snapshot)
+            writing = self._thread.submit(self._write, snapshot, lasting, before)
             if wait:
-                self._writing.result()
-                self._writing = None
+                writing.result()
+            else:
+                self._writing = writing
 
     def close(self) -> None:
         """Writes the rest; see :meth:`flush`."""
         try:
             self.flush(wait=True)
+            self._remove_unlisted()
         finally:
             self._thread.shutdown()
 
-    def _write(self, snapshot: Snapshot) -> None:
-        series = snapshot.write()
-        flush(self._folder)
-        before = self._buffer.segments.get(self._folder, ())
-        segments = (*(s for s in before if s.first < series.first), *series.segments)
-        write_document(self._folder / INDEX, _FORMAT, _VERSION, {"series": to_json([Series(segments)], self._folder)})
-        snapshot.found_in(Series(segments))
+    def _lasting(self, before: Sequence[Segment]) -> tuple[Segment, ...]:
+        """The segments that stay as they are. Of those after them each is no longer than all that follows it."""
+        segments = list(before)
+        begin = segments[-1].end if segments else 0
+        while segments and segments[-1].rows - 1 <= self._rows - begin:  # one row is in both of two neighbours
+            first = segments[-1].first
+            if first < self._buffer.oldest or self._rows - first > self._longest:
+                break
+            begin = first
+            segments.pop()
+        return tuple(segments)
+
+    def _write(self, snapshot: Snapshot, lasting: tuple[Segment, ...], before: tuple[Segment, ...]) -> None:
+        try:
+            series = snapshot.write()
+            flush(self._folder)
+            series = Series((*(s for s in lasting if s.first < series.first), *series.segments))
+            write_document(self._folder / INDEX, _FORMAT, _VERSION, {"series": to_json([series], self._folder)})
+        except BaseException:  # what is listed still counts; a full disk should not stay full
+            self._buffer.segments[self._folder], self._rows = before, before[-1].end if before else 0
+            for path in set(self._folder.glob(f"{SEGMENTS}*")) - self._listed - self._unlisted:
+                path.unlink()
+            raise
+        snapshot.found_in(series)
+        self._remove_unlisted()
+        listed = {segment.path for segment in series.segments}
+        self._listed, self._unlisted = listed, self._listed - listed
+
+    def _remove_unlisted(self) -> None:
+        for path in self._unlisted:
+            path.unlink(missing_ok=True)
+        self._unlisted = set()
 
 
 def open_rows(*folders: Path | str) -> StoredRows:

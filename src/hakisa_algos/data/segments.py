@@ -41,6 +41,7 @@ from hakisa_algos.errors import CheckpointError
 from hakisa_algos.policy.observations import unkeyed
 
 FORMAT, VERSION = "hakisa-rows", 1
+SEGMENTS = "rows_"  # how the names of their files begin
 _PACKED = "packed."
 _FIX = "restore it from a backup, load another checkpoint, or leave its folder out"
 
@@ -259,7 +260,7 @@ def write_segment(
         **{name: tensor for name, tensor in tensors.items() if name not in large},
         **{_PACKED + name: torch.from_numpy(pack(tensors[name].numpy())) for name in large},
     }
-    path = folder / f"rows_{first:012d}_{uuid.uuid4().hex[:12]}.safetensors"
+    path = folder / f"{SEGMENTS}{first:012d}_{uuid.uuid4().hex[:12]}.safetensors"
     said = {"format": FORMAT, "version": VERSION, "first": first, "rows": rows, "packed": shapes, **layout}
     facts = write_tensors(path, tensors, {"hakisa": json.dumps(said, allow_nan=False)})
     return Segment(path, facts["size"], facts["sha256"], first, rows, layout)

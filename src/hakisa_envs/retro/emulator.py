@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from hakisa_envs.errors import import_extra
 from hakisa_envs.retro.errors import EmulatorInUseError, StateError
 from hakisa_envs.retro.game_files import GameFiles, Variable, check_rom
-from hakisa_envs.retro.saved_state import Origin, read_state, write_state
+from hakisa_envs.retro.saved_state import Origin, pack, unpack
 
 T = TypeVar("T")
 
@@ -156,15 +156,22 @@ class Emulator:
         return np.ascontiguousarray(whole[top : top + height, left : left + width] if width else whole)
 
     def get_state(self) -> bytes:
-        """All that the next frames depend on, but for what pads are held."""
-        state: bytes = self._core.get_state()
-        return state
+        """All that the next frames depend on, but for what pads are held; and whose state it is."""
+        return pack(self._core.get_state(), self.origin, level=1)
 
     def set_state(self, state: bytes) -> None:
         """Put the console where `get_state` was called, with nothing held. The picture follows with the next frame.
 
         Raises:
-            StateError: If it is not the state of this game.
+            StateError: If it is broken, or of another ROM, core or version.
+        """
+        self.set_core(unpack(state, self.origin, f"The state of {self.files.name} that is to be set"))
+
+    def set_core(self, state: bytes) -> None:
+        """The same with a core's bare state, which says nothing of its origin: who has it must know that.
+
+        Raises:
+            StateError: If the core does not take it, or it is not the state of this game.
         """
         size = len(self._power_on)
         if len(state) != size:
@@ -195,11 +202,13 @@ class Emulator:
             StateError: If it is missing, broken, or of another ROM, core or version.
         """
         path = state if isinstance(state, Path) else self.files.state_file(state)
-        self.set_state(read_state(path, self.origin, self.files.vouches_for(path)))
+        if not path.is_file():
+            raise StateError(f"There is no state {path}: name one of the game's, or a file that is there.")
+        self.set_core(unpack(path.read_bytes(), self.origin, str(path), self.files.vouches_for(path)))
 
     def save(self, path: Path) -> None:
         """Write the state to a file, from which only this game loads it."""
-        write_state(path, self.get_state(), self.origin)
+        path.write_bytes(pack(self._core.get_state(), self.origin))
 
     def record(self, path: Path) -> None:
         """From now on write what is played to a bk2 file, until the next state is set, or the emulator is closed."""

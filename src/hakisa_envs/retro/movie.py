@@ -73,7 +73,7 @@ def open_movie(path: Path) -> Emulator:
                 raise MovieError(
                     f"{path} is of {name} {said.get(name)!r}, and {emulator.files.name} here has {wanted!r}."
                 )
-        emulator.set_state(movie.get_state())
+        emulator.set_core(movie.get_state())
     except BaseException:
         emulator.close()
         raise

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from hakisa_envs.retro.pokemon.emerald import Monster, Place, Scene
+from hakisa_envs.retro.pokemon.milestones import milestones
 from hakisa_envs.retro.pokemon.red import bcd, read_red
 
 
@@ -42,11 +43,18 @@ def test_random_memory_reads_as_the_reference_reads_it(seed):
     assert reading.in_battle == (ram[0x1057] != 0)
     assert reading.locked == (ram[0xD6B] != 0)
     common = reading.as_reading()
-    assert common.place == Place(0, ram[0x135E], ram[0x1362], ram[0x1361])
+    assert common.place == Place(int(ram[0x135E] > 36), ram[0x135E], ram[0x1362], ram[0x1361])
     assert [common.flags >> 0x867 + badge & 1 for badge in range(8)] == [ram[0x1356] >> bit & 1 for bit in range(8)]
     assert common.badges == ram[0x1356].bit_count()
     assert common.flags >> 0x1000 == reading.events
     assert common.scene is (Scene.BATTLE if ram[0x1057] else Scene.OVERWORLD)
+
+
+@pytest.mark.parametrize(("number", "found"), [(0, ["map.0.0"]), (36, ["map.0.36"]), (37, []), (247, [])])
+def test_milestones_are_towns_and_routes(number, found):
+    ram = bytearray(0x2000)
+    ram[0x135E] = number
+    assert milestones(read_red(bytes(ram)).as_reading()) == found
 
 
 @pytest.mark.parametrize(

@@ -52,9 +52,9 @@ def test_the_rom_is_what_its_generator_makes():
 def test_a_decision_is_a_tile_or_a_word_and_is_read_and_paid(make):
     env = make()
     _, info = env.reset(seed=1)
-    assert (info["place"], info["badges"], info["start"]) == ((0, 38, 3, 6), 0, "start")
+    assert (info["place"], info["badges"], info["start"]) == ((1, 38, 3, 6), 0, "start")
     _, reward, _, _, info = env.step(RIGHT)
-    assert (info["place"], info["frames"]) == ((0, 38, 4, 6), 16)
+    assert (info["place"], info["frames"]) == ((1, 38, 4, 6), 16)
     assert reward == info["reward_tile"] == pytest.approx(0.03)
     _, reward, _, _, info = env.step(A)
     assert (info["reward_event"], reward, info["frames"]) == (1.0, 1.0, 21)
@@ -62,15 +62,15 @@ def test_a_decision_is_a_tile_or_a_word_and_is_read_and_paid(make):
     assert env.unwrapped._game.reading.money == 3002
     for _ in range(6):
         info = env.step(UP)[4]
-    assert info["place"] == (0, 38, 4, 0)
+    assert info["place"] == (1, 38, 4, 0)
     assert env.step(B)[4]["reward_badge"] == 10.0
     assert env.unwrapped._game.reading.party[0].health == 19 - 7
     for _ in range(8):
         env.step(DOWN)
     assert env.unwrapped._game.reading.scene.value == "battle"
     infos = [env.step(RIGHT)[4] for _ in range(12)]
-    assert infos[-1]["place"] == (0, 39, 0, 8)
-    assert (infos[-1]["reward_map"], infos[-1]["milestone"]) == (1.0, "map.0.39")
+    assert infos[-1]["place"] == (1, 39, 0, 8)
+    assert infos[-1]["reward_map"] == 1.0
 
 
 def test_a_goal_and_a_wrong_money_and_party(make):

@@ -17,6 +17,7 @@ HEALTH, EXPERIENCE, LEVEL, FULL_HEALTH = 0x01, 0x0E, 0x21, 0x22  # in a monster
 MONEY, BADGES, MAP, Y, X, EVENTS, BATTLE = 0xD347, 0xD356, 0xD35E, 0xD361, 0xD362, 0xD747, 0xD057
 EVENT_BYTES = 320
 IGNORED, WALKING = 0xCD6B, 0xCFC5  # buttons that are not heard; what is left of a step
+FIRST_INDOORS = 37  # the maps of towns and routes have lower numbers
 EVENT_FLAGS = 0x1000  # where its events stand among the flags of a reading, above all of Emerald's
 
 
@@ -47,10 +48,10 @@ class RedReading:
     locked: bool
 
     def as_reading(self) -> Reading:
-        """The same, as Emerald says it: its maps are group 0, badges are Emerald's flags, events stand above them."""
+        """The same, as Emerald says it: group 0 are towns and routes, 1 what is in them; events stand above badges."""
         badges = sum((self.badges >> number & 1) << flag for number, flag in enumerate(BADGE_FLAGS))
         return Reading(
-            place=Place(0, self.map, self.x, self.y),
+            place=Place(int(self.map >= FIRST_INDOORS), self.map, self.x, self.y),
             money=self.money,
             flags=badges | self.events << EVENT_FLAGS,
             seen=0,
