@@ -4,7 +4,9 @@
     python benchmarks/recorder.py --rate 60 --minutes 2
 
 The second client notes the time of each press, between two answers of the server; that is compared with the time that
-the recording gives the same press, on the clock of its frames.
+the recording gives the same press, on the clock of its frames. Events are matched by kind and key, each with the next
+that was heard within half of the time after which the same comes again: one that was heard twice hides none that was
+lost.
 """
 
 from __future__ import annotations
@@ -14,6 +16,8 @@ import sys
 import tempfile
 import threading
 import time
+from collections import deque
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,6 +27,7 @@ import numpy as np
 from hakisa_algos.stages.record import record
 from hakisa_algos.stages.recording import Recording
 from hakisa_algos.stages.review import Statistics
+from hakisa_envs.recording.events import PRESS, RELEASE
 from hakisa_envs.screen.env import ScreenGameEnv
 from hakisa_envs.screen.game import Reading
 from hakisa_envs.screen.profile import load_profile
@@ -57,7 +62,7 @@ class Presser(threading.Thread):
     def __init__(self, display: str, per_second: float) -> None:
         super().__init__(daemon=True)
         self.display, self.pause = display, 1 / per_second
-        self.stop, self.times = threading.Event(), []
+        self.stop, self.sent = threading.Event(), []
 
     def run(self) -> None:
         """Until it is told to stop."""
@@ -73,11 +78,39 @@ class Presser(threading.Thread):
             before = time.monotonic_ns()
             xtest.fake_input(display, kind, codes[number // 2 % len(codes)])
             display.sync()
-            self.times.append((before + time.monotonic_ns()) // 2)
+            key = KEYS[number // 2 % len(KEYS)]
+            self.sent.append(((before + time.monotonic_ns()) // 2, RELEASE if number % 2 else PRESS, key))
             number += 1
             due += self.pause
             time.sleep(max(0.0, due - time.monotonic()))
         display.close()
+
+
+def match(
+    sent: Sequence[tuple[int, str, str]], heard: Sequence[tuple[int, str, str]], within_ns: int, until_ns: int
+) -> tuple[list[int], int, int]:
+    """How far each event that was heard lies from when it was sent, and how many were lost, or heard for no reason.
+
+    Args:
+        sent: time in nanoseconds, kind and key of each, in order.
+        heard: likewise.
+        within_ns: what lies further apart is not the same event.
+        until_ns: what came later does not count.
+    """
+    errors, lost, extra = [], 0, 0
+    for what in {one[1:] for one in (*sent, *heard)}:
+        times = deque(t for t, *of in heard if tuple(of) == what)
+        for t in (t for t, *of in sent if tuple(of) == what):
+            while times and times[0] < t - within_ns:
+                extra += times.popleft() <= until_ns
+            same = bool(times) and times[0] <= t + within_ns
+            if same and t <= until_ns:
+                errors.append(abs(times[0] - t))
+            lost += not same and t <= until_ns
+            if same:
+                times.popleft()
+        extra += sum(t <= until_ns for t in times)
+    return errors, lost, extra
 
 
 def main() -> int:
@@ -110,15 +143,17 @@ def main() -> int:
             env.close()
         recording = Recording.open(folder)
         statistics = Statistics.of(recording)
-        heard = [e.t_ns for e in recording.events if e.kind in ("press", "release") and not e.script]
-        sent = [t for t in presser[0].times if t <= recording.column("t_ns")[-1]]
-    count = min(len(heard), len(sent))
-    error = np.abs(np.array(heard[:count]) - np.array(sent[:count])) / 1e6
+        heard = [(e.t_ns, e.kind, e.name) for e in recording.events if e.kind in (PRESS, RELEASE) and not e.script]
+        until = int(recording.column("t_ns")[-1])
+    again_ns = round(2 * len(KEYS) * 1e9 / given.events)
+    errors, lost, extra = match(presser[0].sent, heard, again_ns // 2, until)
+    error = np.array(errors) / 1e6
     figures = {
         "rate": given.rate,
         "minutes": given.minutes,
-        "events": len(sent),
-        "lost": len(sent) - count,
+        "events": len(errors) + lost,
+        "lost": lost,
+        "heard_for_no_reason": extra,
         "sync_error_ms": {f"p{p}": float(np.percentile(error, p)) for p in (50, 99, 100)},
         "missed_share": summary.missed / max(summary.rows + summary.missed, 1),
         "mb_a_minute_without_film": statistics.bytes_a_minute / 1e6,
