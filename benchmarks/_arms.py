@@ -67,7 +67,7 @@ ARMS = {
 }
 # What it is taught by: the teacher's play, the same with its actions shuffled, or play at random.
 TEACHER, SHUFFLED, RANDOM = SOURCES = ("teacher", "shuffled", "random")
-NAMES = (*ARMS, *(f"{name}_{source}" for name in ("prior", "dqn") for source in (SHUFFLED, RANDOM)))
+NAMES = (*ARMS, *(f"{name}_{source}" for name in ("plain", "prior", "dqn") for source in (SHUFFLED, RANDOM)))
 
 
 def lives_of(run: Path) -> Path:
@@ -79,10 +79,16 @@ class Diary:
     """A callback: keeps the points of every life, and how long it took.
 
     What a killed run had played after its last checkpoint is played again, and does not count.
+
+    Args:
+        run: Its folder.
+        step: That it begins with.
+        points: Of the game, per unit of reward.
+        minutes: After which it stops the run, which goes on from there the next time; None: it does not.
     """
 
-    def __init__(self, run: Path, step: int, points: float) -> None:
-        self._path, self._points = lives_of(run), points
+    def __init__(self, run: Path, step: int, points: float, minutes: float | None = None) -> None:
+        self._path, self._points, self._minutes = lives_of(run), points, minutes
         self._path.parent.mkdir(parents=True, exist_ok=True)
         self._path.touch()
         lines = self._path.read_text().split("\n")[:-1]  # what follows the last end of a line was cut short
@@ -93,15 +99,16 @@ class Diary:
         self._wall, self._live = (rows[-1][name] if rows else 0.0 for name in (WALL, LIVE))
         self._began = time.perf_counter()
 
-    def __call__(self, trainer: Trainer, metrics: dict[str, float]) -> None:
-        """After every update."""
+    def __call__(self, trainer: Trainer, metrics: dict[str, float]) -> bool:
+        """After every update; whether it goes on."""
         new = trainer.statistics.count - len(self.lives)
         returns = trainer.statistics.returns[-new:] if new else []
         lives = [[trainer.step, round(self._points * one, 3)] for one in returns]
         self.lives += lives
         with self._path.open("a") as file:
             file.write("".join(json.dumps(life) + "\n" for life in lives))
-        metrics[WALL] = self._wall + (time.perf_counter() - self._began) / 60
+        minutes = (time.perf_counter() - self._began) / 60
+        metrics[WALL] = self._wall + minutes
         metrics[LIVE] = self._live + sum(trainer.collector.nanoseconds.values()) / 6e10
         mean = np.mean([points for _, points in self.lives[-SMOOTH:]] or [np.nan])
         print(
@@ -109,6 +116,7 @@ class Diary:
             f"the last of {len(self.lives)}",
             flush=True,
         )
+        return self._minutes is None or minutes < self._minutes
 
 
 def source_of(home: Path, source: str) -> Path:
@@ -183,7 +191,7 @@ def train(game: Game, arm: Arm, source: str, home: Path, run: Path, given: argpa
     try:
         if agent.steps >= total:
             return None
-        diary = Diary(run, agent.steps, game.points)
+        diary = Diary(run, agent.steps, game.points, given.wall_minutes)
         agent.learn(run=run, options=options, callbacks=diary, relabel=charged(game.loss))
         return agent.stopped_by
     finally:
@@ -254,7 +262,8 @@ def measure(game: Game, name: str, home: Path, given: argparse.Namespace) -> dic
     run = home / "runs" / f"{name}_seed{given.seed}"
     stopped = train(game, arm, source, home, run, given)
     if stopped:
-        print(f"Stopped by {stopped}, and saved: the same command goes on.")
+        why = f"after {given.wall_minutes:g} minutes" if stopped == "callback" else f"by {stopped}"
+        print(f"Stopped {why}, and saved: the same command goes on.")
         return None
     began = time.perf_counter()
     final = {}

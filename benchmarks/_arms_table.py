@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from _arms import NAMES, WINDOW, worst
+from _arms import ARMS, NAMES, WINDOW, worst
 
 from hakisa_algos.training.plots import Chart, curves
 
 REPLICATES = 10_000
+_CLONED = [name for name, arm in ARMS.items() if arm.clone]  # they begin from the clone of the teacher's play
 TITLES = {
     "alone": "RL alone (PPO)",
     "plain": "clone, then plain PPO",
@@ -23,11 +24,14 @@ TITLES = {
     "random": "random play instead",
 }
 HOW = """
-Points are those per {unit}. Intervals are 95 % bootstraps, {replicates:,} times: seeds are drawn with replacement, then
-lives within each seed, and the clone's lives; with three seeds such an interval is rather too narrow than too wide. The
-worst mean of {window} consecutive lives is that of training, by drawn actions, of the worst seed, and is compared with
-the clone's mean by drawn actions: a clone that stays as it is shows {unchanged:.0%} in {lives} lives. Live minutes are
-those of one display, game minutes those of all.
+Points are those per {unit}. Intervals are 95 % bootstraps, {replicates:,} times: seeds are drawn with replacement,
+then lives within each seed, and the clone's and the teacher's lives; with three seeds such an interval is rather too
+narrow than too wide. The worst mean of {window} consecutive lives is that of training, by drawn actions, of the worst
+seed, and is compared with the clone's mean by drawn actions: a clone that stays as it is shows {unchanged:.0%} in
+{lives} lives. It is empty for arms that do not begin from that clone: RL alone, DQN, whose net begins from nothing,
+and the controls, which begin from clones of their own. Live minutes are those of one display, game minutes those of
+all. Both count what was played to be learned from, and no evaluations; wall minutes count the evaluations during
+training too, but not those after it.
 """
 
 
@@ -51,7 +55,7 @@ def summary(runs: Sequence[Mapping[str, Any]], taught: Mapping[str, Any], way: s
     """Of an arm's runs, one per seed: by best actions (``"best"``) or by drawn ones (``"drawn"``)."""
     rng = np.random.default_rng(0)
     points = [np.array(run["final"][way]["points"]) for run in runs]
-    clone = np.array(taught["clone"][way]["points"])
+    clone, teacher = np.array(taught["clone"][way]["points"]), np.array(taught["teacher"]["points"])
     drawn = means(points, rng)
     value = float(np.mean([lives.mean() for lives in points]))
     return {
@@ -60,6 +64,8 @@ def summary(runs: Sequence[Mapping[str, Any]], taught: Mapping[str, Any], way: s
         "seeds": [float(lives.mean()) for lives in points],
         "minus_clone": value - float(clone.mean()),
         "minus_clone_interval": interval(drawn - means([clone], rng)),
+        "minus_teacher": value - float(teacher.mean()),
+        "minus_teacher_interval": interval(drawn - means([teacher], rng)),
         "over_random": ratio(value, taught["random"]["mean"]),
     }
 
@@ -95,8 +101,9 @@ def table(taught: Mapping[str, Any], runs: Mapping[str, Sequence[Mapping[str, An
     """Markdown: those who were there before, then the arms."""
     lines = [
         f"| player | seeds | points per {unit}, best actions [95 %] | drawn actions | minus the clone [95 %] | "
-        f"x RL alone | x random | worst {WINDOW} lives, of the clone's | minutes: wall, live, game | human minutes |",
-        "|---|---|---|---|---|---|---|---|---|---|",
+        f"minus the teacher [95 %] | x RL alone | x random | worst {WINDOW} lives, of the clone's | "
+        "minutes: wall, live, game | human minutes |",
+        "|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     for name, best, drawn in (
         ("the teacher", taught["teacher"], None),
@@ -108,12 +115,15 @@ def table(taught: Mapping[str, Any], runs: Mapping[str, Sequence[Mapping[str, An
             for one in (best, drawn)
         )
         human = f"{taught['human_minutes']:g}" if name == "the clone alone" else ""
-        lines.append(f"| {name} | | {' | '.join(said)} | | | | | | {human} |")
+        lines.append(f"| {name} | | {' | '.join(said)}{7 * ' |'} {human} |")
     found = {name: {way: summary(one, taught, way) for way in ("best", "drawn")} for name, one in runs.items()}
     for name, ways in found.items():
         best, drawn = ways["best"], ways["drawn"]
         alone = f"{ratio(best['mean'], found['alone']['best']['mean']):.2f}" if "alone" in found else ""
-        lowest = ratio(min(run["worst_window"]["mean"] for run in runs[name]), taught["clone"]["drawn"]["mean"])
+        lowest = ""
+        if name in _CLONED:
+            worst_mean = min(run["worst_window"]["mean"] for run in runs[name])
+            lowest = f"{ratio(worst_mean, taught['clone']['drawn']['mean']):.0%}"
         minutes = ", ".join(
             f"{np.mean([run[f'{kind}_minutes'] for run in runs[name]]):.1f}" for kind in ("wall", "live", "game")
         )
@@ -123,14 +133,16 @@ def table(taught: Mapping[str, Any], runs: Mapping[str, Sequence[Mapping[str, An
             _with_interval(best["mean"], best["interval"]),
             _with_interval(drawn["mean"], drawn["interval"]),
             _with_interval(best["minus_clone"], best["minus_clone_interval"]),
+            _with_interval(best["minus_teacher"], best["minus_teacher_interval"]),
             alone,
             f"{best['over_random']:.2f}",
-            f"{lowest:.0%}",
+            lowest,
             minutes,
             f"{runs[name][0]['human_minutes']:g}",
         )
         lines.append("| " + " | ".join(cells) + " |")
-    played = round(float(np.mean([run["training_lives"] for one in runs.values() for run in one])))
+    cloned = [name for name in runs if name in _CLONED] or list(runs)
+    played = round(float(np.mean([run["training_lives"] for name in cloned for run in runs[name]])))
     by_chance = unchanged(taught["clone"]["drawn"]["points"], played)
     how = HOW.format(unit=unit, replicates=REPLICATES, window=WINDOW, unchanged=by_chance, lives=played)
     return "\n".join(lines) + "\n" + how

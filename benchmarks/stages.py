@@ -7,12 +7,12 @@
 With --game pong or circuslinux before the job it is another game.
 
 The arms: alone (PPO, RL alone), plain (the clone, then plain PPO), prior (the clone, whose critic warms up, held to
-itself until it plays better), dqn (DQN with demonstrations). With _shuffled the teacher's actions are shuffled within
-each episode; with _random it is random play that was recorded. In all of them reward is points, less something for a
-lost ball; net, settings and seeds are the same, but for what the arm is about.
+itself until it plays better), dqn (DQN with demonstrations). With _shuffled after one of the last three the teacher's
+actions are shuffled within each episode; with _random it is random play that was recorded. In all of them reward is
+points, less something for a lost ball; net, settings and seeds are the same, but for what the arm is about.
 
-A job that was stopped or killed goes on by the same command, from its last checkpoint. Minutes are those that count:
-what a killed run had not saved is played again.
+A job that was stopped or killed goes on by the same command, from its last checkpoint; so a long one can be done in
+parts, with --wall-minutes 30. Minutes are those that count: what a killed run had not saved is played again.
 """
 
 from __future__ import annotations
@@ -104,6 +104,7 @@ def main() -> int:
     arm.add_argument("--seed", type=int, default=1)
     arm.add_argument("--steps", type=int, help="env steps of training; default: the game's")
     arm.add_argument("--minutes", type=float, help="of play on all displays, instead")
+    arm.add_argument("--wall-minutes", type=float, help="of training, after which it stops, and is to be gone on with")
     arm.add_argument("--warmup", type=int, default=20_000, help="env steps at most for the critic alone (prior)")
     arm.add_argument("--evaluations", type=int, default=6, help="by which the prior's weight falls")
     arm.add_argument("--evaluation-lives", type=int, default=40, help="of each, by best actions and by drawn ones")

@@ -17,7 +17,7 @@ from tests.helpers.pressed import ENV, PRESS, press
 BENCHMARKS = str(Path(__file__).parents[2] / "benchmarks")
 GIVEN = {
     "seed": 1, "threads": 1, "steps": 1024, "minutes": None, "displays": 4, "warmup": 128, "evaluations": 2,
-    "evaluation_lives": 4, "lives": 4, "config": {},
+    "evaluation_lives": 4, "lives": 4, "config": {}, "wall_minutes": None,
 }  # fmt: skip
 
 
@@ -94,9 +94,10 @@ def test_an_arm_that_is_stopped_goes_on_where_it_was(name, benchmark, game, home
     given, wrote = argparse.Namespace(**GIVEN), arms.Diary.__call__
 
     def stopped(diary, trainer, metrics):
-        wrote(diary, trainer, metrics)
+        goes_on = wrote(diary, trainer, metrics)
         if trainer.step == 512:
             signal.raise_signal(signal.SIGTERM)
+        return goes_on
 
     monkeypatch.setattr(arms.Diary, "__call__", stopped)
     assert arms.measure(game, name, home, given) is None
@@ -117,6 +118,35 @@ def test_an_arm_that_is_stopped_goes_on_where_it_was(name, benchmark, game, home
     assert bool(found["prior_weight"]) == (name == "prior")
     minutes = [row["benchmark/wall_minutes"] for row in arms.read_metrics(run / "metrics.jsonl")]
     assert minutes == sorted(minutes)
+
+
+def test_an_arm_that_has_so_many_minutes_is_done_in_parts(benchmark, game, home, capsys):
+    arms = benchmark("_arms")
+    parts = argparse.Namespace(**GIVEN | {"wall_minutes": 1e-9})  # over after the first update
+    run, steps, found, times = home / "runs" / "plain_shuffled_seed1", [], None, 0
+    benchmark("_teaching").study(arms.source_of(home, "shuffled"), home / "clones" / "shuffled", 0, 20, 1)
+    while found is None:
+        found, times = arms.measure(game, "plain_shuffled", home, parts), times + 1
+        steps.append(arms.read_metrics(run / "metrics.jsonl")[-1]["step"])
+        assert times < 20
+    assert steps == [128 * part for part in range(1, 9)] + [1024]
+    assert "Stopped after 1e-09 minutes, and saved: the same command goes on." in capsys.readouterr().out
+    assert found["training_lives"] == 1024 // PRESS["episode_length"]
+    assert (found["taught_by"], found["human_minutes"]) == ("shuffled", 3.5)
+    metrics = arms.read_metrics(run / "metrics.jsonl")
+    assert [row["step"] for row in metrics] == steps[:-1]
+    minutes = [row["benchmark/wall_minutes"] for row in metrics]
+    assert minutes == sorted(minutes)
+    assert found["wall_minutes"] == round(minutes[-1], 2)
+
+
+def test_each_arm_that_is_taught_has_its_controls(benchmark):
+    arms = benchmark("_arms")
+    taught = [name for name, arm in arms.ARMS.items() if arm.is_taught]
+    assert set(arms.NAMES) == {
+        *arms.ARMS,
+        *(f"{name}_{source}" for name in taught for source in ("shuffled", "random")),
+    }
 
 
 def test_an_end_costs_in_training_and_points_do_not_tell(benchmark, game, home):
@@ -166,12 +196,13 @@ def test_the_table_has_all_arms_that_were_run(benchmark, tmp_path):
     table = benchmark("_arms_table")
     final = {"points": [300.0] * 10}
     score = {"mean": 100.0, "sem": 1.0, "lives": 10, "points": [100.0] * 10}
+    teacher = score | {"mean": 120.0, "points": [120.0] * 10}
     taught = {
-        "game": "made up", "human_minutes": 15, "teacher": score, "random": score | {"mean": 20.0},
+        "game": "made up", "human_minutes": 15, "teacher": teacher, "random": score | {"mean": 20.0},
         "clone": {"best": score, "drawn": score},
     }  # fmt: skip
     (tmp_path / "stages_made_teacher.json").write_text(json.dumps(taught))
-    for name, points in (("alone", 50.0), ("prior", 300.0)):
+    for name, points in (("alone", 50.0), ("prior", 300.0), ("prior_random", 30.0), ("dqn", 60.0)):
         for seed in (1, 2):
             run = {
                 "seed": seed, "human_minutes": 15, "wall_minutes": 20, "live_minutes": 15, "game_minutes": 120,
@@ -181,14 +212,22 @@ def test_the_table_has_all_arms_that_were_run(benchmark, tmp_path):
             }  # fmt: skip
             (tmp_path / f"stages_made_{name}_seed{seed}.json").write_text(json.dumps(run))
     taught, runs = table.load(tmp_path, "made")
-    rows = [
-        line.split(" | ") for line in table.table(taught, runs, "life").splitlines() if line.startswith("| clone, warm")
-    ]
-    assert rows == [
-        [
-            "| clone, warm-up, fading prior (PPO)", "1, 2", "300 [300, 300]", "300 [300, 300]", "200 [200, 200]",
-            "6.00", "15.00", "88%", "20.0, 15.0, 120.0", "15 |",
-        ]
+    rows = {
+        cells[0]: cells[1:]
+        for line in table.table(taught, runs, "life").splitlines()
+        if line.startswith("| ")
+        for cells in [[cell.strip() for cell in line.strip("|").split("|")]]
+    }
+    assert rows["clone, warm-up, fading prior (PPO)"] == [
+        "1, 2", "300 [300, 300]", "300 [300, 300]", "200 [200, 200]", "180 [180, 180]", "6.00", "15.00", "88%",
+        "20.0, 15.0, 120.0", "15",
     ]  # fmt: skip
+    assert {len(cells) for cells in rows.values()} == {10}
+    assert rows["the clone alone"][-1] == "15"
+    # What does not begin from that clone is not held against it.
+    at = rows["player"].index("worst 200 lives, of the clone's")
+    assert [
+        cells[at] for name, cells in rows.items() if name not in ("player", "clone, warm-up, fading prior (PPO)")
+    ] == ["" for _ in range(6)]
     table.draw(tmp_path / "curves.png", taught, runs, "life")
     assert (tmp_path / "curves.png").stat().st_size > 1000
