@@ -25,6 +25,7 @@ SAYS = {
     "plain_loop": "seeing (4, 42, 42) uint8",
     "press": "ConditionalMultiDiscrete([3, 12, 12]",
     "sb3_ppo": "SB3's PPO on Press:",
+    "teacher": "the clone: ",
 }
 
 
