@@ -28,8 +28,7 @@ from _teaching import SecondClient, find_delay, record_all, record_live, score, 
 import hakisa_envs  # noqa: F401 (it registers)
 from hakisa_algos import Agent
 from hakisa_algos.policy.random_policy import RandomPolicy
-from hakisa_algos.stages.recording import Recording
-from hakisa_algos.stages.review import rules_of
+from hakisa_algos.stages.recording import Recording, rules_of
 from hakisa_algos.training.evaluate import evaluate
 from hakisa_envs.recording.events import END, GAP, PRESS, RELEASE
 from hakisa_envs.recording.inverse import infer

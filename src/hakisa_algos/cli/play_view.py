@@ -19,6 +19,7 @@ from hakisa_algos.cli.status import Status
 from hakisa_algos.cli.watch import REDRAW_S, drawing, draws, newest_frame
 from hakisa_algos.errors import MissingExtraError
 from hakisa_algos.policy.precision import has_pictures
+from hakisa_algos.stages.action_names import action_meanings
 from hakisa_algos.stages.play import Moment, See
 from hakisa_algos.stages.window import Window
 from hakisa_algos.training.now import newest_frames
@@ -89,10 +90,8 @@ class Naming:
 
     def __init__(self, env: gym.Env[Any, Any]) -> None:
         inner: Any = env.unwrapped
-        ask = getattr(inner, "get_action_meanings", None)
-        names = ask() if callable(ask) else getattr(inner, "action_meanings", None)
         self._describe = inner.describe if isinstance(inner, ScreenGameEnv) else None
-        self._names = list(names) if names is not None else []
+        self._names = action_meanings(env)
         self._missed = 0
 
     def __call__(self, moment: Moment) -> Said:
@@ -102,7 +101,7 @@ class Naming:
         if self._describe is not None:
             words = str(self._describe(action))
         elif self._names and np.ndim(action) == 0:
-            words = str(self._names[int(action)])
+            words = self._names[int(action)]
         else:
             words = f"action {np.asarray(action).tolist()}"
         return Said(moment, words, self._missed)

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from hakisa_algos.cli.text import bold
 from hakisa_algos.stages.recording import NAMES, Recording, privately
-from hakisa_algos.stages.review import Statistics, parse_ranges, write_page
+from hakisa_algos.stages.review import Statistics, parse_ranges
+from hakisa_algos.stages.review_page import write_page
 
 ABOUT = (
     "Show what a recording holds, write it as one HTML page, and say what is left out or held out. The rows stay as "

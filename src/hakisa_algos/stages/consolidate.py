@@ -20,6 +20,7 @@ from hakisa_algos.learners.ppo import PPOLearner
 from hakisa_algos.learners.registry import find_algorithm
 from hakisa_algos.learners.validation import changed, config_from
 from hakisa_algos.policy.precision import make_repeatable, resolve_device, resolve_threads
+from hakisa_algos.stages.action_names import ActionNames
 from hakisa_algos.stages.demonstrations import check_game, demonstrations
 from hakisa_algos.stages.offline import VERSION, Offline, check_rows
 from hakisa_algos.stages.recording import RecordedRows, Recording
@@ -181,6 +182,7 @@ class Consolidations:
             self.asked.seed,
             self.device,
             self.threads,
+            more={"names": ActionNames.of(self.recordings[0]).heads()},
             finish=self._show,
         )
         return offline.run(folder, view, resume)

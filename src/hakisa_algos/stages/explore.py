@@ -13,6 +13,7 @@ import numpy as np
 
 from hakisa_algos.agent import Agent
 from hakisa_algos.errors import ConfigError
+from hakisa_algos.stages.action_names import named_by
 from hakisa_algos.stages.recording import privately
 from hakisa_algos.stages.recording_writer import RecordingWriter
 from hakisa_algos.training.stored_run import describe
@@ -107,7 +108,7 @@ def _facts(agent: Agent, env: gym.Env[Any, Any]) -> dict[str, Any]:
         "env_options": identity["env_options"],
         "rate": float(getattr(inner, "rate", None) or env.metadata.get("render_fps") or 30.0),
         "idle": None,
-        "commands": [] if profile is None else list(profile.actions.commands),
+        **named_by(env),
         "agent": {
             "algorithm": identity["algorithm"],
             "steps": agent.steps,

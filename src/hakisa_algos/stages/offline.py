@@ -18,6 +18,7 @@ from hakisa_algos.errors import ConfigError
 from hakisa_algos.learners.gradient import GradientLearner
 from hakisa_algos.learners.learner import Learner
 from hakisa_algos.policy.precision import torch_threads
+from hakisa_algos.training.agreement_report import AGREEMENT, AGREEMENT_FORMAT, AGREEMENT_VERSION
 from hakisa_algos.training.checkpoint import Checkpoints, is_empty, load_checkpoint
 from hakisa_algos.training.metrics import JsonlSink
 from hakisa_algos.training.options import RunOptions
@@ -25,7 +26,6 @@ from hakisa_algos.training.run_folder import RunFolder
 from hakisa_algos.training.trainer import Trainer, View
 
 VERSION = 1
-REPORT = "agreement.json"
 
 
 class OfflineLearner(Learner, Protocol):
@@ -127,7 +127,7 @@ class Offline:
             checkpoints.save({"step": 0, "identity": self.identity, "learner": student.state()})
         if self.learner.best_report is not None:
             report = {**self.learner.best_report, **self.more}
-            write_document(run.path / REPORT, "hakisa-agreement", VERSION, report)
+            write_document(run.path / AGREEMENT, AGREEMENT_FORMAT, AGREEMENT_VERSION, report)
 
 
 def fingerprint(rows: StoredRows) -> list[str]:

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from hakisa_algos.errors import ConfigError
+from hakisa_algos.stages.action_names import named_by
 from hakisa_algos.stages.recording import VIDEO, privately
 from hakisa_algos.stages.recording_film import Film
 from hakisa_algos.stages.recording_writer import RecordingWriter
@@ -409,7 +410,7 @@ class _Recorder:
             "columns": _COLUMNS,
             "rules": dataclasses.asdict(rules),
             "idle": idle,
-            "commands": list(rules.commands),
+            **named_by(env),
             "keep": {name: [r.left, r.top, r.width, r.height] for name, r in self._kept.items()},
         }
         self._writer.describe(facts)

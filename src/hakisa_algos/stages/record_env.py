@@ -15,6 +15,7 @@ import numpy as np
 from gymnasium import spaces
 
 from hakisa_algos.errors import ConfigError
+from hakisa_algos.stages.action_names import action_meanings, named_by
 from hakisa_algos.stages.recording import privately
 from hakisa_algos.stages.recording_writer import RecordingWriter
 from hakisa_algos.stages.window import Window
@@ -94,17 +95,15 @@ class KeyMap:
         Raises:
             ConfigError: they say nothing.
         """
-        inner: Any = env.unwrapped
-        ask = getattr(inner, "get_action_meanings", None)
-        names = ask() if callable(ask) else getattr(inner, "action_meanings", None)
-        if names is None or not isinstance(env.action_space, spaces.Discrete):
+        names = action_meanings(env)
+        if not names or not isinstance(env.action_space, spaces.Discrete):
             raise ConfigError(
                 f"what each key does must be said for this env, whose actions are {env.action_space}: "
                 f"--keys {NONE}=0 left=1 right=2 left+space=3"
             )
         pairs: dict[str, Any] = {}
         for action, name in enumerate(names):
-            keys = _keys(str(name).upper())
+            keys = _keys(name.upper())
             if keys is not None:
                 pairs.setdefault("+".join(keys) or NONE, action)
         return cls.parse(pairs, env.action_space)
@@ -164,7 +163,7 @@ def record_env(
     stack = env.metadata.get(FRAME_STACK)
     with privately(), closing(RecordingWriter(folder, env.observation_space, env.action_space, stack)) as writer:
         idle = np.asarray(keys.idle).tolist()
-        writer.describe({**facts, "rate": rate, "idle": idle, "commands": []})
+        writer.describe({**facts, "rate": rate, "idle": idle, **named_by(env)})
 
         def hear(events: list[Event]) -> None:
             writer.log(events)

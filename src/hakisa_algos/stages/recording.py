@@ -31,6 +31,7 @@ from hakisa_algos.data.lessons import DROPPED, HELD_OUT, PERSON
 from hakisa_algos.data.stored import StoredRows
 from hakisa_algos.errors import CheckpointError
 from hakisa_envs.recording.events import BAD, Event
+from hakisa_envs.recording.inverse import Rules
 from hakisa_envs.spaces import ConditionalMultiDiscrete
 
 FACTS, EVENTS, MARKS, VIDEO = "recording.json", "events.jsonl", "marks.json", "video.mp4"
@@ -170,6 +171,22 @@ class Recording:
         """
         write_document(self.path / MARKS, MARKS_FORMAT, VERSION, {n: [list(r) for r in v] for n, v in ranges.items()})
         self.__dict__.pop("marks", None)
+
+
+def rules_of(recording: Recording) -> Rules | None:
+    """By which its actions were found; None if they were none of keys and mouse.
+
+    Raises:
+        CheckpointError: they are none.
+    """
+    said: Any = recording.facts.get("rules")
+    if said is None:
+        return None
+    try:
+        given: dict[str, Any] = {n: tuple(v) if isinstance(v, list) else v for n, v in said.items()}
+        return Rules(**given)
+    except (TypeError, AttributeError) as error:
+        raise CheckpointError(f"{recording.path / FACTS} holds no rules of actions ({error})") from error
 
 
 class RecordedRows(StoredRows):

@@ -13,6 +13,7 @@ from hakisa_algos.errors import CheckpointError, ConfigError
 from hakisa_algos.learners.cloning import CloningConfig, CloningLearner, student_config
 from hakisa_algos.learners.validation import config_from
 from hakisa_algos.policy.precision import make_repeatable, resolve_device, resolve_threads, torch_threads
+from hakisa_algos.stages.action_names import ActionNames
 from hakisa_algos.stages.offline import VERSION, Offline, check_rows
 from hakisa_algos.stages.recording import RecordedRows, Recording
 from hakisa_algos.training.options import RunOptions
@@ -135,7 +136,10 @@ class Studies:
             study.seed,
             self.device,
             self.threads,
-            more={"delay_ms": study.config.delay * self.period_ms},
+            more={
+                "delay_ms": study.config.delay * self.period_ms,
+                "names": ActionNames.of(self.recordings[0]).heads(),
+            },
         )
         return offline.run(folder, view, resume)
 

@@ -1,4 +1,4 @@
-"""A run as one HTML file that needs nothing else: curves, where agents were, how far they came, what was farmed."""
+"""A run as one HTML file that needs nothing else: curves, what a player has taught, where agents were and more."""
 
 from __future__ import annotations
 
@@ -6,15 +6,17 @@ import importlib.resources
 import json
 import math
 import string
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
 from typing import Any
 
 from hakisa_algos.data.files import write_text
+from hakisa_algos.training.agreement_report import cloning_section
 from hakisa_algos.training.chronicle import CHRONICLE, milestone_rows
 from hakisa_algos.training.metrics import read_metrics
 from hakisa_algos.training.run_folder import RunFolder
+from hakisa_algos.training.tables import chart, table
 
 REPORT = "report.html"
 # What is drawn, where a run has it: a metric's name, and what it is.
@@ -24,7 +26,6 @@ _CURVES = {
     "explore/places": "places where anybody has been",
     "explore/maps": "maps where anybody has been",
 }
-_WIDTH, _HEIGHT, _EDGE = 470, 190, 28
 _MAPS = {
     "visits": "How often agents were there: dark seldom, bright often.",
     "first": "When one was there first: dark early in the run, bright lately.",
@@ -37,7 +38,14 @@ def write_report(folder: RunFolder) -> Path:
     told = _json(folder.path / CHRONICLE)
     config = folder.config
     steps = rows[-1]["step"] if rows else 0
-    sections = [_curves(rows), _assists(told), _farms(told), _milestones(told), _maps(told)]
+    sections = [
+        _curves(rows),
+        cloning_section(folder.path),
+        _assists(told),
+        _farms(told),
+        _milestones(told),
+        _maps(told),
+    ]
     text = string.Template(
         importlib.resources.files("hakisa_algos.training").joinpath(REPORT).read_text(encoding="utf-8")
     ).substitute(
@@ -61,24 +69,8 @@ def _curves(rows: Sequence[Mapping[str, Any]]) -> str:
     for name, words in _CURVES.items():
         points = [(row["step"], row[name]) for row in rows if name in row and math.isfinite(row[name])]
         if len(points) > 1:
-            charts.append(f"<figure>{_chart(points)}<figcaption>{escape(words)}</figcaption></figure>")
+            charts.append(f"<figure>{chart(points)}<figcaption>{escape(words)}</figcaption></figure>")
     return f'<h2>Curves</h2><div class="row">{"".join(charts)}</div>' if charts else ""
-
-
-def _chart(points: Sequence[tuple[float, float]]) -> str:
-    """An SVG of a curve over env steps, with its ends written beside it."""
-    (left, right), (low, high) = ((min(values), max(values)) for values in zip(*points, strict=True))
-
-    def at(x: float, y: float) -> str:
-        across = _EDGE + (x - left) / ((right - left) or 1) * (_WIDTH - 2 * _EDGE)
-        return f"{across:.1f},{_HEIGHT - _EDGE - (y - low) / ((high - low) or 1) * (_HEIGHT - 2 * _EDGE):.1f}"
-
-    line = " ".join(at(*point) for point in points)
-    return (
-        f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}"><polyline points="{line}"/><text x="{_EDGE}" y="18">{high:.4g}</text>'
-        f'<text x="{_EDGE}" y="{_HEIGHT - 8}">{low:.4g}</text><text x="{_WIDTH - _EDGE}" y="{_HEIGHT - 8}" '
-        f'text-anchor="end">{right:,} env steps</text></svg>'
-    )
 
 
 def _assists(told: Mapping[str, Any]) -> str:
@@ -99,12 +91,12 @@ def _farms(told: Mapping[str, Any]) -> str:
     ]
     if not rows:
         return "<h2>Farms</h2><p>No part of the reward was seen to be farmed.</p>"
-    return "<h2>Farms</h2>" + _table(("part", "what was seen first", "at step", "episodes", "envs"), rows)
+    return "<h2>Farms</h2>" + table(("part", "what was seen first", "at step", "episodes", "envs"), rows)
 
 
 def _milestones(told: Mapping[str, Any]) -> str:
     heads, rows = milestone_rows(told)
-    return "<h2>Milestones</h2>" + _table(heads, rows) if rows else ""
+    return "<h2>Milestones</h2>" + table(heads, rows) if rows else ""
 
 
 def _maps(told: Mapping[str, Any]) -> str:
@@ -119,9 +111,3 @@ def _maps(told: Mapping[str, Any]) -> str:
             )
             parts.append(f'<p>{escape(words)}</p><div class="row">{figures}</div>')
     return "<h2>Map</h2>" + "".join(parts) if parts else ""
-
-
-def _table(heads: Iterable[str], rows: Iterable[Iterable[Any]]) -> str:
-    head = "".join(f"<th>{escape(word)}</th>" for word in heads)
-    body = "".join("<tr>" + "".join(f"<td>{escape(str(cell))}</td>" for cell in row) + "</tr>" for row in rows)
-    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"

@@ -23,6 +23,25 @@ BUTTON_COMMANDS = ("button_tap", "button_hold", "button_release")
 PLACE_COMMANDS = ("move", *CLICKS)
 
 
+def argument_names(actions: Any) -> dict[str, list[str]]:
+    """By command, what its arguments choose among, in order; none for places and for commands without arguments.
+
+    Args:
+        actions: Those of a profile, or anything else with its ``commands``, ``keys``, ``buttons`` and ``steps``.
+    """
+    names: dict[str, list[str]] = {}
+    for command in actions.commands:
+        if command in KEY_COMMANDS:
+            names[command] = list(actions.keys)
+        elif command in BUTTON_COMMANDS:
+            names[command] = list(actions.buttons)
+        elif command == "move_by":
+            names[command] = [str(step) for step in actions.steps]
+        elif command == "wheel":
+            names[command] = ["down", "up"]
+    return names
+
+
 class ActionMap:
     """What each action ``(command, argument 1, argument 2)`` of a profile means.
 

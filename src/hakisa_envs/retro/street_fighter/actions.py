@@ -86,12 +86,14 @@ class ActionSet:
         return Discrete(len(COMBOS) + (len(MACROS) if self.kind == "macros" else 0))
 
     def meanings(self) -> list[str]:
-        """Names of Discrete actions, in order.
+        """Names of Discrete actions, or of the buttons of MultiBinary ones, in order.
 
         Raises:
-            ValueError: If they are not Discrete.
+            ValueError: If they are MultiDiscrete.
         """
-        if self.kind not in ("combos", "macros"):
+        if self.kind == "buttons":
+            return list(BUTTONS)
+        if self.kind == "heads":
             raise ValueError(f"actions={self.kind!r} have parts, and no names of their own.")
         return [" ".join(combo) or "nothing" for combo in COMBOS] + (list(MACROS) if self.kind == "macros" else [])
 

@@ -217,7 +217,7 @@ class StreetFighter2Env(gym.Env[Any, Any], EzPickle):
         self._fight.close()
 
     def get_action_meanings(self) -> list[str]:
-        """Names of Discrete actions, in order."""
+        """Names of Discrete actions, or of the buttons of MultiBinary ones, in order."""
         return self._action_set.meanings()
 
     def get_state(self) -> dict[str, Any]:
