@@ -51,7 +51,7 @@ def test_leaves_curve_video_checkpoint_and_commands_and_too_few_steps_are_said_a
     assert re.search(rf"trained agent{score}", said)
     assert f"less than the {demo.GAMES[name].wanted_steps:,} that it wants" in said
     assert "too few steps to tell" in said
-    assert f"hakisa train ppo --env {demo.GAMES[name].env}" in said
+    assert f"hakisa train {' '.join(demo.GAMES[name].in_full)}" in said
     if name == "fighter":
         assert re.search(r"fighter\.mp4 \((a match that it won|it won none of 5 matches)", said)
 
