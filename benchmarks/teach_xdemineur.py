@@ -45,7 +45,9 @@ SAFE = SIDE * SIDE - MINES
 RATE = 10.0
 CHANCE = 400  # games of random actions, which are short: three times their mean is the bar
 LONGEST = 300  # steps of a game in which nothing that is done changes it
-NUMBERS = {(0, 0, 255): 1, (34, 139, 34): 2, (255, 0, 0): 3, (0, 0, 128): 4}
+# Colours as 0xRRGGBB.
+NUMBERS = {0x0000FF: 1, 0x228B22: 2, 0xFF0000: 3, 0x000080: 4}
+SHADOW, GROUND, FLAGS = 0x7F7F7F, 0xB3B3B3, 0xFF0000
 OPEN, FLAG = 0, 1
 UNREAD = 9  # a number that no cell has: those that are not in NUMBERS, which are rare
 
@@ -54,13 +56,18 @@ Cell = tuple[int, int]
 
 def look(field: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Which cells of an RGB picture of the field are covered, which of them have flags, and the open ones' numbers."""
-    cells = field.reshape(SIDE, CELL, SIDE, CELL, 3).swapaxes(1, 2)
-    covered = (cells == 127).all(4).sum((2, 3)) > 50
-    flags = covered & ((cells == (255, 0, 0)).all(4).sum((2, 3)) > 15)
+    colours = field.astype(np.int32) @ (1 << 16, 1 << 8, 1)
+
+    def count(colour: int) -> np.ndarray:
+        """Pixels of a colour in each cell."""
+        return (colours == colour).reshape(SIDE, CELL, SIDE, CELL).sum((1, 3))
+
+    covered = count(SHADOW) > 50
+    flags = covered & (count(FLAGS) > 15)
     number = np.full((SIDE, SIDE), UNREAD)
-    number[(cells == 179).all(4).sum((2, 3)) > 395] = 0
+    number[count(GROUND) > 395] = 0
     for colour, value in NUMBERS.items():
-        number[(cells == colour).all(4).sum((2, 3)) > 60] = value
+        number[count(colour) > 60] = value
     return covered, flags, number
 
 
