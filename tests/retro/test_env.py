@@ -132,6 +132,49 @@ def test_a_game_goes_on_to_the_next_opponent_until_a_match_is_lost(make):
     assert info["outcome"] == "loss"
 
 
+@pytest.mark.parametrize(("own", "enemy", "outcome"), [(90, -1, "win"), (-1, 90, "loss")])
+@pytest.mark.parametrize("episode", ["match", "game"])
+def test_the_second_knock_out_decides_a_match_and_a_game_goes_on_if_it_is_won(make, own, enemy, outcome, episode):
+    env = make(episode=episode)
+    env.reset(seed=1)
+    seen = []
+    for _ in range(2):
+        emulator = emulator_of(env)
+        emulator.write(HEALTH, own)
+        emulator.write(ENEMY_HEALTH, enemy)
+        _, _, terminated, truncated, info = env.step(NOTHING)
+        seen.append(terminated)
+        assert not truncated
+    goes_on = episode == "game" and outcome == "win"
+    assert seen == [False, not goes_on]
+    if goes_on:
+        assert env.step(NOTHING)[4]["opponent"] == "turtle easy"
+    else:
+        assert info["outcome"] == outcome
+
+
+def test_a_game_ends_with_a_match_that_nobody_wins(make):
+    env = make(episode="game")
+    env.reset(seed=2)
+    ends = [end_round(env, 80, 80) for _ in range(4)]
+    assert [terminated for _, _, terminated, _, _ in ends] == [False, False, False, True]
+    assert ends[-1][4]["outcome"] == "draw"
+
+
+def test_who_beats_all_opponents_has_won_the_game(make):
+    env = make(episode="game")
+    env.reset(seed=4)
+    met, terminated = [], False
+    while not terminated:
+        assert len(met) < 30
+        _, _, terminated, truncated, info = end_round(env, 90, 80)
+        assert not truncated
+        met.append(info["opponent"])
+    styles = ("passive", "turtle", "rusher", "zoner", "mixed")
+    assert met == [f"{style} {strength}" for strength in ("easy", "normal", "hard") for style in styles for _ in "12"]
+    assert info["outcome"] == "win"
+
+
 def test_a_score_that_does_not_start_at_zero_pays_nothing(make):
     env = make(states="mixed.hard.left", reward="score")
     env.reset(seed=1)
