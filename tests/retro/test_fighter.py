@@ -3,6 +3,7 @@
 import pytest
 
 helpers = pytest.importorskip("tests.retro.helpers")
+from hakisa_envs.retro.game_files import Variable  # noqa: E402
 from tests.retro.helpers import (  # noqa: E402
     ATTACK,
     BEATEN,
@@ -354,3 +355,27 @@ def test_all_opponents_are_met_one_after_another(emulator):
         match.until("phase", FIGHTING)
         met.append(match["enemy_character"])
     assert met == [8 * strength + style for strength in range(3) for style in range(5)]
+
+
+@pytest.mark.parametrize(("strength", "delay"), [("easy", 30), ("normal", 28), ("hard", 14)])
+def test_the_computer_answers_what_was_to_be_seen_a_while_ago_and_never_the_pad(emulator, strength, delay):
+    """Whatever player 1 presses, the computer's pad is the same until what came of it can have been seen or felt."""
+    pad, facing = Variable(0xFF830A, ">u2"), Variable(0xFF8308, ">i2")
+
+    def play(style, buttons):
+        match, seen = Match(emulator).begin(f"{style}.{strength}.left"), []
+        for _ in range(150):
+            match.play(1, buttons)
+            seen.append((emulator.read(pad), match["enemy_health"], emulator.read(facing)))
+        return seen
+
+    answered = []
+    for style in ("turtle", "rusher", "zoner", "mixed"):
+        idle = play(style, "")
+        for buttons in ("RIGHT", "X", "DOWN C", "UP RIGHT", "LEFT"):
+            told = zip(idle, play(style, buttons), strict=True)
+            frame, one, two = next(((i, a, b) for i, (a, b) in enumerate(told) if a != b), (None, (), ()))
+            if frame is not None and one[1:] == two[1:]:  # else it was hit or turned round, which it knows at once
+                answered.append(frame)
+    assert len(answered) > 5
+    assert min(answered) >= delay
