@@ -33,7 +33,7 @@ from hakisa_algos.training.metrics import Sink
 from hakisa_algos.training.options import RunOptions
 from hakisa_algos.training.prior import check_evaluated, evaluated, hold_to, open_prior
 from hakisa_algos.training.run_folder import RunFolder, check_installed
-from hakisa_algos.training.stored_run import NO_RELABEL, StoredRun, check_changes, describe, differences, take_over
+from hakisa_algos.training.stored_run import NO_RELABEL, StoredRun, check_changes, differences, fitted, take_over
 from hakisa_algos.training.trainer import Callback, Trainer, View
 
 
@@ -422,10 +422,7 @@ class Agent:
             "seed": self.seed,
             "custom_network": self._custom_network,
             "relabel": self._relabel is not None or self._lacks_relabel,
-            "spaces": {
-                "observation": describe(self.envs.single_observation_space),
-                "action": describe(self.envs.single_action_space),
-            },
+            **fitted(self.envs),
             "options": dataclasses.asdict(self.options),
         }
 

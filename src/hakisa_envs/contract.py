@@ -15,6 +15,7 @@ EPISODES_PER_SEED = "episodes_per_seed"
 LAUNCHES_PROGRAMS = "launches_programs"
 EXCLUSIVE = "exclusive"
 ASSISTS = "assists"
+MEANING = "meaning"
 
 # Keys of ``info``.
 TRANSITION = "transition"
@@ -50,6 +51,7 @@ METADATA = (
     LAUNCHES_PROGRAMS,
     EXCLUSIVE,
     ASSISTS,
+    MEANING,
 )
 INFOS = (
     TRANSITION,

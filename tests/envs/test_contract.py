@@ -80,6 +80,7 @@ METADATA = {
     contract.LAUNCHES_PROGRAMS: True,
     contract.EXCLUSIVE: True,
     contract.ASSISTS: ("a map",),
+    contract.MEANING: {"keys": ["a"]},
 }
 INFO = {
     contract.TRANSITION: False,
@@ -166,23 +167,30 @@ def test_states_of_a_guest(serve):
 OURS = {
     "Press": (PressEnv, ()),
     "Press vector": (lambda: PressVectorEnv(2), (contract.MASKED_RESET,)),
-    "Pong": (PongEnv, (contract.FRAME_STACK,)),
+    "Pong": (PongEnv, (contract.FRAME_STACK, contract.MEANING)),
     "Pong vector": (
         lambda: make_pong_vec(2, num_threads=2),
-        (contract.FRAME_STACK, contract.MASKED_RESET, contract.EPISODES_PER_SEED),
+        (contract.FRAME_STACK, contract.MEANING, contract.MASKED_RESET, contract.EPISODES_PER_SEED),
     ),
     "Pong group": (
         lambda: make_pong_vec(2, num_threads=2).groups[0],
-        (contract.FRAME_STACK, contract.MASKED_RESET, contract.EPISODES_PER_SEED),
+        (contract.FRAME_STACK, contract.MEANING, contract.MASKED_RESET, contract.EPISODES_PER_SEED),
     ),
     "screen": (
         lambda: ScreenGameEnv("flash"),
-        (contract.FRAME_STACK, contract.REAL_TIME, contract.LAUNCHES_PROGRAMS, contract.EXCLUSIVE),
+        (
+            contract.FRAME_STACK,
+            contract.MEANING,
+            contract.REAL_TIME,
+            contract.LAUNCHES_PROGRAMS,
+            contract.EXCLUSIVE,
+        ),
     ),
     "screen vector": (
         lambda: make_screen_vec(1, game="flash"),
         (
             contract.FRAME_STACK,
+            contract.MEANING,
             contract.REAL_TIME,
             contract.LAUNCHES_PROGRAMS,
             contract.EXCLUSIVE,

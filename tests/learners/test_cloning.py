@@ -13,9 +13,11 @@ from hakisa_algos.data.needs import Rows
 from hakisa_algos.data.rollout import RolloutBuffer
 from hakisa_algos.errors import ConfigError
 from hakisa_algos.learners.cloning import CloningConfig, CloningLearner, student_config
+from hakisa_algos.policy.observations import split_mask
 from hakisa_algos.policy.policy import Decision, FeedForward
 from hakisa_algos.training.trainer import Trainer
 from hakisa_envs.press.game import PressGame
+from tests.helpers.masked import masked_envs
 
 CONFIG = CloningConfig(total_steps=300, update_steps=100, batch_size=64, learning_rate=5e-3, patience=6, idle_run=0)
 GAME = PressGame("vector", 12, 12, 32, 0.1)
@@ -210,6 +212,68 @@ def test_with_memory_it_remembers_over_chunks(memory):
         decision = policy.act(seen, state, False, None)
         state = decision.state
         assert decision.action.tolist() == [0, 1, 2]
+
+
+class TakesTheFirst(FeedForward):
+    """Does the first thing that is allowed."""
+
+    version = 0
+
+    def __init__(self, layout):
+        self.observation = layout
+
+    def act(self, observation, state, explore, generator):
+        return Decision(split_mask(observation)[1].int().argmax(-1), {}, state)
+
+
+def masked(rows=300):
+    """Rows that say what was allowed, and was done."""
+    envs = masked_envs(n=4)
+    learner = CloningLearner(
+        envs.single_observation_space,
+        envs.single_action_space,
+        CONFIG,
+        student=student_config("ppo", envs.single_observation_space, {"action_masks": True}),
+    )
+    buffer = RolloutBuffer(rows, 4, learner.policy.observation)
+    buffer.action_space = envs.single_action_space
+    Collector(envs, TakesTheFirst(learner.policy.observation), buffer, seed=0).collect(Rows(rows))
+    return envs, buffer
+
+
+@pytest.mark.parametrize("algorithm", ["ppo", "dqn"])
+def test_of_rows_with_masks_a_clone_never_says_what_is_forbidden(algorithm):
+    envs, buffer = masked()
+    learner = cloned(envs, buffer, algorithm, student={"action_masks": True})
+    Trainer(learner, None).train()
+    metrics = learner.agreement.metrics()
+    assert metrics["held_out/accuracy"] >= 0.99  # by the masks alone: which comes first nothing else shows
+    assert metrics["held_out/forbidden"] == 0
+    seen = buffer.observation(np.arange(4 * 300))
+    allowed = split_mask(seen)[1]
+    for deterministic in (True, False):
+        for policy in (learner.policy, learner.student().policy):
+            acted = policy.act(seen, {}, not deterministic, torch.Generator().manual_seed(0)).action
+            assert allowed.gather(1, acted[:, None]).all()
+
+
+def test_what_was_done_although_it_is_forbidden_is_counted_and_teaches_nothing():
+    envs, buffer = masked()
+    position = np.arange(0, 4 * 300, 3)
+    allowed = split_mask(buffer.observation(position))[1].numpy()
+    forbidden = ~allowed.all(1)
+    worst = np.argmin(allowed, 1)
+    flat = buffer._arrays["action"].reshape(-1)
+    flat[position[forbidden]] = worst[forbidden]
+    learner = cloned(envs, buffer, student={"action_masks": True})
+    metrics = learner.update(None)
+    share = forbidden.sum() / (4 * 300)
+    assert metrics["train/forbidden"] == pytest.approx(share, abs=0.1)
+    assert metrics["held_out/forbidden"] > 0
+    assert np.isfinite([metrics["train/loss"], metrics["held_out/loss"]]).all()
+    Trainer(learner, None).train()
+    metrics = learner.agreement.metrics()
+    assert metrics["held_out/accuracy"] >= 0.95 * (1 - metrics["held_out/forbidden"])
 
 
 def test_runs_of_doing_nothing_are_thinned_and_a_reaction_is_paired_with_its_cause():

@@ -154,7 +154,7 @@ def test_q_learning_stops_when_values_exceed_what_was_observed(recordings, clone
 
     trainer = one.run(tmp_path / "run", Sees())
     assert trainer.step < one.asked.config.total_steps
-    exceeds = [metrics["held_out/q_value"] > metrics["held_out/observed"] for metrics in seen]
+    exceeds = [metrics["held_out/q_value"] > metrics["held_out/q_limit"] for metrics in seen]
     assert exceeds[-1]
     assert not any(exceeds[:-1])
     assert [metrics["held_out/kept"] for metrics in seen][-1] == 0
@@ -164,6 +164,60 @@ def test_q_learning_stops_when_values_exceed_what_was_observed(recordings, clone
     assert agent.config.demonstration_share > 0
     assert agent.learner.demonstrations.rows == recordings["person"].rows.rows
     agent.close()
+
+
+@pytest.fixture
+def placed(recordings, clones):
+    """One that learns from a person who errs, and has only moved its values to where returns are."""
+    one = consolidations(clones, "dqn", recordings["person"]).learner
+    one.study(RecordedRows([recordings["person"]]))
+    one._place()
+    one._judge()
+    one._done = 50
+    return one
+
+
+def test_values_that_are_too_high_by_more_than_returns_scatter_stop_it(placed):
+    metrics = placed._judge()
+    assert metrics["held_out/q_value"] == pytest.approx(metrics["held_out/observed"], rel=1e-4)
+    scatter = metrics["held_out/q_limit"] - metrics["held_out/observed"]
+    assert scatter == pytest.approx(placed._gained[placed.lessons.held_out].std(), rel=1e-4)
+    with torch.no_grad():
+        placed.policy.heads.shift(0.9 * scatter)
+    assert placed._judge()["held_out/q_value"] < metrics["held_out/q_limit"]
+    assert placed.facts().total > 50
+    with torch.no_grad():
+        placed.policy.heads.shift(0.2 * scatter)
+    metrics = placed._judge()
+    # Not the highest return that was ever seen: of a mean that is too high it would say nothing.
+    assert metrics["held_out/q_limit"] < metrics["held_out/q_value"] < placed._gained.max()
+    assert metrics["held_out/kept"] == 0
+    assert placed.facts().total == 50
+
+
+@pytest.mark.parametrize("times", [1.0, 1.5])
+def test_values_of_play_as_good_as_it_gets_do_not_stop_it_and_inflated_ones_do(placed, monkeypatch, times):
+    """What can be had is known in Press, 1 for each row that is left; the person missed about one in four."""
+    left = PRESS["episode_length"] - torch.from_numpy(placed._source.take("age", placed.lessons.position))
+    gamma, say = placed._learner.config.gamma, placed._say
+    value = times * (1 - gamma**left) / (1 - gamma)
+
+    class Known:
+        def __init__(self, rows):
+            self.rows = rows
+
+        def of(self, action):
+            return value[self.rows].float()
+
+    def say_known(picked):
+        said = say(picked)
+        placed._values = Known(picked.counted)
+        return said
+
+    monkeypatch.setattr(placed, "_say", say_known)
+    metrics = placed._judge()
+    assert metrics["held_out/q_value"] > metrics["held_out/observed"]
+    assert (placed.facts().total == 50) == (times > 1)
 
 
 @pytest.mark.parametrize("kind", CONFIGS)

@@ -11,15 +11,19 @@ import pytest
 import torch
 
 import hakisa_envs  # noqa: F401 (it registers)
-from hakisa_algos import PPO, Agent, PPOConfig
+from hakisa_algos import DQN, PPO, Agent, DQNConfig, PPOConfig
 from hakisa_algos.cli.main import main
 from hakisa_algos.cli.play_view import Naming, seeing
 from hakisa_algos.errors import ConfigError
 from hakisa_algos.learners.cloning import CloningConfig
-from hakisa_algos.stages.play import WARM_UP, learn_config, learner, play
+from hakisa_algos.policy.observations import to_tensors
+from hakisa_algos.stages.explore import explore
+from hakisa_algos.stages.play import WARM_UP, judged, learn_config, learner, play
+from hakisa_algos.stages.recording import Recording
 from hakisa_algos.stages.study import Studies, Study
 from hakisa_algos.training.demonstrations import SHARE
 from hakisa_algos.training.stored_run import StoredRun
+from tests.helpers.masked import MaskedEnv, allowed_after
 from tests.helpers.pressed import ENV, PRESS, press
 from tests.helpers.processes import wait_until
 
@@ -67,6 +71,37 @@ def test_what_is_shown_is_what_is_played(run):
     assert not play(agent, env, lambda moment, seconds: moment.step < 3)  # closing the window ends it
     with pytest.raises(ConfigError, match="the env's observation space"):
         play(agent, gym.make("Acrobot-v1"), see)
+    agent.close()
+
+
+@pytest.fixture(params=["info", "method"])
+def masked(request):
+    """The id of an env that says what is allowed, one way or the other, and refuses what is not."""
+    gym.register("Masked-v0", MaskedEnv, kwargs={"give": request.param})
+    yield "Masked-v0"
+    gym.registry.pop("Masked-v0")
+
+
+@pytest.mark.parametrize("kind", [PPO, DQN])
+def test_an_agent_that_obeys_masks_plays_and_is_recorded_by_them(masked, kind, tmp_path):
+    config = PPOConfig(**SMALL) if kind is PPO else DQNConfig(num_envs=2, hidden_sizes=(16,))
+    agent, env, said = kind(masked, config), gym.make(masked, disable_env_checker=True), []
+    assert agent.config.action_masks is True
+
+    def see(moment, seconds):
+        said.append(moment.value)
+        return True
+
+    for best in (True, False):  # a step that is forbidden fails
+        assert len(play(agent, env, see, seed=1, deterministic=best, episodes=20)) == 20
+    assert np.isfinite(said).all()
+    rows, _ = explore(agent, env, tmp_path / "explored", seed=2, episodes=20, say=said.append)
+    assert Recording.open(tmp_path / "explored").column("transition").sum() == rows
+    if kind is DQN:  # what it expects is of the best action that is allowed
+        seen, _ = env.reset(seed=3)
+        mask = allowed_after(seen)
+        batch = to_tensors(agent.policy.observation.encode(seen[None], mask[None]), agent.device)
+        assert judged(agent, seen, None, mask) == pytest.approx(float(agent.policy.value(batch)))
     agent.close()
 
 

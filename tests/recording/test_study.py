@@ -18,6 +18,7 @@ from hakisa_algos.learners.cloning import CloningConfig
 from hakisa_algos.stages.recording import Recording
 from hakisa_algos.stages.recording_writer import RecordingWriter
 from hakisa_algos.stages.study import Studies, Study, begun
+from hakisa_envs.spaces import ConditionalMultiDiscrete
 from tests.helpers.pressed import PRESS, press
 
 CONFIG = CloningConfig(total_steps=150, update_steps=50, batch_size=64, learning_rate=5e-3, idle_run=0)
@@ -107,6 +108,65 @@ def test_the_reaction_time_is_found_by_what_was_shown_so_long_before(tmp_path):
     assert studies.find_delay(steps=28, say=said.append) == 6
     assert len(said) == 7
     assert [re.search(r"(\d+) ms", text)[1] for text in said][::3] == ["0", "133", "300"]
+
+
+def reacting_player(folder, delay, kind, rate=20.0):
+    """Does, ``delay`` rows late, what the picture asks for; one row in ten it does anything.
+
+    Of each kind: what is asked for, row by row, and whether it is a key that is held while it is asked for (hold_only).
+    """
+    rng = np.random.default_rng(1)
+    space = ConditionalMultiDiscrete([2, 3, 1], [[0, 0], [3, 0]])
+    writer = RecordingWriter(folder, gym.spaces.Box(0, 1, (4,), np.float32), space, None)
+    held = kind.startswith("levels")
+    commands = ["release_all", "hold_only"] if held else ["noop", "tap"]
+    writer.describe({"name": kind, "env": "Late-v0", "rate": rate, "idle": 0, "commands": commands})
+    rare = [0.85, 0.05, 0.05, 0.05] if kind.endswith("unbalanced") else [0.25] * 4
+    for _ in range(10):
+        asked = rng.choice(4, 120, p=rare)
+        if held:  # and it goes on being asked for: about five rows long
+            changes = np.where(rng.random(120) < 0.2, np.arange(120), 0)
+            asked = asked[np.maximum.accumulate(changes)]
+        pictures = np.eye(4, dtype=np.float32)[asked]
+        for i in range(119):
+            done = asked[max(i - delay, 0)] if rng.random() > 0.1 else rng.integers(4)
+            action = np.array([done > 0, max(done - 1, 0), 0], np.int64)
+            writer.add(
+                pictures[i], action, {"terminated": i == 118, "t_ns": i}, start=i == 0, following=pictures[i + 1]
+            )
+        writer.end(pictures[-1], {"t_ns": 119})
+    writer.close()
+
+
+@pytest.mark.parametrize("delay", [0, 1, 3])
+@pytest.mark.parametrize("kind", ["levels", "levels unbalanced", "edges", "edges unbalanced"])
+def test_the_reaction_time_of_a_scripted_player_is_found(tmp_path, kind, delay):
+    reacting_player(tmp_path / "late", delay, kind)
+    studies = Studies(Study((str(tmp_path / "late"),), "ppo", CloningConfig(), {"hidden_sizes": (16,)}))
+    assert studies.find_delay(steps=60) == delay
+
+
+@pytest.mark.parametrize("marks", [{}, {"held_out": [(5, 60), (130, 140)]}, {"dropped": [(0, 1080)]}])
+def test_delays_are_judged_by_what_was_done_in_the_same_rows(tmp_path, marks):
+    """The last of the marks leave one episode, of which the end is held out."""
+    reacting_player(tmp_path / "late", 0, "edges")
+    Recording.open(tmp_path / "late").mark(**marks)
+    studies = Studies(Study((str(tmp_path / "late"),), "ppo", CloningConfig(), {"hidden_sizes": (16,)}))
+    delays, judged = (0, 2, 6), []
+    for delay in delays:
+        learner = studies._make(CloningConfig(delay=delay))
+        lessons = learner.study(studies.rows, alike=delays)
+        held_out = lessons.acted[lessons.held_out]
+        judged.append((held_out.tolist(), lessons.action[lessons.held_out].tolist()))
+        assert len(held_out)
+        assert not np.isin(lessons.acted[(lessons.weight > 0) & ~lessons.held_out], held_out).any()
+    assert judged[0] == judged[1] == judged[2]
+
+
+def test_a_clone_of_recordings_obeys_no_masks(pressed):
+    for asked in (True, "auto"):
+        with pytest.raises(ConfigError, match=r"action_masks=.* recordings, which hold no masks"):
+            Studies(Study((str(pressed),), "ppo", CONFIG, SMALL | {"action_masks": asked}))
 
 
 def test_recordings_of_different_games_are_not_studied_together(pressed, tmp_path):

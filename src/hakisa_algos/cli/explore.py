@@ -15,6 +15,7 @@ from hakisa_algos.cli.options import key_values, parse
 from hakisa_algos.cli.text import command
 from hakisa_algos.errors import ConfigError
 from hakisa_algos.training.run_folder import free_path
+from hakisa_algos.training.stored_run import StoredRun, check_meaning
 
 ABOUT = "The agent plays, and its play is recorded; nothing is learnt. Ctrl+C ends it, and what was recorded stays."
 
@@ -56,8 +57,10 @@ def run(arguments: Sequence[str]) -> int:
     from hakisa_algos.stages.explore import explore
 
     options = None if chosen.env_options is None else key_values(chosen.env_options)
-    agent = Agent.load(chosen.run, chosen.env, env_options=options)
+    stored = StoredRun.read(chosen.run)
+    agent = Agent.load(stored, chosen.env, env_options=options)
     with contextlib.closing(agent):
+        check_meaning(stored, agent.envs)
         identity = agent.identity()
         env = gym.make(identity["env"], disable_env_checker=True, **identity["env_options"])
         name = f"{chosen.run.name}-{time.strftime('%Y-%m-%d')}"

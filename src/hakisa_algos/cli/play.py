@@ -20,7 +20,7 @@ from hakisa_algos.cli.train import EVALUATIONS
 from hakisa_algos.errors import ConfigError
 from hakisa_algos.training.options import RunOptions
 from hakisa_algos.training.run_folder import default_run_path
-from hakisa_algos.training.stored_run import StoredRun
+from hakisa_algos.training.stored_run import StoredRun, check_meaning
 from hakisa_envs.contract import REAL_TIME
 
 ABOUT = (
@@ -107,6 +107,7 @@ def _play(stored: StoredRun, chosen: PlayArguments, given: Mapping[str, Any] | N
 
     agent = Agent.load(stored, chosen.env, env_options=given, num_envs=1)
     with contextlib.closing(agent):
+        check_meaning(stored, agent.envs)
         identity = agent.identity()
         with contextlib.closing(_drawn(identity["env"], identity["env_options"])) as env:
             print(f"{bold(str(stored.path))} plays {identity['env']}, step {agent.steps:,}; Ctrl+C ends it", flush=True)

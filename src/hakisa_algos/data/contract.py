@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+import gymnasium as gym
 import numpy as np
 from gymnasium.vector import VectorEnv
 
@@ -25,6 +26,7 @@ EPISODES_PER_SEED = "episodes_per_seed"
 LAUNCHES_PROGRAMS = "launches_programs"
 EXCLUSIVE = "exclusive"
 ASSISTS = "assists"
+MEANING = "meaning"
 
 # Keys of ``info``.
 TRANSITION = "transition"
@@ -65,9 +67,18 @@ def follows(metadata: Mapping[str, Any]) -> bool:
     return bool(metadata.get(CONTRACT) == VERSION)
 
 
-def declared(envs: VectorEnv[Any, Any, Any], key: str, otherwise: Any = None) -> Any:
+def declared(envs: VectorEnv[Any, Any, Any] | gym.Env[Any, Any], key: str, otherwise: Any = None) -> Any:
     """What the env declares under ``key`` of its metadata; ``otherwise`` if nothing, or if it follows no contract."""
     return envs.metadata.get(key, otherwise) if follows(envs.metadata) else otherwise
+
+
+def other_meaning(before: Mapping[str, Any] | None, now: Mapping[str, Any] | None) -> tuple[str, Any, Any] | None:
+    """The first thing that two meanings (``metadata["meaning"]``) say otherwise, and both values; None: they agree.
+
+    What only one of them says is not compared.
+    """
+    before, now = before or {}, now or {}
+    return next(((name, was, now[name]) for name, was in before.items() if name in now and now[name] != was), None)
 
 
 def said(infos: Mapping[str, Any], n: int) -> Said:

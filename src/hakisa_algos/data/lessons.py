@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,6 +49,7 @@ class Lessons:
         *,
         conditional: bool,
         delay: int | Array = 0,
+        alike: Sequence[int] = (),
         held_out: float = 0.1,
         balance: float = 0.5,
         idle: Array | None = None,
@@ -60,6 +62,8 @@ class Lessons:
             source: the rows.
             conditional: an action's first entry is its command; else actions count as wholes.
             delay: rows from what was seen to what was done about it, in the same episode; or that of each row.
+            alike: delays that are to be compared, of which ``delay`` is one: by each of them the same actions are then
+                examined, those that all of them have something seen for.
             held_out: share of the episodes that are examined by, drawn; at least one. Of a single episode it is the
                 last part. Rows that are marked in a column ``held_out`` go before that. Where a column ``person`` says
                 that both a person and an agent played, that holds of the episodes of each.
@@ -85,23 +89,26 @@ class Lessons:
         after[~there] = 0
         action, good = action[after], kept & there & kept[after] & (episode[after] == episode)
         examined, person = (marked(source, name, position) for name in (HELD_OUT, PERSON))
+        # Of rows that are to be compared it is asked what was done in them, and not what was seen.
+        among, place = (_paired(kept, episode, alike), after) if alike else (good, slice(None))
         chosen = np.zeros(len(position), bool)
-        for own in (good & person, good & ~person):
+        for own in (among & person, among & ~person):
             chosen |= examined & own if (examined & own).any() else _drawn(episode, own, held_out, seed)
+        spared = (chosen | (examined & bool(alike)))[place]
+        chosen = (chosen & among)[place]
         idles = np.zeros(len(position), bool) if idle is None else _same(action, idle, conditional)
-        thinned = good & ~chosen & _beyond(idles & good, start, idle_run) if idle_run else np.zeros_like(good)
+        thinned = good & ~spared & _beyond(idles & good, start, idle_run) if idle_run else np.zeros_like(good)
         weight = np.zeros(len(position), np.float32)
-        for part in (good & ~chosen & ~thinned, good & chosen):
+        for part in (good & ~spared & ~thinned, good & chosen):
             if not part.any():
                 played = f"{int(transition.sum())} rows of {len(np.unique(episode[transition]))} episodes"
-                raise ConfigError(_too_little(played, known, kept, good, good & ~chosen, delay, idle_run))
+                longest = max((int(np.max(delay)), *alike))
+                raise ConfigError(_too_little(played, known, kept, among, good & ~spared, longest, idle_run))
             weight[part] = _weights(action[part], conditional, balance)
         return cls(position, action, after, start, weight, chosen & good, int(thinned.sum()))
 
 
-def _too_little(
-    played: str, known: Array, kept: Array, good: Array, own: Array, delay: int | Array, idle_run: int
-) -> str:
+def _too_little(played: str, known: Array, kept: Array, good: Array, own: Array, delay: int, idle_run: int) -> str:
     """Why nothing is left to learn from or to examine by, and what helps.
 
     Args:
@@ -110,7 +117,7 @@ def _too_little(
         kept: those of them that are not left out.
         good: those of them that have an action after the delay.
         own: those of them that are not held out.
-        delay: see `Lessons.of`.
+        delay: the longest.
         idle_run: likewise.
     """
     if not known.any():
@@ -125,7 +132,7 @@ def _too_little(
         )
     if not good.any():
         return (
-            f"after a delay of {int(np.max(delay))} rows no episode has a row left that can be learned from, of "
+            f"after a delay of {delay} rows no episode has a row left that can be learned from, of "
             f"{played}; record longer episodes, or give a shorter delay"
         )
     if not own.any():
@@ -148,6 +155,16 @@ def marked(source: Any, name: str, position: Array) -> Array:
     except KeyError:  # no such column
         return np.zeros(len(position), bool)
     return marks
+
+
+def _paired(kept: Array, episode: Array, delays: Sequence[int]) -> Array:
+    """Rows that have in their episode a row so long before them, for each of some delays."""
+    row = np.arange(len(kept))
+    paired = kept.copy()
+    for delay in delays:
+        before = np.maximum(row - delay, 0)
+        paired &= kept[before] & (episode[before] == episode) & (row >= delay)
+    return paired
 
 
 def _drawn(episode: Array, good: Array, share: float, seed: int) -> Array:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, cast
 
@@ -65,7 +65,7 @@ def student_config(algorithm: str, observation_space: spaces.Space[Any], changes
     if algorithm not in STUDENTS:
         raise ConfigError(f"a clone cannot be made for {algorithm!r}; choose one of {', '.join(STUDENTS)}")
     learner = find_algorithm(algorithm)
-    common = {"freeze_normalizer": True, "action_masks": False}
+    common = {"freeze_normalizer": True, "action_masks": False}  # recordings hold no masks
     own = {"own_critic": True} if algorithm == "ppo" else {"epsilon_start": 0.1}
     return changed(learner.default_config(observation_space), {**common, **own, **changes})
 
@@ -138,12 +138,13 @@ class CloningLearner:
         """The same for all."""
         return CloningConfig()
 
-    def study(self, source: Any, idle: Any = None) -> Lessons:
+    def study(self, source: Any, idle: Any = None, alike: Sequence[int] = ()) -> Lessons:
         """Takes what to learn from, before the first update and after loading.
 
         Args:
             source: a buffer, stored rows, or what is read like them; of the env's spaces.
             idle: the action that does nothing, whose runs are thinned out; None: there is none.
+            alike: delays that this one is compared with; see :meth:`hakisa_algos.data.lessons.Lessons.of`.
 
         Raises:
             ConfigError: there is too little, or it is of another action space.
@@ -154,6 +155,7 @@ class CloningLearner:
             source,
             conditional=layout.conditional,
             delay=config.delay,
+            alike=alike,
             held_out=config.held_out,
             balance=config.balance,
             idle=None if idle is None else np.asarray(idle),

@@ -1,7 +1,9 @@
 """Q-learning from recordings alone: DQN's, with the margin of DQfD (Hester et al. 2018) on what a person did.
 
 Without an env nothing contradicts a value that is too high: what was never tried is overvalued, and then bootstrapped
-from. So it stops as soon as held-out values exceed what was ever observed.
+from. So it stops as soon as held-out values exceed what was observed: the mean value of what was done in held-out rows
+is set against the mean return that followed in these very rows. Play that is better than what was recorded is worth
+more than that, so values may lie above it by as much as these returns scatter, one standard deviation.
 """
 
 from __future__ import annotations
@@ -56,7 +58,7 @@ class OfflineQLearner(Consolidator):
         super().__init__(*arguments, **options)
         self._sampler = ReplaySampler(1, 1, self._learner.config.n_step)
         self._rows: tuple[np.ndarray, np.ndarray] | None = None
-        self._observed = math.nan
+        self._observed = self._scatter = math.nan  # of the returns of held-out rows
 
     def study(self, source: Any, idle: Any = None) -> Lessons:
         """See :class:`hakisa_algos.learners.consolidation.Consolidator`."""
@@ -65,7 +67,8 @@ class OfflineQLearner(Consolidator):
         person, own = np.flatnonzero(learned & self._person), np.flatnonzero(learned & ~self._person)
         self._rows = person, own
         self._gained = self._returns(np.zeros(len(lessons), np.float32), 1.0)
-        self._observed = float(self._gained[learned].max())
+        followed = self._gained[lessons.held_out]
+        self._observed, self._scatter = float(followed.mean()), float(followed.std())
         return lessons
 
     def update(self, buffer: RolloutBuffer) -> dict[str, float]:
@@ -132,15 +135,15 @@ class OfflineQLearner(Consolidator):
         return ActionDistribution(self.policy.heads, self._values.log_probs(TEMPERATURE))
 
     def _judge(self) -> dict[str, float]:
-        """How high the held-out values are, and how likely what is the reference there is now."""
-        best: list[Tensor] = []
-        agreement = self._examine(lambda rows, said: best.append(self._values.max()))
-        value = float(torch.cat(best).mean())
-        too_high = self._done > 0 and value > self._observed
+        """How high the values of what was done in held-out rows are, and how likely the reference there is now."""
+        found: list[Tensor] = []
+        agreement = self._examine(lambda rows, said: found.append(self._values.of(self._taken(rows))))
+        value, limit = float(torch.cat(found).mean()), self._observed + self._scatter
+        too_high = self._done > 0 and value > limit
         metrics = self._look(math.inf if too_high else -float(self._done), agreement)
         if too_high:
             self._worse = self.config.patience
-        return metrics | {"held_out/q_value": value, "held_out/observed": self._observed}
+        return metrics | {"held_out/q_value": value, "held_out/observed": self._observed, "held_out/q_limit": limit}
 
     def _parts(self, rows: np.ndarray) -> tuple[Tensor, ...]:
         return torch.split(torch.from_numpy(rows), self.config.batch_size)

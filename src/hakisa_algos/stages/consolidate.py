@@ -21,7 +21,7 @@ from hakisa_algos.learners.registry import find_algorithm
 from hakisa_algos.learners.validation import changed, config_from
 from hakisa_algos.policy.precision import make_repeatable, resolve_device, resolve_threads
 from hakisa_algos.stages.action_names import ActionNames
-from hakisa_algos.stages.demonstrations import check_game, demonstrations
+from hakisa_algos.stages.demonstrations import check_game, check_learned, check_rate, demonstrations
 from hakisa_algos.stages.offline import VERSION, Offline, check_rows
 from hakisa_algos.stages.recording import RecordedRows, Recording
 from hakisa_algos.training.demonstrations import SHARE, keep
@@ -111,11 +111,12 @@ class Consolidations:
         make_repeatable(self.device)
         self.threads = resolve_threads(threads, space)
         self.options = RunOptions(device=device, threads=threads)
+        env, env_options = self._env(stored)
         self._identity = {
             **stored.before,
             "config": dataclasses.asdict(self.config),
-            "env": asked.env or stored.asked["env"],
-            "env_options": dict(stored.asked["env_options"] if asked.env_options is None else asked.env_options),
+            "env": env,
+            "env_options": env_options,
             "seed": asked.seed,
             "relabel": False,
             "options": dataclasses.asdict(self.options),
@@ -139,7 +140,10 @@ class Consolidations:
         if before["custom_network"]:
             raise ConfigError(f"{stored.path} was trained with a network of its own, which no file holds")
         if before["config"].get("action_masks") is True:
-            raise ConfigError(f"{stored.path} obeys action masks, which recordings do not hold")
+            raise ConfigError(
+                f"{stored.path} obeys action masks, which recordings do not hold: offline it would learn what "
+                "forbidden actions are worth, as if they could be done; it may learn on in its env: play RUN --learn"
+            )
         for recording in self.recordings:
             for kind, space in (("observation", recording.observation_space), ("action", recording.action_space)):
                 if describe(space) != before["spaces"][kind]:
@@ -147,15 +151,15 @@ class Consolidations:
                         f"{recording.path} holds {kind}s of {describe(space)}, and {stored.path} has "
                         f"{before['spaces'][kind]}: it is of another game, profile or size"
                     )
-        check_game(self.recordings, self.asked.env or before["env"], stored.asked["env_options"])
-        first = self.recordings[0].facts
-        for other in self.recordings[1:]:
-            for name in ("rate", "commands"):
-                if other.facts.get(name) != first.get(name):
-                    raise ConfigError(
-                        f"{other.path} was recorded with {name} {other.facts.get(name)}, and "
-                        f"{self.recordings[0].path} with {first.get(name)}: that is another profile"
-                    )
+        check_rate(self.recordings)
+        check_learned(stored, self.recordings)
+        check_game(self.recordings, *self._env(stored))
+
+    def _env(self, stored: StoredRun) -> tuple[str, dict[str, Any]]:
+        """That it is to play in, and its options."""
+        asked = self.asked
+        options = stored.asked["env_options"] if asked.env_options is None else asked.env_options
+        return asked.env or stored.asked["env"], dict(options)
 
     @property
     def period_ms(self) -> float:

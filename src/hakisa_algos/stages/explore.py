@@ -12,12 +12,12 @@ import gymnasium as gym
 import numpy as np
 
 from hakisa_algos.agent import Agent
-from hakisa_algos.errors import ConfigError
+from hakisa_algos.data.contract import declared
 from hakisa_algos.stages.action_names import named_by
+from hakisa_algos.stages.play import allowed, check_spaces
 from hakisa_algos.stages.recording import privately
 from hakisa_algos.stages.recording_writer import RecordingWriter
-from hakisa_algos.training.stored_run import describe
-from hakisa_envs.contract import FRAME_STACK, LEARNED, TRANSITION
+from hakisa_envs.contract import FRAME_STACK, LEARNED, MEANING, TRANSITION
 from hakisa_envs.recording.events import BEGIN, END, Event
 
 
@@ -48,14 +48,9 @@ def explore(
         How many rows were recorded, and the returns of the episodes that ended.
 
     Raises:
-        ConfigError: the folder exists, the env does not fit, or the agent obeys action masks, which no recording holds.
+        ConfigError: the folder exists, or the env does not fit.
     """
-    if agent.policy.observation.mask_size:
-        raise ConfigError("this agent obeys action masks, which recordings do not hold: it cannot be recorded")
-    for kind in ("observation", "action"):
-        theirs, own = getattr(env, f"{kind}_space"), getattr(agent.envs, f"single_{kind}_space")
-        if describe(theirs) != describe(own):
-            raise ConfigError(f"the env's {kind} space is {describe(theirs)}, and the agent's {describe(own)}")
+    check_spaces(agent, env)
     stack = env.metadata.get(FRAME_STACK)
     until = None if seconds is None else time.monotonic() + seconds
     returns: list[float] = []
@@ -65,12 +60,13 @@ def explore(
         try:
             while len(returns) != episodes and not _late(until):
                 say(f"episode {len(returns) + 1}: {rows:,} rows so far")
-                seen, _ = env.reset(seed=seed)
+                seen, info = env.reset(seed=seed)
                 seed, state, total, over, start = None, None, 0.0, False, True
                 writer.log([Event(time.monotonic_ns(), BEGIN)])
                 while not over:
                     shown_ns = time.monotonic_ns()
-                    action, state = agent.predict(seen, state, deterministic=deterministic)
+                    mask = allowed(agent, env, info)
+                    action, state = agent.predict(seen, state, deterministic=deterministic, action_mask=mask)
                     after, reward, terminated, truncated, info = env.step(action)
                     cut = bool(truncated or _late(until)) and not terminated
                     transition = bool(info.get(TRANSITION, True))
@@ -108,6 +104,7 @@ def _facts(agent: Agent, env: gym.Env[Any, Any]) -> dict[str, Any]:
         "env_options": identity["env_options"],
         "rate": float(getattr(inner, "rate", None) or env.metadata.get("render_fps") or 30.0),
         "idle": None,
+        MEANING: declared(env, MEANING),
         **named_by(env),
         "agent": {
             "algorithm": identity["algorithm"],

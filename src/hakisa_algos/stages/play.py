@@ -18,14 +18,15 @@ from hakisa_algos.agent import Agent
 from hakisa_algos.errors import ConfigError
 from hakisa_algos.learners.registry import find_algorithm
 from hakisa_algos.learners.validation import changed
+from hakisa_algos.policy.masks import MaskForm
 from hakisa_algos.policy.observations import map_observation, to_tensors
 from hakisa_algos.policy.policy import ActorCritic
 from hakisa_algos.policy.q_network import QNetwork
 from hakisa_algos.stages.demonstrations import check_game, demonstrations
 from hakisa_algos.stages.recording import Recording
 from hakisa_algos.training.demonstrations import SHARE, show
-from hakisa_algos.training.stored_run import StoredRun, describe
-from hakisa_envs.contract import REAL_TIME
+from hakisa_algos.training.stored_run import StoredRun, check_meaning, describe
+from hakisa_envs.contract import ACTION_MASK, ACTION_MASKS, REAL_TIME
 
 # Env steps for which the critic of a clone may learn alone, unless it foresees returns sooner.
 WARM_UP = 20_000
@@ -90,9 +91,9 @@ def play(
         The returns of the episodes that ended.
 
     Raises:
-        ConfigError: the env does not fit, or the agent obeys action masks.
+        ConfigError: the env does not fit.
     """
-    _check(agent, env)
+    check_spaces(agent, env)
     until = None if seconds is None else time.monotonic() + seconds
     real_time = bool(env.metadata.get(REAL_TIME))
     period = 0.0 if real_time else 1 / (rate or env.metadata.get("render_fps") or 30.0)
@@ -104,12 +105,13 @@ def play(
     step, going = 0, True
     with _ended_by_a_person():
         while going and len(returns) != episodes:
-            seen, _ = env.reset(seed=seed)
+            seen, info = env.reset(seed=seed)
             seed, state, total, over = None, None, 0.0, False
             frames.clear()  # of the way to the start
             while going and not over:
-                value = judged(agent, seen, state)
-                action, state = agent.predict(seen, state, deterministic=deterministic)
+                mask = allowed(agent, env, info)
+                value = judged(agent, seen, state, mask)
+                action, state = agent.predict(seen, state, deterministic=deterministic, action_mask=mask)
                 seen, reward, terminated, truncated, info = env.step(action)
                 step, total, over = step + 1, total + float(reward), bool(terminated or truncated)
                 pictures = list(frames) or ([env.render()] if env.render_mode == "rgb_array" and not real_time else [])
@@ -134,21 +136,36 @@ def _ended_by_a_person() -> Iterator[None]:
             raise
 
 
-def judged(agent: Agent, seen: Any, state: Any) -> float | None:
-    """How much the agent expects of what it sees; None if it judges nothing."""
+def judged(agent: Agent, seen: Any, state: Any, mask: Any = None) -> float | None:
+    """How much the agent expects of what it sees, where ``mask`` says what may be done; None if it judges nothing."""
     policy = agent.policy
     if not isinstance(policy, ActorCritic | QNetwork):
         return None
-    batch = to_tensors(policy.observation.encode(map_observation(lambda x: np.asarray(x)[None], seen)), agent.device)
+    rows = None if mask is None else MaskForm(agent.envs.single_action_space).given([mask], 1)
+    seen = map_observation(lambda x: np.asarray(x)[None], seen)
+    batch = to_tensors(policy.observation.encode(seen, rows), agent.device)
     if isinstance(policy, QNetwork):
         return float(policy.value(batch))
     with torch.inference_mode():
         return float(policy.value(batch, policy.initial_state(1) if state is None else state))
 
 
-def _check(agent: Agent, env: gym.Env[Any, Any]) -> None:
-    if agent.policy.observation.mask_size:
-        raise ConfigError("this agent obeys action masks: watch it by hakisa eval RUN --video out.mp4")
+def allowed(agent: Agent, env: gym.Env[Any, Any], info: Mapping[str, Any]) -> Any:
+    """What may be done next, as the env says it, where the agent obeys action masks; None: everything."""
+    if not agent.policy.observation.mask_size:
+        return None
+    mask = info.get(ACTION_MASK)
+    if mask is None and env.has_wrapper_attr(ACTION_MASKS):
+        mask = env.get_wrapper_attr(ACTION_MASKS)()
+    return mask
+
+
+def check_spaces(agent: Agent, env: gym.Env[Any, Any]) -> None:
+    """Refuses an env that the agent cannot play in.
+
+    Raises:
+        ConfigError: its spaces are others.
+    """
     for kind in ("observation", "action"):
         theirs, own = getattr(env, f"{kind}_space"), getattr(agent.envs, f"single_{kind}_space")
         if describe(theirs) != describe(own):
@@ -215,6 +232,7 @@ def learner(
     check_game(opened, env or stored.before["env"], options)
     agent = Agent.load(stored, env, config=config, env_options=options, **how)
     try:
+        check_meaning(stored, agent.envs)
         show(agent.learner, demonstrations(opened) if opened else None, agent.envs)
     except BaseException:
         agent.close()

@@ -19,7 +19,7 @@ from hakisa_algos.stages.action_names import named_by
 from hakisa_algos.stages.recording import VIDEO, privately
 from hakisa_algos.stages.recording_film import Film
 from hakisa_algos.stages.recording_writer import RecordingWriter
-from hakisa_envs.contract import FRAME_STACK, TRANSITION
+from hakisa_envs.contract import FRAME_STACK, MEANING, TRANSITION
 from hakisa_envs.recording.events import BAD, BEGIN, END, GAP, HOST, KILL, ON, PAUSE, PRESS, RESUME, Event
 from hakisa_envs.recording.inverse import Inverse, Rules
 from hakisa_envs.screen.backends.protocols import STARTED, Listener, Sign, Watcher
@@ -408,6 +408,7 @@ class _Recorder:
             "env_options": self._options,
             "rate": env.rate,
             "columns": _COLUMNS,
+            MEANING: env.metadata[MEANING],
             "rules": dataclasses.asdict(rules),
             "idle": idle,
             **named_by(env),

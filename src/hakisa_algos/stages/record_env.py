@@ -14,12 +14,13 @@ import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
 
+from hakisa_algos.data.contract import declared
 from hakisa_algos.errors import ConfigError
 from hakisa_algos.stages.action_names import action_meanings, named_by
 from hakisa_algos.stages.recording import privately
 from hakisa_algos.stages.recording_writer import RecordingWriter
 from hakisa_algos.stages.window import Window
-from hakisa_envs.contract import FRAME_STACK, LEARNED, TRANSITION
+from hakisa_envs.contract import FRAME_STACK, LEARNED, MEANING, TRANSITION
 from hakisa_envs.recording.events import BAD, BEGIN, END, PAUSE, RESUME, Event
 
 NONE = "none"
@@ -163,7 +164,7 @@ def record_env(
     stack = env.metadata.get(FRAME_STACK)
     with privately(), closing(RecordingWriter(folder, env.observation_space, env.action_space, stack)) as writer:
         idle = np.asarray(keys.idle).tolist()
-        writer.describe({**facts, "rate": rate, "idle": idle, **named_by(env)})
+        writer.describe({**facts, "rate": rate, "idle": idle, MEANING: declared(env, MEANING), **named_by(env)})
 
         def hear(events: list[Event]) -> None:
             writer.log(events)

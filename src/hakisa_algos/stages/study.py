@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from hakisa_algos.data.contract import MEANING
 from hakisa_algos.data.files import read_document
 from hakisa_algos.errors import CheckpointError, ConfigError
 from hakisa_algos.learners.cloning import CloningConfig, CloningLearner, student_config
 from hakisa_algos.learners.validation import config_from
 from hakisa_algos.policy.precision import make_repeatable, resolve_device, resolve_threads, torch_threads
 from hakisa_algos.stages.action_names import ActionNames
+from hakisa_algos.stages.demonstrations import check_game, check_rate, meaning_of
 from hakisa_algos.stages.offline import VERSION, Offline, check_rows
 from hakisa_algos.stages.recording import RecordedRows, Recording
 from hakisa_algos.training.options import RunOptions
@@ -72,11 +75,15 @@ class Studies:
         self.recordings = [Recording.open(path) for path in study.recordings]
         self.rows = RecordedRows(self.recordings)
         first = self.recordings[0]
-        for other in self.recordings[1:]:
-            if (other.facts["rate"], other.facts.get("commands")) != (first.facts["rate"], first.facts.get("commands")):
-                raise ConfigError(f"{other.path} was recorded with another profile or rate than {first.path}")
+        check_rate(self.recordings)
+        check_game(self.recordings, *self._env())
         self._spaces = first.observation_space, first.action_space
         self.student = student_config(study.algorithm, self._spaces[0], study.student)
+        if self.student.action_masks is not False:
+            raise ConfigError(
+                f"action_masks={self.student.action_masks!r}: a clone learns from recordings, which hold no masks; "
+                "leave it out"
+            )
         self.device = resolve_device(device, self._spaces[0])
         make_repeatable(self.device)
         self.threads = resolve_threads(threads, self._spaces[0])
@@ -102,22 +109,24 @@ class Studies:
     def find_delay(self, steps: int = DELAY_STEPS, say: Callable[[str], None] = lambda text: None) -> int:
         """The reaction time in rows: the one at which what was done is most likely, by what was seen so long before.
 
-        Each is tried with a new network for some gradient steps, and judged by the held-out episodes. The player's
-        actions are the same in all; only what they are paired with is not.
+        Each is tried with a new network for some gradient steps, and judged by the likelihood of what was done in
+        held-out rows, which are the same for all. Every row counts alike, in learning too: rare actions that weighed
+        more would be expected more often than they come.
         """
-        idle = self.recordings[0].facts.get("idle")
         tried: dict[int, float] = {}
-        for delay in sorted({round(ms / self.period_ms) for ms in DELAYS_MS}):
+        delays = sorted({round(ms / self.period_ms) for ms in DELAYS_MS})
+        plain = {"balance": 0.0, "idle_run": 0, "patience": 100}
+        for delay in delays:
             config = dataclasses.replace(
-                self.study.config, delay=delay, total_steps=steps, update_steps=max(1, steps // 4), patience=100
+                self.study.config, delay=delay, total_steps=steps, update_steps=max(1, steps // 4), **plain
             )
             learner = self._make(config)
-            learner.study(self.rows, idle)
+            learner.study(self.rows, alike=delays)
             trainer = Trainer(learner, None, seed=self.study.seed, device=self.device)
             with torch_threads(self.threads):
                 trainer.train()
             tried[delay] = learner.best_loss
-            say(f"a reaction of {delay * self.period_ms:.0f} ms: held-out loss {tried[delay]:.4f}")
+            say(f"a reaction of {delay * self.period_ms:.0f} ms: held-out likelihood {math.exp(-tried[delay]):.4f}")
             if trainer.stopped_by:
                 raise KeyboardInterrupt(trainer.stopped_by)
         return min(tried, key=lambda d: tried[d])
@@ -147,19 +156,26 @@ class Studies:
         """Refuses to go on with other rows than it began with."""
         check_rows(self.rows, before)
 
-    def _identity(self) -> dict[str, Any]:
+    def _env(self) -> tuple[str, dict[str, Any]]:
+        """That it is to play in, and its options."""
         study, facts = self.study, self.recordings[0].facts
+        options = facts.get("env_options", {}) if study.env_options is None else study.env_options
+        return study.env or facts["env"], dict(options)
+
+    def _identity(self) -> dict[str, Any]:
+        study, (env, env_options) = self.study, self._env()
         observation, action = self._spaces
         return {
             "algorithm": study.algorithm,
             "config": dataclasses.asdict(self.student),
-            "env": study.env or facts["env"],
-            "env_options": dict(facts.get("env_options", {}) if study.env_options is None else study.env_options),
+            "env": env,
+            "env_options": env_options,
             "vectorization": "auto",
             "seed": study.seed,
             "custom_network": False,
             "relabel": False,
             "spaces": {"observation": describe(observation), "action": describe(action)},
+            MEANING: meaning_of(self.recordings[0]) or None,
             "options": dataclasses.asdict(self.options),
         }
 

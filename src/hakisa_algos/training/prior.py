@@ -18,7 +18,7 @@ from hakisa_algos.learners.prior import Prior
 from hakisa_algos.policy.random_policy import RandomPolicy
 from hakisa_algos.training.evaluate import Evaluation, evaluate, metrics_of
 from hakisa_algos.training.options import RunOptions
-from hakisa_algos.training.stored_run import StoredRun, check_changes, describe
+from hakisa_algos.training.stored_run import StoredRun, check_changes, check_meaning, fitted
 
 
 def open_prior(path: Path | str | StoredRun, algorithm: str) -> StoredRun:
@@ -49,13 +49,10 @@ def hold_to(learner: Any, stored: StoredRun | None, envs: VectorEnv[Any, Any, An
         return
     if not isinstance(learner, PPOLearner):
         raise ConfigError(f"prior= is for ppo, a2c and reinforce; {type(learner).__name__} has none: leave it out")
-    observation, action = envs.single_observation_space, envs.single_action_space
-    own = {
-        "config": dataclasses.asdict(learner.config),
-        "spaces": {"observation": describe(observation), "action": describe(action)},
-    }
+    own = {"config": dataclasses.asdict(learner.config), **fitted(envs)}
     try:
         check_changes(stored.before, {**stored.before, **own})
+        check_meaning(stored, envs)
     except ConfigError as error:
         raise ConfigError(f"prior={str(stored.path)!r} does not fit: {error}") from error
     assert stored.checkpoint is not None

@@ -9,8 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import gymnasium as gym
 from gymnasium import spaces
+from gymnasium.vector import VectorEnv
 
+from hakisa_algos.data.contract import MEANING, declared, other_meaning
 from hakisa_algos.data.vectorize import why_not_from_file
 from hakisa_algos.errors import CheckpointError, ConfigError, RunFolderError, did_you_mean
 from hakisa_algos.learners.registry import find_algorithm
@@ -140,7 +143,7 @@ def _asked(folder: RunFolder, before: Mapping[str, Any]) -> dict[str, Any]:
     where = folder.path / "config.json"
     told = {name: value for name, value in folder.config.items() if name not in _OF_THE_FOLDER}
     for name, value in told.items():
-        if name not in (*before, "options", "relabel"):  # which older checkpoints do not have
+        if name not in (*before, "options", "relabel", MEANING):  # which older checkpoints do not have
             raise ConfigError(f"{where} has {name!r}.{did_you_mean(name, before)}")
         if isinstance(before.get(name), Mapping) and not isinstance(value, Mapping):
             raise ConfigError(f'"{name}" in {where} is {value!r}; it must be an object')
@@ -179,6 +182,27 @@ def check_changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> None:
                 f"{change['field']} cannot be changed from {change['from']!r} to {change['to']!r} in a run that has "
                 f"begun: {_FIXED[change['field']]}; leave it as it was, or start a new run"
             )
+
+
+def check_meaning(stored: StoredRun, envs: VectorEnv[Any, Any, Any] | gym.Env[Any, Any]) -> None:
+    """Refuses an env whose actions or pictures mean something else than those that a run has learned with.
+
+    Raises:
+        ConfigError: names what, and both values.
+    """
+    other = other_meaning(stored.before.get(MEANING), declared(envs, MEANING))
+    if other is not None:
+        name, was, now = other
+        raise ConfigError(
+            f"{stored.path} has learned with {name} {was}, and this env has {now}: what it does, or sees, would mean "
+            "something else; put the profile or the options back as they were, or let another run learn with these"
+        )
+
+
+def fitted(envs: VectorEnv[Any, Any, Any]) -> dict[str, Any]:
+    """What an identity says of envs: the spaces, which must stay, and what actions and pictures mean."""
+    kinds = {"observation": envs.single_observation_space, "action": envs.single_action_space}
+    return {"spaces": {kind: describe(space) for kind, space in kinds.items()}, MEANING: declared(envs, MEANING)}
 
 
 def describe(space: spaces.Space[Any]) -> Any:

@@ -53,6 +53,7 @@ class PongOptions:
             "render_fps": FRAMES_PER_SECOND / self.frame_skip,
             contract.CONTRACT: contract.VERSION,
             contract.FRAME_STACK: (0, self.frame_stack, "zero"),
+            contract.MEANING: {"frame_skip": self.frame_skip},
         }
 
 

@@ -25,6 +25,7 @@ from hakisa_envs.screen.game import GameProfile
 from hakisa_envs.screen.image import Pixels, is_black, to_observation, to_rgb
 from hakisa_envs.screen.input.client import Report
 from hakisa_envs.screen.input.keys import LAYOUT_CHANGED
+from hakisa_envs.screen.meaning import meaning
 from hakisa_envs.screen.profile import load_profile
 from hakisa_envs.screen.region import Region
 from hakisa_envs.screen.scoring import Scorer
@@ -154,6 +155,7 @@ class ScreenGameEnv(gym.Env[NDArray[np.uint8], NDArray[np.int64]], EzPickle):
             **type(self).metadata,
             "render_fps": self.rate,
             contract.FRAME_STACK: (0, shown.stack, "zero"),
+            contract.MEANING: meaning(self.profile, self.rate),
             # Another env would find the very game that this one plays, and not one of its own.
             contract.EXCLUSIVE: self.display == "current" or not self.profile.launch.command,
         }

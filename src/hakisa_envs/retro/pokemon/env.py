@@ -143,7 +143,12 @@ class PokemonEmeraldEnv(gym.Env[Any, Any], EzPickle):
             checked_choice("reward", reward, TABLES)
         self._rewards = RewardEngine(reward if isinstance(reward, RewardTable) else TABLES[reward])
         self._news, self._progress, self._milestones = RewardEngine(PROGRESS), 0.0, Milestones()
-        self.metadata = {**self.metadata, "render_fps": 60 / frame_skip}  # type: ignore[misc]
+        meaning = {"actions": actions, "frame_skip": frame_skip, "until_control": until_control}
+        self.metadata = {  # type: ignore[misc]
+            **self.metadata,
+            "render_fps": 60 / frame_skip,
+            contract.MEANING: meaning,
+        }
         self._pixels = None if observation == "state" else PixelStack(frame_stack, (height, width), needed_by=game)
         self._visited = VisitedMap() if visited_map else None
         self.observation_space = self._space()

@@ -124,7 +124,12 @@ class StreetFighter2Env(gym.Env[Any, Any], EzPickle):
         self._reward: Reward = reward if callable(reward) else REWARDS[reward]
         self._action_set = ActionSet(actions, checked_int("frame_skip", frame_skip, 1, 60), press, PAD)
         self.action_space = self._action_set.space
-        self.metadata = {**self.metadata, "render_fps": 60 / frame_skip}  # type: ignore[misc]
+        meaning = {"actions": actions, "press": press, "frame_skip": frame_skip}
+        self.metadata = {  # type: ignore[misc]
+            **self.metadata,
+            "render_fps": 60 / frame_skip,
+            contract.MEANING: meaning,
+        }
         checked_int("frame_size", frame_size, 8, 200)
         checked_int("frame_stack", frame_stack, 1, 64)
         self._pixels: PixelStack | None = None
