@@ -115,7 +115,7 @@ class Studies:
         """
         tried: dict[int, float] = {}
         delays = sorted({round(ms / self.period_ms) for ms in DELAYS_MS})
-        plain = {"balance": 0.0, "idle_run": 0, "patience": 100}
+        plain: dict[str, Any] = {"balance": 0.0, "idle_run": 0, "patience": 100}
         for delay in delays:
             config = dataclasses.replace(
                 self.study.config, delay=delay, total_steps=steps, update_steps=max(1, steps // 4), **plain
