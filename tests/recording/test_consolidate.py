@@ -291,5 +291,10 @@ def test_from_the_command_line(recordings, clones, tmp_path, capsys, monkeypatch
     assert "held_out/explained_variance" in (run / "consolidation.jsonl").read_text()
     assert begun(run)[0].config.delay == 1
     assert main(["consolidate", "--resume", str(run)]) == 0  # nothing is left to do
+    assert main(["report", str(run)]) == 0
+    page = (run / "report.html").read_text()
+    assert "<h2>Consolidation" in page
+    assert "<h3>command: what was done" in page
+    assert "<th>press</th>" in page
     assert main(["consolidate", folders[0]]) == 2
     assert "name the agent's run and then recordings" in capsys.readouterr().err
