@@ -10,7 +10,9 @@ import pytest
 from hakisa_algos.errors import ConfigError
 from hakisa_algos.stages.record import record
 from hakisa_algos.stages.recording import Recording
+from hakisa_envs.contract import MEANING
 from hakisa_envs.screen.env import ScreenGameEnv
+from hakisa_envs.screen.meaning import meaning
 from hakisa_envs.screen.profile import load_profile
 from tests.screen.helpers import press_chord
 
@@ -89,6 +91,7 @@ def played(where, own_desktop, tmp_path_factory):
 def test_what_was_played_is_in_it(played):
     folder, summary, _ = played
     recording = Recording.open(folder)
+    assert recording.facts[MEANING] == meaning(PROFILE, RATE)
     said = recording.facts["commands"]
     action, learned = recording.column("action"), recording.column("learned")
     done = [said[c] for c in action[:, 0] if said[c] != "noop"]
