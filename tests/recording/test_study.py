@@ -146,6 +146,27 @@ def test_the_reaction_time_of_a_scripted_player_is_found(tmp_path, kind, delay):
     assert studies.find_delay(steps=60) == delay
 
 
+@pytest.mark.parametrize("balance", [0.0, 1.0])
+def test_every_row_counts_alike_for_the_reaction_time_however_the_clone_weighs_them(tmp_path, balance):
+    """What is mostly done is done three rows late, and four rare things at once."""
+    rng = np.random.default_rng(2)
+    spaces = gym.spaces.Box(0, 1, (7,), np.float32), gym.spaces.Discrete(6)
+    writer = RecordingWriter(tmp_path / "late", *spaces, None)
+    writer.describe({"name": "rare", "env": "Late-v0", "rate": 20.0, "idle": None, "commands": []})
+    for _ in range(20):
+        common, rare = rng.integers(2, size=120), rng.choice(5, 120, p=[0.92, 0.02, 0.02, 0.02, 0.02])
+        pictures = np.concatenate([np.eye(2)[common], np.eye(5)[rare]], 1).astype(np.float32)
+        for i in range(119):
+            action = np.int64(1 + rare[i] if rare[i] else common[max(i - 3, 0)])
+            values = {"terminated": i == 118, "t_ns": i}
+            writer.add(pictures[i], action, values, start=i == 0, following=pictures[i + 1])
+        writer.end(pictures[-1], {"t_ns": 119})
+    writer.close()
+    config = CloningConfig(balance=balance, learning_rate=3e-3)
+    studies = Studies(Study((str(tmp_path / "late"),), "ppo", config, {"hidden_sizes": (32,)}))
+    assert studies.find_delay(steps=80) == 3
+
+
 @pytest.mark.parametrize("marks", [{}, {"held_out": [(5, 60), (130, 140)]}, {"dropped": [(0, 1080)]}])
 def test_delays_are_judged_by_what_was_done_in_the_same_rows(tmp_path, marks):
     """The last of the marks leave one episode, of which the end is held out."""
