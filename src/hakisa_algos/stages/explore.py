@@ -14,6 +14,7 @@ import numpy as np
 from hakisa_algos.agent import Agent
 from hakisa_algos.data.contract import declared
 from hakisa_algos.stages.action_names import named_by
+from hakisa_algos.stages.ending import ended_by_a_person
 from hakisa_algos.stages.play import allowed, check_spaces
 from hakisa_algos.stages.recording import privately
 from hakisa_algos.stages.recording_writer import RecordingWriter
@@ -32,7 +33,7 @@ def explore(
     episodes: int | None = None,
     say: Callable[[str], None] = print,
 ) -> tuple[int, list[float]]:
-    """Plays until enough is recorded, or Ctrl+C.
+    """Plays until enough is recorded, Ctrl+C, or a live game's kill chord; what was played until then is kept.
 
     Args:
         agent: who plays.
@@ -57,37 +58,68 @@ def explore(
     rows = 0
     with privately(), closing(RecordingWriter(folder, env.observation_space, env.action_space, stack)) as writer:
         writer.describe(_facts(agent, env))
-        try:
+        with ended_by_a_person(say):
             while len(returns) != episodes and not _late(until):
                 say(f"episode {len(returns) + 1}: {rows:,} rows so far")
                 seen, info = env.reset(seed=seed)
-                seed, state, total, over, start = None, None, 0.0, False, True
-                writer.log([Event(time.monotonic_ns(), BEGIN)])
-                while not over:
-                    shown_ns = time.monotonic_ns()
-                    mask = allowed(agent, env, info)
-                    action, state = agent.predict(seen, state, deterministic=deterministic, action_mask=mask)
-                    after, reward, terminated, truncated, info = env.step(action)
-                    cut = bool(truncated or _late(until)) and not terminated
-                    transition = bool(info.get(TRANSITION, True))
-                    values = {
-                        "reward": np.float32(reward),
-                        "terminated": bool(terminated),
-                        "truncated": cut,
-                        "transition": transition,
-                        "learned": transition and bool(info.get(LEARNED, True)),
-                        "t_ns": shown_ns,
-                    }
-                    writer.add(seen, action, values, start=start, following=after, final=cut)
-                    seen, start, over = after, False, bool(terminated or cut)
-                    rows, total = rows + transition, total + float(reward) * transition
-                    if terminated or truncated:
-                        returns.append(total)
-                writer.log([Event(time.monotonic_ns(), END)])
-                writer.end(seen, {"t_ns": time.monotonic_ns()})
-        except KeyboardInterrupt:
-            say("ended by Ctrl+C")
+                seed, state, total, over = None, None, 0.0, False
+                with closing(_Episode(writer)) as episode:
+                    while not over:
+                        shown_ns = time.monotonic_ns()
+                        mask = allowed(agent, env, info)
+                        action, state = agent.predict(seen, state, deterministic=deterministic, action_mask=mask)
+                        after, reward, terminated, truncated, info = env.step(action)
+                        transition = bool(info.get(TRANSITION, True))
+                        values = {
+                            "reward": np.float32(reward),
+                            "terminated": bool(terminated),
+                            "truncated": bool(truncated) and not terminated,
+                            "transition": transition,
+                            "learned": transition and bool(info.get(LEARNED, True)),
+                            "t_ns": shown_ns,
+                        }
+                        episode.add(seen, action, values, after)
+                        seen, over = after, bool(terminated or truncated or _late(until))
+                        rows, total = rows + transition, total + float(reward) * transition
+                        if terminated or truncated:
+                            returns.append(total)
     return rows, returns
+
+
+class _Episode:
+    """An episode on its way into a recording. Its newest row waits, as it may turn out to be the last.
+
+    Args:
+        writer: of the recording.
+    """
+
+    def __init__(self, writer: RecordingWriter) -> None:
+        self._writer = writer
+        self._row: tuple[Any, Any, dict[str, Any], Any] | None = None
+        self._start = True
+        writer.log([Event(time.monotonic_ns(), BEGIN)])
+
+    def add(self, seen: Any, action: Any, values: dict[str, Any], after: Any) -> None:
+        """A step: what was seen, what was done about it, further columns, and what was seen then."""
+        self._write()
+        self._row = seen, action, values, after
+
+    def close(self) -> None:
+        """It ends here: where the game did not end it, it was cut off."""
+        self._writer.log([Event(time.monotonic_ns(), END)])
+        if self._row is None:
+            return
+        _, _, values, after = self._row
+        values["truncated"] = not values["terminated"]
+        self._write()
+        self._writer.end(after, {"t_ns": time.monotonic_ns()})
+
+    def _write(self) -> None:
+        row, self._row = self._row, None
+        if row is not None:
+            seen, action, values, after = row
+            start, self._start = self._start, False
+            self._writer.add(seen, action, values, start=start, following=after, final=values["truncated"])
 
 
 def _late(until: float | None) -> bool:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,7 @@ from hakisa_algos.policy.observations import map_observation, to_tensors
 from hakisa_algos.policy.policy import ActorCritic
 from hakisa_algos.policy.q_network import QNetwork
 from hakisa_algos.stages.demonstrations import check_game, demonstrations
+from hakisa_algos.stages.ending import ended_by_a_person
 from hakisa_algos.stages.recording import Recording
 from hakisa_algos.training.demonstrations import SHARE, show
 from hakisa_algos.training.stored_run import StoredRun, check_meaning, describe
@@ -103,7 +103,7 @@ def play(
         show_frames(frames.append)
     returns: list[float] = []
     step, going = 0, True
-    with _ended_by_a_person():
+    with ended_by_a_person():
         while going and len(returns) != episodes:
             seen, info = env.reset(seed=seed)
             seed, state, total, over = None, None, 0.0, False
@@ -121,19 +121,6 @@ def play(
             if over:
                 returns.append(total)
     return returns
-
-
-@contextlib.contextmanager
-def _ended_by_a_person() -> Iterator[None]:
-    """Ctrl+C, and a live game's kill chord, are how this ends; other signals go on."""
-    try:
-        yield
-    except KeyboardInterrupt as error:
-        if str(error) not in ("", "SIGINT"):
-            raise
-    except Exception as error:
-        if not getattr(error, "stop_training", False):
-            raise
 
 
 def judged(agent: Agent, seen: Any, state: Any, mask: Any = None) -> float | None:
