@@ -52,7 +52,8 @@ class ScreenGameEnv(gym.Env[NDArray[np.uint8], NDArray[np.int64]], EzPickle):
     `lease` seconds after the last `step` began: 0.18 s at 30 Hz.
 
     **Observation** uint8 ``[stack, height, width]`` grey, or ``[3 * stack, height, width]`` RGB; oldest frame
-    first, zeros before the episode. The newest was grabbed at the end of the step, one period after the last.
+    first, zeros before the episode. The newest was grabbed at the end of the step, one period after the last. Where
+    another program's window lies over the game, or did within the last 0.3 s, it is black.
 
     **Reward** The sum of the profile's parts; each part stands in ``info["reward_parts"]``.
 
@@ -63,7 +64,7 @@ class ScreenGameEnv(gym.Env[NDArray[np.uint8], NDArray[np.int64]], EzPickle):
     **Info** of a step: ``t_act_ns`` and ``t_obs_ns`` (`time.monotonic_ns`), ``frame_age_ms``, ``dt_ms`` since the
     last frame (a pause does not count), ``wait_ms`` for the deadline, ``late_ms``, ``missed`` deadlines,
     ``transition`` (False where dt is over twice the period; where what the agent sees is not the game, because the
-    window is minimised, covered by another program's or has not drawn itself since, or has been black for two seconds;
+    window is minimised, covered by another program's or was 0.3 s ago, or has been black for two seconds;
     where the game is still paused because its pause key was refused; and where a press was refused because the window
     had lost the focus or was covered, or keys went up because the keyboard got another layout: such a row would teach
     that the key does nothing), ``counted`` (False only where the game was lost:

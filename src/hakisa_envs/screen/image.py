@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,15 @@ def pad(pixels: Pixels, part: Region, whole: Region) -> Pixels:
     """Put ``pixels``, which show ``part``, into a picture of ``whole``; what is not there is 0 (black)."""
     result = np.zeros((whole.height, whole.width, *pixels.shape[2:]), np.uint8)
     part.shifted(-whole.left, -whole.top).of(result)[:] = pixels
+    return result
+
+
+def blank(pixels: Pixels, parts: Iterable[Region]) -> Pixels:
+    """A picture in which these parts are 0 (black); the given one itself if there are none."""
+    parts = tuple(parts)
+    result = pixels.copy() if parts else pixels
+    for part in parts:
+        part.of(result)[:] = 0
     return result
 
 

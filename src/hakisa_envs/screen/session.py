@@ -11,14 +11,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
-import numpy as np
-
 from hakisa_envs.processes import how_it_ended
 from hakisa_envs.screen.backends.protocols import Backend, Display, Program
 from hakisa_envs.screen.capture import Frame
 from hakisa_envs.screen.errors import InputError, ProcessError, ProfileError, ReaderError, WindowError
 from hakisa_envs.screen.game import GameProfile, fill, resolve_path
-from hakisa_envs.screen.image import Pixels, pad, save_screenshot
+from hakisa_envs.screen.image import blank, pad, save_screenshot
 from hakisa_envs.screen.input.client import Command, Report
 from hakisa_envs.screen.input.keys import TYPED
 from hakisa_envs.screen.input.presses import TAP_NS
@@ -33,7 +31,7 @@ T = TypeVar("T")
 PING_S = 2.0  # a game that does not answer for so long hangs
 PAUSE_S, PAUSE_AGAIN_S = 1.0, 0.25  # until a pause is given up, and between presses of a key that was not heard
 PAUSE_TAP_S = TAP_NS / 1e9 + 0.5  # in which the pause key is pressed, for its minimum hold
-REDRAWN_S = 0.25  # after which a window that was hidden has drawn itself anew, if that cannot be seen
+REDRAWN_S = 0.3  # after which a window that was hidden has drawn itself anew, and what hid it has faded out
 REMADE_S = 0.5  # within which a game that closes its window in the middle of an episode has made another
 
 
@@ -42,16 +40,25 @@ class View:
     """A grab of the game's client area.
 
     Attributes:
-        frame: The grab.
+        frame: The grab; black where it may show anything else than the game.
         window: The window at that moment.
         resized: The window has not the size that it began with; the grab has, and is black outside of the window.
-        undrawn: The parts of it that were hidden before, and that the game may not have drawn anew yet.
+        undrawn: The parts of it that were hidden a moment ago, and that the game may not have drawn anew yet.
     """
 
     frame: Frame
     window: WindowState
     resized: bool
     undrawn: tuple[Region, ...] = ()
+
+    @classmethod
+    def of(cls, grab: Frame, window: WindowState, resized: bool, undrawn: tuple[Region, ...]) -> View:
+        """Of a grab that may show other windows: they are somebody's mail, and nothing that is kept may hold it."""
+        height, width = grab.pixels.shape[:2]
+        whole = Region(0, 0, width, height)
+        others = (*window.covers, *undrawn) if window.shown else (whole,)
+        parts = [part for other in others if (part := whole.intersect(other)) is not None]
+        return cls(replace(grab, pixels=blank(grab.pixels, parts)), window, resized, undrawn)
 
     def is_clear(self, region: Region) -> bool:
         """True if nothing else was grabbed here in place of the game's picture."""
@@ -109,7 +116,7 @@ class Session:
         self._screen = (0, 0)
         self._hidden: tuple[Region, ...] = ()
         self._aimed_at: WindowState | None = None
-        self._undrawn: list[tuple[Region, Pixels, float]] = []  # with its first picture, and until when to wait
+        self._undrawn: list[tuple[Region, float]] = []  # with until when to wait
         self._keeper = backend.programs()
         try:
             self.folder = self._keeper.make_folder()
@@ -297,26 +304,21 @@ class Session:
         if inside is not None and inside != self.area:  # what lies there is not the game's
             visible = frame.visible and frame.visible.intersect(inside)
             frame = replace(frame, pixels=pad(inside.of(frame.pixels), inside, self.area), visible=visible)
-        undrawn = self._update_undrawn(frame.pixels, state)
-        return View(frame, state, size != self.area, undrawn if state == before else (self.area,))
+        undrawn = self._update_undrawn(before, state)
+        return View.of(frame, state, size != self.area, undrawn if state == before else (self.area,))
 
-    def _update_undrawn(self, pixels: Pixels, state: WindowState) -> tuple[Region, ...]:
-        """What came to light since the last look, until its picture changes.
+    def _update_undrawn(self, before: WindowState, state: WindowState) -> tuple[Region, ...]:
+        """What came to light a moment ago.
 
-        At first it shows what was there before, or nothing. A game whose picture does not change has drawn it before
-        the first look.
+        At first it shows what was there before, which a desktop may fade out, or nothing until the game has drawn it.
+        A game that is covered by nothing has drawn all before the first look.
         """
         now = time.monotonic()
-        hidden = state.covers if state.shown else (self.area,)
-        new = [part for part in self._hidden if part not in hidden]
-        self._undrawn += [(part, part.of(pixels), now + REDRAWN_S) for part in new]
+        were, hidden = (one.covers if one.shown else (self.area,) for one in (before, state))
+        self._undrawn += [(part, now + REDRAWN_S) for part in {*self._hidden, *were} if part not in hidden]
         self._hidden = hidden
-        self._undrawn = [
-            (part, first, until)
-            for part, first, until in self._undrawn
-            if now < until and np.array_equal(first, part.of(pixels))
-        ]
-        return tuple(part for part, _, _ in self._undrawn)
+        self._undrawn = [(part, until) for part, until in self._undrawn if now < until]
+        return tuple(part for part, _ in self._undrawn)
 
     def _close_connections(self) -> None:
         self._capture.close()

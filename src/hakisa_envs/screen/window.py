@@ -45,6 +45,7 @@ class WindowFinder:
         self._picture: Any = None  # in which the game is drawn
         self._size = self._picture_size = (0, 0)
         self._visible: bool | None = True  # None: not known since it was mapped
+        self._told = False  # since it was found: the X server tells of changes only
         self._mapped = self._viewable = True
         self._gone = False
         self._restacked = False  # since windows were last looked at
@@ -73,7 +74,7 @@ class WindowFinder:
         self.has_news()  # what it tells is older than this window, and may be of one that had the same number
         self._window = max(found, key=self._rank)[0]
         self._visible = self._mapped = self._viewable = self._restacked = True
-        self._gone = self.superseded = False
+        self._gone = self.superseded = self._told = False
         self._newcomers = []
         self._window.change_attributes(event_mask=x.VisibilityChangeMask | x.StructureNotifyMask)
         try:
@@ -130,7 +131,7 @@ class WindowFinder:
         while self._connection.pending_events():
             event = self._connection.next_event()
             if event.type == x.VisibilityNotify:
-                self._visible = event.state == x.VisibilityUnobscured
+                self._visible, self._told = event.state == x.VisibilityUnobscured, True
             elif event.type in (x.MapNotify, x.UnmapNotify) and event.window == self._window:
                 self._mapped = event.type == x.MapNotify
                 if not self._mapped:
@@ -154,34 +155,39 @@ class WindowFinder:
 
     def _look_round(self) -> None:
         """See what lies above the window; the X server has told that something there has changed."""
-        x, root = self._x, self._connection.screen().root
         self._restacked = False
-        with contextlib.suppress(*self._errors):  # a window that has just gone; that will be told, too
-            self._viewable = self._window.get_attributes().map_state == x.IsViewable
-            top = top_of(self._connection, self._window)
-            stack = root.query_tree().children
-            region = Region(*self._origin(self._window), *self._size)
-            areas = {window: self._area(window) for window in stack[stack.index(top) + 1 :]}
-            # Whose the others are need not be known, which takes a while to find out.
-            above = [window for window, area in areas.items() if area is not None and area.intersect(region)]
-            self._own = [window for window in above if self._is_own(window)]
-            over = self._find_picture(region, areas)
-            if over is not None:  # what lies below it covers nothing
-                region = Region(*self._origin(self._picture), *self._picture_size)
-                higher = stack[stack.index(over) + 1 :]
-                above = [window for window in higher if (area := areas[window]) and area.intersect(region)]
-            foreign = [window for window in above if window not in self._own]
-            composited = foreign and self._connection.get_selection_owner(self._atom("_NET_WM_CM_S0"))
-            if composited:
-                foreign = [window for window in foreign if not self._is_overlay(window, composited)]
-            elif self._visible:  # what lies there has holes where this window is
-                foreign = []
-            self._covers = [area for window in foreign if (area := areas[window]) is not None]
+        try:
+            self._find_covers()
+        except (*self._errors, ValueError):  # a window has just gone, or into a frame, which will be told, too
+            self._covers, self._restacked = [Region(0, 0, *self._screen)], True  # until it is known what lies there
         newcomers, self._newcomers = self._newcomers, []
         if self.is_ours is not None:
             mine = self._rank((self._window, self._size, ""))
             found = [match for window in newcomers for match in self._nest(window, DEPTH)]
             self.superseded = any(match[0] != self._window and self._rank(match) > mine for match in found)
+
+    def _find_covers(self) -> None:
+        x, root = self._x, self._connection.screen().root
+        self._viewable = self._window.get_attributes().map_state == x.IsViewable
+        top = top_of(self._connection, self._window)
+        stack = root.query_tree().children
+        region = Region(*self._origin(self._window), *self._size)
+        areas = {window: self._area(window) for window in stack[stack.index(top) + 1 :]}
+        # Whose the others are need not be known, which takes a while to find out.
+        above = [window for window, area in areas.items() if area is not None and area.intersect(region)]
+        self._own = [window for window in above if self._is_own(window)]
+        over = self._find_picture(region, areas)
+        if over is not None:  # what lies below it covers nothing
+            region = Region(*self._origin(self._picture), *self._picture_size)
+            higher = stack[stack.index(over) + 1 :]
+            above = [window for window in higher if (area := areas[window]) and area.intersect(region)]
+        foreign = [window for window in above if window not in self._own]
+        composited = foreign and self._connection.get_selection_owner(self._atom("_NET_WM_CM_S0"))
+        if composited:
+            foreign = [window for window in foreign if not self._is_overlay(window, composited)]
+        elif self._visible and self._told:  # what lies there has holes where this window is
+            foreign = []
+        self._covers = [area for window in foreign if (area := areas[window]) is not None]
 
     def _find_picture(self, region: Region, areas: dict[Any, Region | None]) -> Any:
         """Find out in which window the game is drawn; return the one on the screen that holds it, None for the titled.
