@@ -156,9 +156,10 @@ class WindowFinder:
     def _look_round(self) -> None:
         """See what lies above the window; the X server has told that something there has changed."""
         self._restacked = False
+        passing: tuple[type[Exception], ...] = (*self._errors, ValueError)
         try:
             self._find_covers()
-        except (*self._errors, ValueError):  # a window has just gone, or into a frame, which will be told, too
+        except passing:  # a window has just gone, or into a frame, which will be told, too
             self._covers, self._restacked = [Region(0, 0, *self._screen)], True  # until it is known what lies there
         newcomers, self._newcomers = self._newcomers, []
         if self.is_ours is not None:

@@ -48,8 +48,8 @@ class X11Backend:
     ) -> InputClient:
         """A server that presses by XTest."""
         assert isinstance(programs, Keeper)
-        name = None if dry else display.name
-        return InputClient(name, names, timeout=timeout, keeper=programs, mends=display.owned)
+        name, keyboard = (None, display.name) if dry else (display.name, None)
+        return InputClient(name, names, timeout=timeout, keeper=programs, mends=display.owned, keyboard=keyboard)
 
     def thread(self, display: Display) -> XThread:
         """One whose calls end, though the X server hangs."""

@@ -86,6 +86,7 @@ class InputClient:
         keeper: A process beside the server's two, which continues what a guardian that has died leaves stopped.
         guard: False leaves keys down after a death. For the test which shows that the guard is needed.
         link: What starts servers and talks to them. Default: that of X11.
+        keyboard: In a dry run, the display whose keys `set_repeat` is about; None: it is about none.
 
     Attributes:
         restarts: How often a server that had died was replaced.
@@ -102,6 +103,7 @@ class InputClient:
         guard: bool = True,
         mends: bool = False,
         link: Link | None = None,
+        keyboard: str | None = None,
     ) -> None:
         self.display = display
         self.names = sorted(set(names))
@@ -120,12 +122,15 @@ class InputClient:
             if mends
             else f"If display {display} is gone, start it again or name another; else call reset()."
         )
+        self._keyboard = keyboard
         self._target = (0, 0)
+        self._repeats = True
         self._count = 0
 
     def start(self) -> None:
         """Start the server and return at once; `wait_ready` waits for it."""
-        self._link.start({"display": self.display, "names": self.names, "guard": self._guard})
+        told = {"display": self.display, "names": self.names, "guard": self._guard, "keyboard": self._keyboard}
+        self._link.start(told)
 
     def wait_ready(self, timeout: float = START_S) -> None:
         """Wait until the server can press.
@@ -161,6 +166,7 @@ class InputClient:
 
     def set_repeat(self, on: bool) -> Report:
         """Whether held keys repeat, whoever holds them; at the server's end, however it comes, they do again."""
+        self._repeats = on
         return self._request({"op": "repeat", "on": on})
 
     def report(self) -> Report:
@@ -222,3 +228,5 @@ class InputClient:
         window, picture = self._target
         if window:
             self._exchange({"op": "target", "window": window, "picture": picture})
+        if not self._repeats:
+            self._exchange({"op": "repeat", "on": False})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from typing import Any
 
 from hakisa_envs.screen.errors import InputError
@@ -12,13 +13,22 @@ from hakisa_envs.screen.input.keys import Contact
 class DryRunDevice:
     """Presses nothing and remembers what it would have done.
 
+    Args:
+        contacts: What it would press, by name.
+        repeat: Turns repeats of a real keyboard off and on, where that is asked for: it presses nothing, and what a
+            person does is to be recorded as an agent would do it. None: there is no such keyboard.
+
     Attributes:
         record: The last 1000 acts, oldest first.
         lacks: None: there is no keyboard that could lack a key.
     """
 
-    def __init__(self, contacts: dict[str, Contact] | None = None) -> None:
+    def __init__(
+        self, contacts: dict[str, Contact] | None = None, repeat: Callable[[bool], None] | None = None
+    ) -> None:
         self.contacts = contacts or {}
+        self._repeat = repeat
+        self._repeats = True
         self.record: deque[tuple[Any, ...]] = deque(maxlen=1000)
         self.lacks: InputError | None = None
 
@@ -67,8 +77,11 @@ class DryRunDevice:
         return True
 
     def set_repeat(self, on: bool) -> None:
-        """Record it."""
+        """Record it, and do it."""
         self.record.append(("repeat", on))
+        if self._repeat is not None and on != self._repeats:
+            self._repeats = on
+            self._repeat(on)
 
     def sync(self) -> None:
         """Nothing is on its way."""

@@ -27,6 +27,7 @@ from hakisa_envs.screen.input.chord import KillChord
 from hakisa_envs.screen.input.devices import XTestDevice
 from hakisa_envs.screen.input.dry_run import DryRunDevice
 from hakisa_envs.screen.input.keys import unplaced
+from hakisa_envs.screen.input.repeat import KeyRepeat
 from hakisa_envs.screen.input.service import InputService
 
 PR_SET_PDEATHSIG = 1
@@ -39,8 +40,9 @@ class InputServer:
     Args:
         trainer: A pidfd of the trainer.
         connection: Where requests come from.
-        config: ``display`` (None: dry run), ``names`` of keys and buttons that may be pressed, ``guard``, and
-            ``chord``, an eventfd that is set once the kill chord was heard.
+        config: ``display`` (None: dry run), ``names`` of keys and buttons that may be pressed, ``guard``, ``keyboard``
+            (in a dry run: the display whose keys may be told not to repeat), and ``chord``, an eventfd that is set once
+            the kill chord was heard.
     """
 
     def __init__(self, trainer: int, connection: socket.socket, config: dict[str, Any]) -> None:
@@ -49,7 +51,9 @@ class InputServer:
         self.device: XTestDevice | DryRunDevice
         self.chord: KillChord | None = None
         if config["display"] is None:
-            self.device = DryRunDevice(unplaced(config["names"]))
+            keyboard = config["keyboard"]
+            repeat = KeyRepeat(keyboard, config["names"]).turn if keyboard is not None else None
+            self.device = DryRunDevice(unplaced(config["names"]), repeat)
         else:
             self.device = XTestDevice(config["display"], config["names"])
             self.chord = KillChord(config["display"])
@@ -179,6 +183,9 @@ def main() -> None:
         spare.layout_changed()
         spare.release_stale()
         spare.close()
+    if config["keyboard"] is not None and os.WIFSIGNALED(status):
+        with contextlib.suppress(Exception):  # the display has gone
+            KeyRepeat(config["keyboard"], config["names"]).turn(True)
     listen(chord, config)  # to what came when the other process could not hear it any more
 
 
