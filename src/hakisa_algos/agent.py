@@ -19,7 +19,7 @@ from hakisa_algos.data.stored import StoredRows, check_relabel
 from hakisa_algos.data.vectorize import EnvLike, Vectorization, make_envs
 from hakisa_algos.errors import CheckpointError, ConfigError
 from hakisa_algos.learners.registry import find_algorithm
-from hakisa_algos.learners.validation import changed, check_arguments, check_seed, listed
+from hakisa_algos.learners.validation import changed, check_arguments, check_seed, is_callback, listed
 from hakisa_algos.learners.validation import config_from as config_from
 from hakisa_algos.policy.networks import NetworkFactory
 from hakisa_algos.policy.policy import State
@@ -187,7 +187,7 @@ class Agent:
             The agent itself.
         """
         check_relabel(relabel, self.name, self.learner.facts().keep_observations)
-        callbacks = listed(callbacks, "callbacks", "a function (trainer, metrics), which may return False", callable)
+        callbacks = listed(callbacks, "callbacks", "a function (trainer, metrics), which may return False", is_callback)
         sinks = listed(sinks, "sinks", "something with write(step, metrics) and close()", lambda x: hasattr(x, "write"))
         if total_steps is not None:
             self.learner.config = dataclasses.replace(self.learner.config, total_steps=total_steps)

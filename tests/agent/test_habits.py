@@ -21,6 +21,19 @@ from tests.policy.test_encoding import CONFIGS
 SMALL = PPOConfig(num_envs=2, n_steps=16, minibatch_size=16)
 
 
+async def later(trainer, metrics):
+    return False
+
+
+def yielding(trainer, metrics):
+    yield False
+
+
+class Later:
+    async def __call__(self, trainer, metrics):
+        return False
+
+
 @pytest.mark.parametrize(
     ("make", "message"),
     [
@@ -49,6 +62,13 @@ SMALL = PPOConfig(num_envs=2, n_steps=16, minibatch_size=16)
         (
             lambda: PPO("CartPole-v1", SMALL).learn(32, callbacks=[print, "x"]),
             "callbacks: 'x' is none; it must be",
+        ),
+        *(
+            (
+                lambda callback=callback: PPO("CartPole-v1", SMALL).learn(32, callbacks=callback),
+                "callbacks: .* is none; it must be a function",
+            )
+            for callback in (dict, later, yielding, lambda metrics: None, lambda: None, [Later()])
         ),
         (
             lambda: PPO("CartPole-v1", SMALL).learn(32, sinks=[print]),

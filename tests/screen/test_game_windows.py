@@ -321,6 +321,8 @@ def test_region_that_lies_outside_of_a_window_that_shrank_has_no_reading_and_is_
     env = make(game(game_windows.PLAIN), **where)
     other = person(env)
     other.window(0, 0, 640, 480, colour=0xFFFFFF, title="behind").configure(stack_mode=X.Below)
+    other.display.sync()
+    wait_until(lambda: light(env) == GREY)  # it lay above for a moment
     mine = other.display.create_resource_object("window", env.session.look().window.window)
     for size, readable in (((70, 200), False), ((80, 59), False), ((80, 60), True), ((330, 250), True)):
         mine.configure(width=size[0], height=size[1])

@@ -4,6 +4,7 @@ import logging
 
 import numpy as np
 import pytest
+import torch
 
 from hakisa_algos import DQN, PPO, PPOConfig
 from hakisa_algos.learners.dqn import DQNConfig
@@ -49,13 +50,15 @@ def test_a_run_in_which_no_row_counts_says_so(caplog):
     assert "nothing was learned" not in caplog.text
 
 
-@pytest.mark.parametrize("no", [False, np.False_, np.bool_(False)])
+@pytest.mark.parametrize("no", [False, np.False_, np.array([False]), torch.tensor(False)])
 def test_any_false_of_a_callback_stops(no):
     agent = PPO(CountingEnv, SMALL).learn(callbacks=[lambda trainer, metrics: no])
     assert (agent.steps, agent.stopped_by) == (16, "callback")
 
 
-@pytest.mark.parametrize("yes", [None, True, np.True_, 0, "", []])
+@pytest.mark.parametrize(
+    "yes", [None, True, np.True_, 0, "", [], np.array([False, False]), torch.tensor(True), {"a": [1]}]
+)
 def test_nothing_else_does(yes):
     agent = PPO(CountingEnv, SMALL).learn(callbacks=[lambda trainer, metrics: yes])
     assert (agent.steps, agent.stopped_by) == (64, None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import math
 import re
 import types
@@ -96,6 +97,24 @@ def listed(given: Any, name: str, rule: str, fits: Callable[[Any], bool]) -> lis
         if not fits(entry):
             raise ConfigError(f"{name}: {entry!r} is none; it must be {rule}")
     return entries
+
+
+def is_callback(given: Any) -> bool:
+    """Whether it can be called with two arguments and then has done its work: no class, no coroutine, no generator."""
+    if not callable(given) or isinstance(given, type):
+        return False
+    call = given if inspect.isroutine(given) else type(given).__call__
+    if any(
+        kind(call) for kind in (inspect.iscoroutinefunction, inspect.isgeneratorfunction, inspect.isasyncgenfunction)
+    ):
+        return False
+    try:
+        inspect.signature(given).bind(None, None)
+    except TypeError:
+        return False
+    except ValueError:  # of some written in C nobody knows
+        return True
+    return True
 
 
 def config_from(config_class: type, values: Mapping[str, Any]) -> Any:

@@ -272,8 +272,9 @@ class Trainer:
 
     def _tell(self, metrics: dict[str, float]) -> None:
         for callback in self.callbacks:
-            answer: Any = callback(self, metrics)
-            if isinstance(answer, bool | np.bool_) and not answer:
+            # False in any form: Python's, NumPy's, or an array or tensor of it alone.
+            answer = np.asarray(callback(self, metrics))
+            if answer.dtype == np.bool_ and answer.size == 1 and not answer.item():
                 self.stopped_by = "callback"
         for sink in self.sinks:
             sink.write(self.step, metrics)

@@ -196,8 +196,10 @@ def _refuse_words_beside(profile: GameProfile, builder: TableBuilder) -> None:
     launch = profile.launch
     runs_in = resolve_path(launch.folder, profile.folder) if launch.folder else None
     for i, word in list(enumerate(launch.command))[1:]:
-        there = PurePosixPath(word).as_posix() in launch.files or (runs_in is not None and (runs_in / word).exists())
-        if word and not there and not PurePosixPath(word).is_absolute() and (profile.folder / word).is_file():
+        there = PurePosixPath(word).as_posix() in launch.files or (
+            runs_in is not None and os.path.exists(runs_in / word)
+        )
+        if word and not there and not PurePosixPath(word).is_absolute() and os.path.isfile(profile.folder / word):
             where = f"{launch.folder!r}" if launch.folder else "its HOME"
             rule = f"lies beside the profile, but the game runs in {where} and looks for it there"
             fix = f"Write '{{profile}}/{PurePosixPath(word).as_posix()}'."
