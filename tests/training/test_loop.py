@@ -57,7 +57,7 @@ def test_any_false_of_a_callback_stops(no):
 
 
 @pytest.mark.parametrize(
-    "yes", [None, True, np.True_, 0, "", [], np.array([False, False]), torch.tensor(True), {"a": [1]}]
+    "yes", [None, True, np.True_, 0, "", [], np.array([False, False]), torch.tensor(True), {"a": [1]}, [[1], [2, 3]]]
 )
 def test_nothing_else_does(yes):
     agent = PPO(CountingEnv, SMALL).learn(callbacks=[lambda trainer, metrics: yes])

@@ -272,9 +272,7 @@ class Trainer:
 
     def _tell(self, metrics: dict[str, float]) -> None:
         for callback in self.callbacks:
-            # False in any form: Python's, NumPy's, or an array or tensor of it alone.
-            answer = np.asarray(callback(self, metrics))
-            if answer.dtype == np.bool_ and answer.size == 1 and not answer.item():
+            if _is_false(callback(self, metrics)):
                 self.stopped_by = "callback"
         for sink in self.sinks:
             sink.write(self.step, metrics)
@@ -482,3 +480,10 @@ class Trainer:
             logger.warning("this checkpoint is without the rows that are learned from: not bit for bit")
             return False
         return exact
+
+
+def _is_false(answer: Any) -> bool:
+    """False in any form: Python's, NumPy's, or an array or tensor of it alone."""
+    if isinstance(answer, bool):
+        return not answer
+    return "bool" in str(getattr(answer, "dtype", "")) and math.prod(answer.shape) == 1 and not answer.item()
