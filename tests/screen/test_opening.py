@@ -47,6 +47,8 @@ def test_game_that_does_not_start_is_explained(launch, match, where, tmp_path, m
     env = ScreenGameEnv(profile, **where)
     with pytest.raises(ScreenError, match=match) as caught:
         env.reset()
+    # On a display that was started for it, nobody else can have.
+    assert ("Nothing was launched" in str(caught.value)) == (launch == Launch() and not where)
     pictures = list(tmp_path.rglob("*.png"))
     if where or "installed" in match:  # the whole display is saved only if it is the env's own
         assert pictures == []

@@ -454,6 +454,11 @@ class Session:
         what = "The game did not show its window"
         if code is not None:
             what = f"The game ended with {f'status {code}' if code >= 0 else how_it_ended(code)}"
+        if self.display.owned and not self.profile.launch.command:
+            what = (
+                "Nothing was launched: the profile has no launch.command, and this display was started for the game "
+                "alone. Give it one, or name the display where the game runs (display='current' or ':1')"
+            )
         title = self.profile.window.title
         return (
             f"{what}: none {'of its own ' if self.profile.launch.command else ''}on display {self.display.name} has a "
