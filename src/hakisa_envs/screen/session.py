@@ -296,8 +296,8 @@ class Session:
             self._screen = state.screen
         # The size stays what it was at first, so that shapes and the readers' regions hold whatever happens.
         frame = self._capture.grab(self.area.shifted(state.region.left, state.region.top))
-        before = state
-        if self._finder.has_news():
+        before, news = state, self._finder.has_news()
+        if news is not False:
             state = self._finder.state()
         size = Region(0, 0, state.region.width, state.region.height)
         inside = self.area.intersect(size)
@@ -305,7 +305,9 @@ class Session:
             visible = frame.visible and frame.visible.intersect(inside)
             frame = replace(frame, pixels=pad(inside.of(frame.pixels), inside, self.area), visible=visible)
         undrawn = self._update_undrawn(before, state)
-        return View.of(frame, state, size != self.area, undrawn if state == before else (self.area,))
+        # Another window may have come and gone meanwhile, though all is as it was.
+        changed = news or state != before
+        return View.of(frame, state, size != self.area, (self.area,) if changed else undrawn)
 
     def _update_undrawn(self, before: WindowState, state: WindowState) -> tuple[Region, ...]:
         """What came to light a moment ago.

@@ -56,8 +56,8 @@ class Finder(Protocol):
     def state(self) -> WindowState:
         """Where the window is now; a WindowError if it is gone."""
 
-    def has_news(self) -> bool:
-        """True if windows came, went or moved since `state`, as far as that is told without asking."""
+    def has_news(self) -> bool | None:
+        """True if windows came, went or moved since `state`; None where that is not told without asking."""
 
     def restore(self, width: int, height: int) -> None:
         """Show the window, give it its size back, and move it onto the screen if it sticks out."""
