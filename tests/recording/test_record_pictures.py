@@ -186,9 +186,8 @@ def test_a_window_that_lay_there_before_the_recording_began_is_in_no_picture(per
         env.close()
 
 
-def test_a_window_that_is_there_only_while_the_picture_is_taken_is_in_none(env, person, on_desktop, monkeypatch):
-    if on_desktop.get("backend") == "portable":
-        return  # it is told nothing, and asks before and after
+@pytest.mark.parametrize("where", ["x11"], indirect=True)  # the portable one is told nothing: it asks before and after
+def test_a_window_that_is_there_only_while_the_picture_is_taken_is_in_none(env, person, monkeypatch):
     env.reset()
     mail = person.window(41, 31, 121, 81, colour=MAIL, title="mail", override=True)
     mail.unmap()
