@@ -325,7 +325,9 @@ def record_all(profile: str, folders: list[Path], given: argparse.Namespace) -> 
 def study(folders: list[Path], run: Path, given: argparse.Namespace) -> dict[str, Any]:
     """The clone, in a run, and how often it clicks where the player does."""
     shutil.rmtree(run, ignore_errors=True)
-    config = CloningConfig(total_steps=given.steps, learning_rate=2e-3, max_grad_norm=1.0, balance=0.0)
+    config = CloningConfig(
+        total_steps=given.steps, learning_rate=2e-3, max_grad_norm=1.0, balance=0.0, weight_decay=0.01
+    )
     studies = Studies(Study(tuple(map(str, folders)), "ppo", config, {"network": "spatial"}), threads=given.threads)
     studies.run(run)
     agent = Agent.load(run, "Hakisa/ScreenGame-v0")

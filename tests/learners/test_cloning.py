@@ -128,6 +128,20 @@ def test_it_goes_on_bit_for_bit_where_it_stopped(tmp_path, played):
         assert all(torch.equal(one[name], other[name]) for name in one)
 
 
+def test_weights_shrink_by_what_is_said(played):
+    def size(decay):
+        config = dataclasses.replace(CONFIG, weight_decay=decay, learning_rate=1e-3)
+        learner = cloned(*played[False], config=config)
+        learner.update(None)
+        return float(learner.descent.weights.vector.detach().norm())
+
+    sizes = [size(decay) for decay in (0.0, 1.0, 10.0)]
+    assert sizes == sorted(sizes, reverse=True)
+    assert sizes[2] < 0.8 * sizes[0]
+    with pytest.raises(ConfigError, match=r"weight_decay=-0\.1 must not be negative"):
+        CloningConfig(weight_decay=-0.1)
+
+
 def test_it_stops_early_and_keeps_the_best(played):
     learner = cloned(
         *played[False],

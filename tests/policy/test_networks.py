@@ -96,7 +96,7 @@ def test_bytes_are_scaled_to_0_to_1(network):
 
 @pytest.mark.parametrize("network", ["nature", "small", "spatial"])
 def test_the_memory_format_of_a_picture_does_not_matter(network):
-    built = build_network(PICTURE, network)
+    built = build_network(PICTURE, network).eval()
     pictures = torch.randint(256, (3, 4, 84, 84), dtype=torch.uint8)
     other = pictures.contiguous(memory_format=torch.channels_last)
     torch.testing.assert_close(built(pictures), built(other))
@@ -212,7 +212,7 @@ def test_the_share_of_being_first_is_that_of_one_after_the_other():
 
 
 def test_a_spatial_network_computes_its_maps_in_full_precision():
-    network = build_network(pictures(3, 40, 64), "spatial")
+    network = build_network(pictures(3, 40, 64), "spatial").eval()
     seen = torch.randint(256, (2, 3, 40, 64), dtype=torch.uint8)
     with torch.autocast("cpu", torch.bfloat16):
         half = network(seen)

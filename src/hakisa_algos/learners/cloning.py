@@ -49,11 +49,14 @@ class CloningConfig(OfflineConfig):
 
     chunk: int = 32
     """Rows in a row that a memory learns from."""
+    weight_decay: float = 0.0
+    """By this share of the step size all weights shrink at each step (AdamW): keeps few rows from being learned by
+    heart. 0.01 is a usual one."""
 
     def __post_init__(self) -> None:
         """See :class:`hakisa_algos.learners.offline.OfflineConfig`."""
         super().__post_init__()
-        check_config(self, positive=("chunk",))
+        check_config(self, positive=("chunk",), not_negative=("weight_decay",))
 
 
 def student_config(algorithm: str, observation_space: spaces.Space[Any], changes: Mapping[str, Any]) -> Any:
@@ -122,7 +125,13 @@ class CloningLearner:
         )
         self.policy = self._make_student().policy
         self.generator = torch.Generator().manual_seed(seed)
-        adam = functools.partial(optimizers.Adam, lr=config.learning_rate, fused=True)
+        adam = functools.partial(
+            optimizers.Adam,
+            lr=config.learning_rate,
+            fused=True,
+            weight_decay=config.weight_decay,
+            decoupled_weight_decay=True,
+        )
         self.descent = Descent(self.policy, adam, self.generator, self.device)
         self.lessons: Lessons | None = None
         self.agreement: Agreement | None = None
@@ -189,7 +198,7 @@ class CloningLearner:
             for _ in range(steps):
                 picked = self._chunks.draw(config.batch_size, self.generator)
                 observation = self._observation(picked.seen)
-                with learning(self.policy):
+                with learning(self.policy, imitating=True):
                     loss, each = self._loss(observation, picked)
                     terms.append(self.descent.differentiate(loss, each))
                 self.descent.step()

@@ -90,8 +90,10 @@ class Descent:
         self.learning_rate_scale = 1.0
         self._policy, self._random = policy, random
         own = [*policy.own_networks, *(target.own_networks if target is not None else ())]
+        # A network of the user's own may draw anything, ours what to drop out.
+        self._draws = bool(own) or any(isinstance(module, nn.Dropout2d) for module in policy.modules())
+        self._device = device
         # Whose buffers an update may change.
-        self._draws, self._device = bool(own), device  # such as dropout
         self._moving: list[nn.Module] = own if policy.normalizer is None else [*own, policy.normalizer]
         self._copies: list[Tensor] = []
         self._max_norm = math.inf
@@ -127,7 +129,7 @@ class Descent:
 
     @contextlib.contextmanager
     def _seeded(self) -> Iterator[None]:
-        """While entered, what a network of the user's own draws by torch's global generator is drawn by ours."""
+        """While entered, what a network draws by torch's global generator is drawn by ours."""
         if not self._draws:
             yield
             return

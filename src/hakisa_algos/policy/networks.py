@@ -191,15 +191,18 @@ class Residual(nn.Module):
 
     Args:
         filters: in and out.
+        dropout: in ``train()`` mode, whole filters of the result are left out with this probability.
     """
 
-    def __init__(self, filters: int) -> None:
+    def __init__(self, filters: int, dropout: float) -> None:
         super().__init__()
         self.convolution = orthogonal(nn.Conv2d(filters, filters, 3, 1, 1))
+        self.dropout = nn.Dropout2d(dropout)
 
     def forward(self, x: Tensor) -> Tensor:
         """``[batch, filters, height, width]``, in and out."""
-        return x + torch.relu(self.convolution(x))
+        seen: Tensor = self.dropout(torch.relu(self.convolution(x)))
+        return x + seen
 
 
 def first_of(logits: Tensor) -> Tensor:
@@ -228,9 +231,12 @@ class SpatialCNN(nn.Module):
         filters: of each convolution.
         steps: over which each place comes to know others, to so many places' distance.
         maps: of attention, half of them from the end.
+        dropout: of each step, where rows are imitated (see :class:`Residual`).
     """
 
-    def __init__(self, space: spaces.Box, filters: int = 32, steps: int = 6, maps: int = 8) -> None:
+    def __init__(
+        self, space: spaces.Box, filters: int = 32, steps: int = 4, maps: int = 8, dropout: float = 0.1
+    ) -> None:
         super().__init__()
         channels, height, width = space.shape
         if min(height, width) < SPATIAL_SIDE:
@@ -243,7 +249,7 @@ class SpatialCNN(nn.Module):
         for wide in (filters // 2, filters, filters):
             layers += [orthogonal(nn.Conv2d(channels, wide, 3, 2, 1)), nn.ReLU()]
             channels = wide
-        self.convolutions = nn.Sequential(*layers, *(Residual(filters) for _ in range(steps)))
+        self.convolutions = nn.Sequential(*layers, *(Residual(filters, dropout) for _ in range(steps)))
         likes = orthogonal(nn.Conv2d(filters, maps, 1), 0.1)
         rows, columns = (-(-side // 8) for side in (height, width))
         # At first, that each place is as likely to be the first as the others are.

@@ -128,21 +128,26 @@ class FeedForward:
 
 
 @contextmanager
-def learning(policy: Any) -> Iterator[None]:
-    """While entered, the networks of the user's own in ``policy`` are in ``train()`` mode; ours know no modes.
+def learning(policy: Any, imitating: bool = False) -> Iterator[None]:
+    """While entered, the networks of the user's own in ``policy`` are in ``train()`` mode.
+
+    Those of ours drop out nothing where the policy learns from its own play, for what was done must stay as likely as
+    it was then. Where it imitates somebody else, they do.
 
     A policy is in ``eval()`` mode from its construction on, and with every gradient step's end again.
 
     Args:
         policy: has ``own_networks``.
+        imitating: ours, too.
     """
-    for network in policy.own_networks:
-        network.train()
+    modules = [policy] if imitating else policy.own_networks
+    for module in modules:
+        module.train()
     try:
         yield
     finally:
-        for network in policy.own_networks:
-            network.eval()
+        for module in modules:
+            module.eval()
 
 
 class NetworkPolicy(FeedForward, nn.Module):
