@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import itertools
 import json
 import tempfile
 import time
@@ -22,6 +23,7 @@ from _fighter import BITS, FighterEnvs, Native, build, two_pads
 from hakisa_algos import PPO
 from hakisa_algos.learners.ppo_config import PPOConfig
 from hakisa_envs.retro.street_fighter.actions import COMBOS, DIRECTIONS, ActionSet
+from hakisa_envs.retro.street_fighter.opponents import STRENGTHS
 
 SKIP = 12  # frames of a decision, but for motion specials
 CONTESTS = {"zoner": ("macros", "combos"), "turtle": ("combos", "either")}
@@ -50,10 +52,10 @@ def actions_of(name: str) -> list[dict[int, np.ndarray]]:
     return [{facing: two_pads(known.pads(number, facing) @ bits) for facing in (1, -1)} for number in numbers]
 
 
-def run(game: Native, name: str, style: str, seed: int, steps: int) -> dict[str, Any]:
+def run(game: Native, name: str, opponent: tuple[str, str], seed: int, steps: int) -> dict[str, Any]:
     """Trains one agent, and plays rounds that it has not seen."""
     actions = actions_of(name)
-    envs, fresh = (FighterEnvs(game, CONFIG.num_envs, (style, "normal"), actions) for _ in range(2))
+    envs, fresh = (FighterEnvs(game, CONFIG.num_envs, opponent, actions) for _ in range(2))
     agent = PPO(envs, dataclasses.replace(CONFIG, total_steps=steps), seed=seed, threads=1, eval_env=fresh)
     began = time.perf_counter()
     agent.learn(collapse="off")
@@ -72,24 +74,26 @@ def main() -> None:
     """Runs what is missing, or what was run with other hyperparameters."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--styles", nargs="+", default=list(CONTESTS), choices=CONTESTS)
+    parser.add_argument("--strengths", nargs="+", default=["normal"], choices=STRENGTHS)
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
     parser.add_argument("--steps", type=int, default=200_000, help="decisions of each run")
     arguments = parser.parse_args()
 
     with tempfile.TemporaryDirectory() as folder:
         game = Native(build(folder))
-        for style in arguments.styles:
+        for style, strength in itertools.product(arguments.styles, arguments.strengths):
             for name in CONTESTS[style]:
-                path = _results.RESULTS / f"fighter_actions_{style}_{name}.json"
+                against = style if strength == "normal" else f"{style}_{strength}"
+                path = _results.RESULTS / f"fighter_actions_{against}_{name}.json"
                 before = json.loads(path.read_text()) if path.is_file() else {}
                 settings = json.loads(json.dumps(dataclasses.asdict(CONFIG) | {"total_steps": arguments.steps}))
                 runs = before["runs"] if before.get("config") == settings else {}
                 for seed in arguments.seeds:
                     if str(seed) in runs:
                         continue
-                    runs[str(seed)] = run(game, name, style, seed, arguments.steps)
-                    print(style, name, seed, runs[str(seed)], flush=True)
-                    figures = {"opponent": f"{style} normal", "actions": name, "frame_skip": SKIP}
+                    runs[str(seed)] = run(game, name, (style, strength), seed, arguments.steps)
+                    print(style, strength, name, seed, runs[str(seed)], flush=True)
+                    figures = {"opponent": f"{style} {strength}", "actions": name, "frame_skip": SKIP}
                     _results.save(path.stem, {**figures, "config": settings, "runs": runs})
 
 
