@@ -1,4 +1,7 @@
-"""Training speed of PPO, against Stable-Baselines3 and the bound: same env, network, hyperparameters and machine."""
+"""Training speed of PPO, against Stable-Baselines3 and the bound: same env, network, hyperparameters and machine.
+
+Of the Fighter it is the bound alone.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +19,7 @@ from hakisa_algos.training.run_folder import system_info
 
 ENVS, ROWS, EPOCHS, MINIBATCH = 8, 128, 4, 256
 ROLLOUT = ENVS * ROWS
+PICTURES = ("Hakisa/Pong-v0", "Hakisa/Fighter-v0")  # envs of them
 # The zoo's for Atari; of the rest only what is the same in both libraries matters for speed.
 PIXELS = {"clip": 0.1, "clip_schedule": "linear", "entropy_coefficient": 0.01, "network": "nature"}
 
@@ -54,7 +58,8 @@ class Game:
 
 
 def games() -> list[Game]:
-    pong, cartpole, press = "Hakisa/Pong-v0", "CartPole-v1", "Hakisa/Press-v0"
+    pong, fighter, cartpole, press = *PICTURES, "CartPole-v1", "Hakisa/Press-v0"
+    sides = {"states": ["mixed.normal.left", "mixed.normal.right"]}
     vector = "vector_entry_point"
     compiled = {"compile": True}
     return [
@@ -67,6 +72,11 @@ def games() -> list[Game]:
                 Contender("sb3", pong, "sb3", "own"),
                 Contender("sb3 same vector env", pong, "sb3", "shared"),
             ),
+            2,
+        ),
+        Game(
+            "fighter",
+            (Contender("hakisa bf16", fighter, "hakisa", config=PIXELS | {"precision": "bf16"}, options=sides),),
             2,
         ),
         Game(
@@ -138,7 +148,7 @@ class Hakisa:
 
         torch.set_num_threads(threads)
         n, policy = self.contender.num_envs, self.agent.policy
-        pixels = "Pong" in self.contender.env
+        pixels = self.contender.env in PICTURES
         envs = make_envs(self.contender.env, n, self.contender.options, self.contender.vectorization)  # type: ignore[arg-type]
         step_env = env_stepper(envs)
         seen = to_tensors(policy.observation.encode(step_env()), self.agent.device)
@@ -163,7 +173,7 @@ class StableBaselines:
         else:
             vectorization: Any = "vector_entry_point"
             envs = SharedVecEnv(make_envs(contender.env, contender.num_envs, vectorization=vectorization))
-        pixels = "Pong" in contender.env
+        pixels = contender.env in PICTURES
         # Linear schedules, as the zoo's; `total` is so large that they hardly move.
         changes = {"clip_range": lambda left: 0.1 * left, "ent_coef": 0.01} if pixels else {}
         self.model = PPO(
@@ -288,11 +298,12 @@ def draw(growth: dict[str, list[dict[str, float]]], path: Any) -> None:
 
 def main() -> None:
     """Writes ``results/speed.json`` and ``.png``: ``speed_gpu`` with a GPU, ``speed_quick`` with ``--quick``."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="two rounds and few points: a check, not a figure")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--games", nargs="+", choices=[game.name for game in games()])
     parser.add_argument("--no-growth", action="store_true")
+    parser.add_argument("--name", help="of the result file; default: speed, speed_gpu with a GPU, or speed_quick")
     arguments = parser.parse_args()
 
     rounds = 2 if arguments.quick else arguments.rounds
@@ -303,7 +314,7 @@ def main() -> None:
         if not arguments.games or game.name in arguments.games:
             figures[game.name] = compare(game, rounds, choices)
     gpu = system_info()["gpu"]
-    name = "speed_quick" if arguments.quick else "speed" if gpu is None else "speed_gpu"
+    name = arguments.name or ("speed_quick" if arguments.quick else "speed" if gpu is None else "speed_gpu")
     if not arguments.no_growth:
         figures["growth"] = growth(arguments.quick)
         _results.RESULTS.mkdir(exist_ok=True)
