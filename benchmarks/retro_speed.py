@@ -29,7 +29,8 @@ from gymnasium.vector import AsyncVectorEnv
 
 import hakisa_envs  # noqa: F401
 from hakisa_envs.retro.emulator import Emulator
-from hakisa_envs.retro.game_files import HOMEBREW, GameFiles, Variable, homebrew, imported
+from hakisa_envs.retro.find import imported
+from hakisa_envs.retro.game_files import HOMEBREW, GameFiles, Variable, homebrew
 
 FIGHTER, AIRSTRIKER = "HakisaFighter-Genesis-v0", "Airstriker-Genesis-v0"
 STATES = {FIGHTER: "mixed.normal.left", AIRSTRIKER: "Level1"}

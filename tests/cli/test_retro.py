@@ -21,7 +21,8 @@ stable_retro = pytest.importorskip("stable_retro", reason='the extra "retro" is 
 from hakisa_algos.cli.main import main  # noqa: E402
 from hakisa_envs.retro import library  # noqa: E402
 from hakisa_envs.retro.errors import StateError  # noqa: E402
-from hakisa_envs.retro.game_files import find_game, known_roms, user_folder  # noqa: E402
+from hakisa_envs.retro.find import find_game, known_roms  # noqa: E402
+from hakisa_envs.retro.game_files import user_folder  # noqa: E402
 from hakisa_envs.retro.pokemon.game import WALK  # noqa: E402
 
 FIGHTER, MONSTERS = "HakisaFighter-Genesis-v0", "HakisaMonsters-GbAdvance-v0"

@@ -2,7 +2,8 @@
 
 from hakisa_envs.errors import MissingExtraError
 from hakisa_envs.retro.errors import RomError
-from hakisa_envs.retro.game_files import check_rom, imported
+from hakisa_envs.retro.find import imported
+from hakisa_envs.retro.game_files import check_rom
 from hakisa_envs.retro.pokemon.game import EMERALD, MONSTERS
 from hakisa_envs.retro.street_fighter.opponents import FIGHTER, STREET_FIGHTER
 

@@ -12,7 +12,8 @@ import pytest
 helpers = pytest.importorskip("tests.retro.helpers")
 from hakisa_envs.retro.emulator import Emulator  # noqa: E402
 from hakisa_envs.retro.errors import RomError, StateError  # noqa: E402
-from hakisa_envs.retro.game_files import homebrew, imported  # noqa: E402
+from hakisa_envs.retro.find import imported  # noqa: E402
+from hakisa_envs.retro.game_files import homebrew  # noqa: E402
 from hakisa_envs.retro.street_fighter.opponents import STREET_FIGHTER  # noqa: E402
 from tests.helpers.roms import users_rom_is_there  # noqa: E402
 from tests.retro.helpers import GAME, Match  # noqa: E402

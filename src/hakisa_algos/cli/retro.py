@@ -12,7 +12,8 @@ from hakisa_algos.errors import ConfigError
 from hakisa_algos.training.video import VideoWriter
 from hakisa_envs.errors import MissingExtraError
 from hakisa_envs.retro.errors import RetroError
-from hakisa_envs.retro.game_files import check_rom, find_game
+from hakisa_envs.retro.find import find_game
+from hakisa_envs.retro.game_files import check_rom
 from hakisa_envs.retro.library import ENVS, import_rom
 from hakisa_envs.retro.movie import FRAMES_A_SECOND, replay
 

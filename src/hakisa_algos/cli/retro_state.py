@@ -9,7 +9,7 @@ from hakisa_algos.cli.retro_keyboard import play_by_hand
 from hakisa_algos.cli.text import bold, command
 from hakisa_algos.errors import ConfigError
 from hakisa_envs.retro.emulator import Emulator
-from hakisa_envs.retro.game_files import find_game
+from hakisa_envs.retro.find import find_game
 from hakisa_envs.retro.key_script import pads_of
 from hakisa_envs.retro.library import ENVS
 from hakisa_envs.retro.pokemon.game import EDITIONS, Game

@@ -1,4 +1,4 @@
-"""The one owner of a stable-retro core in its process. Nobody else imports `stable_retro` to run a game."""
+"""The one owner of a stable-retro core in its process, and what stable-retro knows: nobody else imports it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hakisa_envs.errors import import_extra
-from hakisa_envs.retro.errors import EmulatorInUseError, StateError
+from hakisa_envs.retro.errors import EmulatorInUseError, RomError, StateError
 from hakisa_envs.retro.game_files import GameFiles, Variable, check_rom
 from hakisa_envs.retro.saved_state import Origin, pack, unpack
 
@@ -38,6 +38,48 @@ def in_use() -> Emulator | None:
     if _open is not None and _open() is not None:
         gc.collect()  # it may have been dropped in a circle of references
     return None if _open is None else _open()
+
+
+def _stable_retro(needed_by: str) -> Any:
+    return import_extra("stable_retro", extra="retro", needed_by=needed_by)
+
+
+def shipped_game(name: str) -> tuple[Path, Path | None]:
+    """The folder of a game's data in stable-retro, and its ROM, if it has been imported there.
+
+    Raises:
+        MissingExtraError: If stable-retro is not installed.
+        RomError: If it does not know the game.
+    """
+    retro = _stable_retro(name)
+    # Of the shipped games alone: a custom path of somebody's would have another game under this name.
+    stable = retro.data.Integrations.STABLE
+    data = retro.data.get_file_path(name, "data.json", stable)
+    if data is None:
+        raise RomError(f"stable-retro knows no game {name!r}: stable_retro.data.list_games() has those that it knows.")
+    try:
+        return Path(data).parent, Path(retro.data.get_romfile_path(name, stable))
+    except FileNotFoundError:
+        return Path(data).parent, None
+
+
+def shipped_roms() -> dict[str, tuple[str, str]]:
+    """Games that stable-retro has data of, and how their ROMs' names end, by the ROMs' sha1s in hex.
+
+    Raises:
+        MissingExtraError: If stable-retro is not installed.
+    """
+    known = _stable_retro("hakisa retro import").data.get_known_hashes()
+    return {sha1: (game, suffix) for sha1, (game, suffix, *_) in known.items()}
+
+
+def read_movie(path: Path) -> Any:
+    """stable-retro's reader of a bk2 file, before its first frame.
+
+    Raises:
+        MissingExtraError: If stable-retro is not installed.
+    """
+    return _stable_retro("a movie").Movie(str(path))
 
 
 class Emulator:
@@ -66,7 +108,7 @@ class Emulator:
     on_frame: OnFrame | None = None
 
     def __init__(self, files: GameFiles) -> None:
-        retro = import_extra("stable_retro", extra="retro", needed_by=files.name)
+        retro = _stable_retro(files.name)
         check_rom(files)
         other = in_use()
         if other is not None:

@@ -10,13 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hakisa_envs.errors import import_extra
 from hakisa_envs.retro.errors import RomError, StateError
 
 HOMEBREW = Path(__file__).parent / "homebrew"
-OF_OTHERS = Path(__file__).parent / "games"  # data of games that are not ours, and that stable-retro has no data of
-
-_SUFFIXES = {"GbAdvance": ".gba", "GameBoy": ".gb"}  # of ROM files, by the console in a game's name
 
 
 @dataclass(frozen=True)
@@ -89,16 +85,6 @@ def user_folder(name: str) -> Path:
     return data / "hakisa" / "retro" / name
 
 
-def find_game(name: str) -> GameFiles:
-    """A game of ours, or one whose ROM the user has brought.
-
-    Raises:
-        MissingExtraError: If it is not ours and stable-retro, which has its data, is not installed.
-        RomError: If nobody knows the game, or its ROM is not there.
-    """
-    return homebrew(name) if any(HOMEBREW.glob(f"*/{name}")) else imported(name)
-
-
 def homebrew(name: str) -> GameFiles:
     """A game of ours, such as ``"HakisaFighter-Genesis-v0"``.
 
@@ -107,56 +93,10 @@ def homebrew(name: str) -> GameFiles:
     """
     for folder in HOMEBREW.glob(f"*/{name}"):
         magic = _json(folder / "metadata.json")["magic"]
-        files = _files(name, next(folder.glob("rom.[!s]*")), folder)
+        files = files_in(name, next(folder.glob("rom.[!s]*")), folder)
         return GameFiles(**{**vars(files), "magic": (Variable(magic["address"], magic["type"]), magic["value"])})
     have = sorted(path.parent.name for path in HOMEBREW.glob("*/*/rom.sha"))
     raise RomError(f"There is no game {name!r} of ours; there are {', '.join(have)}.")
-
-
-def imported(name: str) -> GameFiles:
-    """A game whose ROM the user has imported, into Hakisa or into stable-retro.
-
-    Raises:
-        MissingExtraError: If stable-retro is not installed.
-        RomError: If stable-retro does not know the game, or there is no ROM of it.
-    """
-    own = sorted(user_folder(name).glob("rom.*"))
-    folder, rom = OF_OTHERS / name, own[0] if own else None
-    if not folder.is_dir():
-        folder, shipped = _in_stable_retro(name)
-        rom = rom or shipped
-    if rom is None:
-        raise RomError(
-            f"The ROM of {name} is not there. It is not ours to give: import your own, whose sha1 is "
-            f"{_sha1_in(folder)}, with\n    hakisa retro import FILE"
-        )
-    return _files(name, rom, folder)
-
-
-def _in_stable_retro(name: str) -> tuple[Path, Path | None]:
-    """The folder of a game's data, and its ROM, if it has been imported there."""
-    retro = import_extra("stable_retro", extra="retro", needed_by=name)
-    # Of the shipped games alone: a custom path of somebody's would have another game under this name.
-    stable = retro.data.Integrations.STABLE
-    data = retro.data.get_file_path(name, "data.json", stable)
-    if data is None:
-        raise RomError(f"stable-retro knows no game {name!r}: stable_retro.data.list_games() has those that it knows.")
-    try:
-        return Path(data).parent, Path(retro.data.get_romfile_path(name, stable))
-    except FileNotFoundError:
-        return Path(data).parent, None
-
-
-def known_roms() -> dict[str, tuple[str, str]]:
-    """Games that are not ours, and how their ROMs' names end, by the ROMs' sha1s in hex.
-
-    Raises:
-        MissingExtraError: If stable-retro, which knows most of them, is not installed.
-    """
-    retro = import_extra("stable_retro", extra="retro", needed_by="hakisa retro import")
-    shipped = {sha1: (game, suffix) for sha1, (game, suffix, *_) in retro.data.get_known_hashes().items()}
-    ours = {_sha1_in(folder): (folder.name, _SUFFIXES[folder.name.split("-")[-2]]) for folder in OF_OTHERS.iterdir()}
-    return shipped | ours
 
 
 def check_rom(files: GameFiles) -> None:
@@ -174,12 +114,13 @@ def check_rom(files: GameFiles) -> None:
         )
 
 
-def _files(name: str, rom: Path, folder: Path) -> GameFiles:
+def files_in(name: str, rom: Path, folder: Path) -> GameFiles:
+    """A game whose data lie in ``folder``, as stable-retro lays them out."""
     info = _json(folder / "data.json")["info"]
     return GameFiles(
         name=name,
         rom=rom,
-        rom_sha1=_sha1_in(folder),
+        rom_sha1=sha1_in(folder),
         variables={key: Variable(row["address"], row["type"]) for key, row in info.items()},
         crop=tuple(_json(folder / "scenario.json").get("crop", (0, 0, 0, 0))),
         states=folder,
@@ -188,7 +129,8 @@ def _files(name: str, rom: Path, folder: Path) -> GameFiles:
     )
 
 
-def _sha1_in(folder: Path) -> str:
+def sha1_in(folder: Path) -> str:
+    """The sha1 of the ROM that the data in ``folder`` describe, in hex."""
     return (folder / "rom.sha").read_text().split()[0]
 
 

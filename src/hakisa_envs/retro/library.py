@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from hakisa_envs.retro.errors import RomError
-from hakisa_envs.retro.game_files import known_roms, user_folder
+from hakisa_envs.retro.find import known_roms
+from hakisa_envs.retro.game_files import user_folder
 from hakisa_envs.retro.pokemon.game import EMERALD, MONSTERS, RED
 from hakisa_envs.retro.street_fighter.opponents import FIGHTER, STREET_FIGHTER
 

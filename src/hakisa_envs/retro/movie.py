@@ -17,10 +17,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from hakisa_envs.errors import import_extra
-from hakisa_envs.retro.emulator import MOVIE_ORIGIN, Emulator
+from hakisa_envs.retro.emulator import MOVIE_ORIGIN, Emulator, read_movie
 from hakisa_envs.retro.errors import MovieError
-from hakisa_envs.retro.game_files import find_game
+from hakisa_envs.retro.find import find_game
 from hakisa_envs.retro.remote import RemoteEmulator
 
 FRAMES_A_SECOND = 60
@@ -63,9 +62,8 @@ def open_movie(path: Path) -> Emulator:
     Raises:
         MovieError, RomError, EmulatorInUseError: See `replay`.
     """
-    retro = import_extra("stable_retro", extra="retro", needed_by="a movie")
     said = _origin(path)
-    movie = retro.Movie(str(path))
+    movie = read_movie(path)
     emulator = Emulator(find_game(movie.get_game()))
     try:
         for name, wanted in asdict(emulator.origin).items():
@@ -82,8 +80,7 @@ def open_movie(path: Path) -> Emulator:
 
 def pads_of_movie(path: Path, emulator: Emulator) -> Iterator[NDArray[np.uint8]]:
     """Of each frame: uint8 ``[players, buttons]``."""
-    retro = import_extra("stable_retro", extra="retro", needed_by="a movie")
-    movie = retro.Movie(str(path))
+    movie = read_movie(path)
     while movie.step():
         buttons, players = range(len(emulator.buttons)), range(movie.players)
         yield np.array([[movie.get_key(button, player) for button in buttons] for player in players], np.uint8)

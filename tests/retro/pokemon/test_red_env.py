@@ -13,7 +13,8 @@ from gymnasium.utils.env_checker import check_env
 pytest.importorskip("stable_retro", reason='the extra "retro" is not installed')
 from hakisa_envs.errors import UnknownOptionError
 from hakisa_envs.retro.errors import RomError
-from hakisa_envs.retro.game_files import HOMEBREW, Variable, homebrew, imported, known_roms
+from hakisa_envs.retro.find import imported, known_roms
+from hakisa_envs.retro.game_files import HOMEBREW, Variable, homebrew
 from hakisa_envs.retro.pokemon.game import RED, WALK
 from hakisa_envs.retro.pokemon.rewards import Part, RewardTable
 from tests.helpers.roms import users_rom_is_there

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from hakisa_envs.retro.emulator import Emulator, OnFrame, Stop
 from hakisa_envs.retro.errors import StateError
-from hakisa_envs.retro.game_files import Variable, find_game
+from hakisa_envs.retro.find import find_game
+from hakisa_envs.retro.game_files import Variable
 from hakisa_envs.retro.movie import begin_movie
 from hakisa_envs.retro.pokemon import red
 from hakisa_envs.retro.pokemon.actions import NOTHING, PAD, RED_PAD, Pad, pads

@@ -18,7 +18,7 @@ from hakisa_envs import contract
 from hakisa_envs.column import Failures
 from hakisa_envs.errors import checked_choice, checked_float, checked_int, refuse_unknown
 from hakisa_envs.retro.errors import EmulatorDiedError, RetroError
-from hakisa_envs.retro.game_files import find_game
+from hakisa_envs.retro.find import find_game
 from hakisa_envs.retro.pixels import PixelStack
 from hakisa_envs.retro.street_fighter.actions import Actions, ActionSet, Press
 from hakisa_envs.retro.street_fighter.fight import PAD, Episode, Fight, Turn

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from hakisa_envs.retro.emulator import Emulator, OnFrame
 from hakisa_envs.retro.errors import StateError
-from hakisa_envs.retro.game_files import find_game
+from hakisa_envs.retro.find import find_game
 from hakisa_envs.retro.movie import begin_movie
 from hakisa_envs.retro.remote import RemoteEmulator, open_emulator
 from hakisa_envs.retro.street_fighter.memory import VARIABLES, Frame
