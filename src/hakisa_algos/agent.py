@@ -13,6 +13,7 @@ import gymnasium as gym
 import numpy as np
 from gymnasium.vector import VectorEnv
 
+from hakisa_algos.data.contract import stored_option
 from hakisa_algos.data.masks import check_final_masks, decided
 from hakisa_algos.data.rollout import Relabel, RolloutBuffer
 from hakisa_algos.data.stored import StoredRows, check_relabel
@@ -417,7 +418,7 @@ class Agent:
             "algorithm": self.name,
             "config": dataclasses.asdict(self.learner.config),
             "env": self._env if isinstance(self._env, str) else None,
-            "env_options": self._env_options,
+            "env_options": stored_option(self._env_options),
             "vectorization": self._vectorization,
             "seed": self.seed,
             "custom_network": self._custom_network,

@@ -41,6 +41,9 @@ GROUPS = "groups"
 ACTION_MASKS = "action_masks"
 MILESTONE_FOLDER, NEXT_START, CARRY_ON = "milestone_folder", "next_start", "carry_on"
 
+# Method of a value that is an option of an env.
+AS_OPTION = "as_option"
+
 METADATA = (
     CONTRACT,
     REAL_TIME,

@@ -11,15 +11,16 @@ from hakisa_algos.errors import ConfigError, RunFolderError
 from hakisa_algos.training import run_folder
 from hakisa_algos.training.run_folder import RunFolder, default_run_path, free_path, system_info
 
+INNER = {"clip": 0.2, "sizes": (64, 64)}
+
 
 @dataclass(frozen=True)
-class Inner:
-    clip: float = 0.2
-    sizes: tuple[int, ...] = (64, 64)
+class Table:
+    weight: float = 0.2
 
 
 def test_a_new_run_records_its_config_and_system(tmp_path):
-    run = RunFolder.create(tmp_path / "runs" / "a", {"env": "CartPole-v1", "ppo": Inner(), "path": Path("x/y")})
+    run = RunFolder.create(tmp_path / "runs" / "a", {"env": "CartPole-v1", "ppo": INNER, "path": Path("x/y")})
     config = json.loads((run.path / "config.json").read_text())
     assert len(config.pop("run_id")) == 32
     assert config.pop("changes") == []
@@ -59,7 +60,7 @@ def test_default_paths_are_free_and_plain(tmp_path):
     assert default_run_path("ppo", "../../evil", 1, tmp_path).parent == tmp_path
 
 
-@pytest.mark.parametrize("value", [float("inf"), float("nan"), object(), len])
+@pytest.mark.parametrize("value", [float("inf"), float("nan"), object(), len, Table()])
 def test_a_config_that_json_cannot_say_is_named_before_anything_is_made(tmp_path, value):
     with pytest.raises(ConfigError, match=r"config\.a\[0\]"):
         RunFolder.create(tmp_path / "a", {"a": [value]})

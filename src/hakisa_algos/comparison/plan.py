@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from hakisa_algos.data.contract import stored_option
 from hakisa_algos.learners.validation import check_config
 
 RANDOM = "random"
@@ -50,7 +51,8 @@ class Protocol:
     changes: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Checks types and ranges."""
+        """Checks types and ranges; options become as files hold them."""
+        object.__setattr__(self, "env_options", stored_option(self.env_options))
         counts = ("steps", "points", "curve_episodes", "final_episodes", "evaluate_steps", "threads")
         check_config(self, positive=(*counts, "minutes"), not_negative=("film_steps",))
         for env in self.steps_on:

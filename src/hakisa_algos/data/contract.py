@@ -9,6 +9,7 @@ below is honoured, so that an env of somebody else's whose infos happen to use o
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import gymnasium as gym
@@ -52,6 +53,9 @@ GROUPS = "groups"
 ACTION_MASKS = "action_masks"
 MILESTONE_FOLDER, NEXT_START, CARRY_ON = "milestone_folder", "next_start", "carry_on"
 
+# Method of a value that is an option of an env.
+AS_OPTION = "as_option"
+
 
 class Said(NamedTuple):
     """What the infos of a row say of its columns, each bool ``[n]``; not to be written to."""
@@ -79,6 +83,22 @@ def other_meaning(before: Mapping[str, Any] | None, now: Mapping[str, Any] | Non
     """
     before, now = before or {}, now or {}
     return next(((name, was, now[name]) for name, was in before.items() if name in now and now[name] != was), None)
+
+
+def stored_option(value: Any) -> Any:
+    """An option of an env as files hold it: plain data, which the env takes in its place.
+
+    What has no such form stays as it is; whoever writes a file refuses it.
+    """
+    if not isinstance(value, type) and hasattr(value, AS_OPTION):
+        value = getattr(value, AS_OPTION)()
+    if isinstance(value, Mapping):
+        return {name: stored_option(entry) for name, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [stored_option(entry) for entry in value]
+    if isinstance(value, np.generic):
+        return value.item()
+    return str(value) if isinstance(value, Path) else value
 
 
 def said(infos: Mapping[str, Any], n: int) -> Said:

@@ -16,6 +16,7 @@ from hakisa_algos.agent import Agent
 from hakisa_algos.comparison.grid import OUTCOME_HEADS, Cell, Figure, Grid, outcome_cells
 from hakisa_algos.comparison.page import AXES, Film, Page, colours_of, write_page
 from hakisa_algos.data.columns import FrameStack
+from hakisa_algos.data.contract import stored_option
 from hakisa_algos.data.files import write_json
 from hakisa_algos.errors import ConfigError, MissingExtraError
 from hakisa_algos.film import try_to_film
@@ -55,6 +56,10 @@ class Asked:
     film_steps: int = 500
     env: str | None = None
     env_options: Mapping[str, Any] | None = None
+
+    def __post_init__(self) -> None:
+        """Options as files hold them."""
+        object.__setattr__(self, "env_options", stored_option(self.env_options))
 
 
 def report(

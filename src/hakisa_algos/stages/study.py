@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hakisa_algos.data.contract import MEANING
+from hakisa_algos.data.contract import MEANING, stored_option
 from hakisa_algos.data.files import read_document
 from hakisa_algos.errors import CheckpointError, ConfigError
 from hakisa_algos.learners.cloning import CloningConfig, CloningLearner, student_config
@@ -51,6 +51,10 @@ class Study:
     seed: int = 0
     env: str | None = None
     env_options: Mapping[str, Any] | None = None
+
+    def __post_init__(self) -> None:
+        """Options as files hold them."""
+        object.__setattr__(self, "env_options", stored_option(self.env_options))
 
 
 class Studies:

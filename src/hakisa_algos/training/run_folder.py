@@ -9,7 +9,6 @@ runs/ppo-CartPole-v1-1/
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import logging
 import math
@@ -57,7 +56,7 @@ class RunFolder:
     def create(cls, path: Path | str, config: Mapping[str, Any], *, threads: int | None = None) -> RunFolder:
         """A new run folder with config.json and system.json in it.
 
-        To the configuration (dicts, lists, dataclasses, paths and finite scalars) come ``run_id``, which no other run
+        To the configuration (dicts, lists, paths and finite scalars) come ``run_id``, which no other run
         has, and ``changes``, none so far (see :meth:`record`). ``threads`` is what torch will train with.
 
         Raises:
@@ -256,8 +255,6 @@ def _commit() -> str | None:
 
 def _plain(value: Any, key: str) -> Any:
     """``value`` as JSON can say it."""
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        value = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
     if isinstance(value, Mapping):
         return {str(name): _plain(item, f"{key}.{name}") for name, item in value.items()}
     if isinstance(value, (list, tuple)):
@@ -268,7 +265,8 @@ def _plain(value: Any, key: str) -> Any:
         return value
     raise ConfigError(
         f"{key} is {value!r} ({type(value).__name__}); config.json holds finite numbers, text, lists and "
-        "dicts, so that a run can be resumed from it; pass a name or a number instead (None for no limit)"
+        "dicts, so that a run can be resumed from it; pass a name or a number instead (None for no limit), or, for an "
+        "option of an env, an object that has as_option() (docs/contract.md)"
     )
 
 

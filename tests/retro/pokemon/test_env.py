@@ -1,8 +1,10 @@
 """`Hakisa/Monsters-v0`: episodes end as they should, pay what they should, and repeat."""
 
+import json
 import pickle
 import subprocess
 import sys
+from contextlib import closing
 
 import gymnasium as gym
 import numpy as np
@@ -10,12 +12,14 @@ import pytest
 from gymnasium.utils.env_checker import check_env
 
 helpers = pytest.importorskip("tests.retro.pokemon.helpers")
+from hakisa_algos import PPO, Agent  # noqa: E402
+from hakisa_algos.learners.ppo_config import PPOConfig  # noqa: E402
 from hakisa_envs.errors import UnknownOptionError  # noqa: E402
 from hakisa_envs.retro.errors import RomError, StateError  # noqa: E402
 from hakisa_envs.retro.game_files import Variable  # noqa: E402
 from hakisa_envs.retro.library import ENVS  # noqa: E402
 from hakisa_envs.retro.movie import open_movie, pads_of_movie  # noqa: E402
-from hakisa_envs.retro.pokemon.rewards import Part, RewardTable  # noqa: E402
+from hakisa_envs.retro.pokemon.rewards import Part, RewardTable, table_of  # noqa: E402
 from hakisa_envs.retro.remote import RemoteEmulator  # noqa: E402
 
 NOTHING, A, UP, DOWN, LEFT, RIGHT = 0, 1, 3, 6, 9, 12
@@ -341,3 +345,23 @@ def test_what_helps_is_declared(make):
     told = make(state="oak", visited_map=True, until_control=60).metadata["assists"]
     assert len(told) == 4
     assert "episodes start at oak" in told
+
+
+def test_a_run_with_a_table_of_your_own_goes_on(tmp_path):
+    table = RewardTable((Part("tile", "set", "tile", 1.0), Part("level", "maximum", "best level", 0.2, 9)), (5.0, 0.3))
+    config = PPOConfig(num_envs=2, n_steps=8, minibatch_size=16, total_steps=32)
+
+    def agent():
+        options = {"reward": table, "observation": "state"}
+        return closing(PPO("Hakisa/Monsters-v0", config, seed=3, env_options=options))
+
+    with agent() as straight, agent() as halves:
+        straight.learn()
+        halves.learn(run=tmp_path / "run", callbacks=[lambda trainer, metrics: trainer.step < 16])
+    stored = json.loads((tmp_path / "run" / "config.json").read_text())["env_options"]
+    assert table_of(stored["reward"]) == table
+    with closing(Agent.load(tmp_path / "run")) as again:
+        again.learn()
+    for one, other in zip(*(each.policy.state_dict().values() for each in (straight, again)), strict=True):
+        assert (one == other).all()
+    assert straight.steps == again.steps == 32

@@ -7,8 +7,9 @@ import math
 import numpy as np
 import pytest
 
+from hakisa_envs.errors import UnknownOptionError
 from hakisa_envs.retro.pokemon.emerald import Monster, Place, Reading, Scene
-from hakisa_envs.retro.pokemon.rewards import KINDS, NEW_ONLY, TABLES, Part, RewardEngine, RewardTable
+from hakisa_envs.retro.pokemon.rewards import KINDS, NEW_ONLY, TABLES, Part, RewardEngine, RewardTable, table_of
 
 BADGE, TOWN, TRAINER, EVENT, SIGN, HIDE, TEMPORARY, DAILY = 0x867, 0x86F, 0x500, 0x60, 0x3E8, 0x2E2, 0x10, 0x920
 
@@ -174,11 +175,58 @@ def test_the_baseline_squashes_and_ours_does_not():
         (("level", "change", "levels", 1.0, 5), "leave it out"),
         (("level", "first", "seen", math.nan), "finite"),
         (("level", "first", "seen", 1.0, -1), ">= 0"),
+        (("level", "first", "seen", 1.0, math.nan), ">= 0"),
+        (("level", "first", "seen", 1.0, "3"), ">= 0"),
+        (("level", "first", "seen", "1"), "finite"),
     ],
 )
 def test_wrong_tables_are_refused(arguments, says):
     with pytest.raises(ValueError, match=says):
         Part(*arguments)
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        *TABLES.values(),
+        RewardTable((Part("tile", "set", "tile", 1), Part("two", "first", "events", 2.0, 3)), squash=(1.0, 2.0)),
+    ],
+)
+def test_a_table_is_the_same_after_json(table):
+    plain = json.loads(json.dumps(table.as_option(), allow_nan=False))
+    assert table_of(plain) == table == table_of(table)
+
+
+def test_a_table_may_leave_out_what_has_a_default():
+    part = {"name": "tile", "kind": "set", "of": "tile", "weight": 1.0}
+    assert table_of({"parts": [part]}) == RewardTable((Part("tile", "set", "tile", 1.0),))
+    assert table_of("ours") is TABLES["ours"]
+
+
+PLAIN = {"name": "tile", "kind": "set", "of": "tile", "weight": 1.0}
+
+
+@pytest.mark.parametrize(
+    ("given", "error", "says"),
+    [
+        ("our", ValueError, "'ours'"),
+        (None, ValueError, "'ours'"),
+        ([], ValueError, "'ours'"),
+        ({}, ValueError, "no 'parts'"),
+        ({"part": []}, UnknownOptionError, "did you mean 'parts'"),
+        ({"parts": {}}, ValueError, "list of parts"),
+        ({"parts": ["tile"]}, ValueError, r"parts'\]\[0\]='tile'.*weight"),
+        ({"parts": [PLAIN, {"name": "a"}]}, ValueError, r"parts'\]\[1\] has no 'kind'"),
+        ({"parts": [{**PLAIN, "wieght": 1}]}, UnknownOptionError, "did you mean 'weight'"),
+        ({"parts": [{**PLAIN, "kind": "sets"}]}, ValueError, "'set'"),
+        ({"parts": [PLAIN], "squash": 5}, ValueError, "squash=5"),
+        ({"parts": [PLAIN], "squash": [1.0]}, ValueError, "two finite numbers"),
+        ({"parts": [PLAIN], "squash": [1.0, "2"]}, ValueError, "two finite numbers"),
+    ],
+)
+def test_plain_data_that_are_no_table_are_refused(given, error, says):
+    with pytest.raises(error, match=says):
+        table_of(given)
 
 
 def test_two_parts_of_one_name_are_refused():

@@ -25,7 +25,7 @@ from hakisa_envs.retro.pokemon.emerald import BADGES, Reading
 from hakisa_envs.retro.pokemon.game import EMERALD, PRESS_FRAMES, RED, Game
 from hakisa_envs.retro.pokemon.milestones import PROGRESS, Milestones
 from hakisa_envs.retro.pokemon.observations import VisitedMap, state_observation, state_space
-from hakisa_envs.retro.pokemon.rewards import TABLES, RewardEngine, RewardTable
+from hakisa_envs.retro.pokemon.rewards import RewardEngine, RewardTable, table_of
 from hakisa_envs.vector import make_process_vec
 
 CARRIED_ON = ", carried on"  # added to where an episode began that goes on from another
@@ -47,8 +47,8 @@ class PokemonEmeraldEnv(gym.Env[Any, Any], EzPickle):
     ``"visited"``: uint8 ``[1, 48, 48]``, where the player was in the episode.
 
     **Reward** by a `RewardTable`: ``"ours"`` (default) pays only what is new in the episode; ``"dvruette"`` is the
-    public baseline's, which pays for changes, so that loops pay for ever; or one of your own. Where memory cannot be
-    read nothing is paid, and what came meanwhile is paid afterwards.
+    public baseline's, which pays for changes, so that loops pay for ever; or one of your own, also as JSON holds it
+    (`table_of`). Where memory cannot be read nothing is paid, and what came meanwhile is paid afterwards.
 
     **Episode** It is *truncated* after ``episode_length`` decisions, and *terminated* by the goal, if there is one.
     ``info``: ``start``, ``map`` (group and number), ``x``, ``y``, ``badges``, ``frames`` (that the step lasted),
@@ -108,7 +108,7 @@ class PokemonEmeraldEnv(gym.Env[Any, Any], EzPickle):
         frame_size: tuple[int, int] = (80, 120),
         frame_stack: int = 1,
         visited_map: bool = False,
-        reward: str | RewardTable = "ours",
+        reward: str | RewardTable | Mapping[str, Any] = "ours",
         goal: int | None = None,
         episode_length: int = 65_536,
         state: str | None = None,
@@ -139,9 +139,7 @@ class PokemonEmeraldEnv(gym.Env[Any, Any], EzPickle):
         self.episode_length = checked_int("episode_length", episode_length, 1)
         self.start_frames = checked_int("start_frames", start_frames, 0, 600)
         self.render_mode = checked_choice("render_mode", render_mode, (None, *self.metadata["render_modes"]))
-        if not isinstance(reward, RewardTable):
-            checked_choice("reward", reward, TABLES)
-        self._rewards = RewardEngine(reward if isinstance(reward, RewardTable) else TABLES[reward])
+        self._rewards = RewardEngine(table_of(reward))
         self._news, self._progress, self._milestones = RewardEngine(PROGRESS), 0.0, Milestones()
         meaning = {"actions": actions, "frame_skip": frame_skip, "until_control": until_control}
         self.metadata = {  # type: ignore[misc]

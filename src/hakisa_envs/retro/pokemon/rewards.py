@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import MISSING, dataclass, fields
 from typing import Any, Literal
 
-from hakisa_envs.errors import checked_choice
+from hakisa_envs.errors import checked_choice, refuse_unknown
 from hakisa_envs.retro.pokemon import meters
 from hakisa_envs.retro.pokemon.emerald import Reading
 from hakisa_envs.retro.pokemon.quantities import BITS, NUMBERS, PLACES
@@ -25,6 +25,10 @@ KINDS: Mapping[str, tuple[Mapping[str, Callable[[Reading], Any]], Callable[[floa
     "revisit": (PLACES, lambda ceiling: meters.Revisit()),
 }
 NEW_ONLY = ("first", "maximum", "set")
+
+
+def _is_finite(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 @dataclass(frozen=True)
@@ -58,17 +62,26 @@ class Part:
     def __post_init__(self) -> None:
         checked_choice(f"kind of reward {self.name!r}", self.kind, KINDS)
         checked_choice(f"'of' of reward {self.name!r}, a {self.kind}", self.of, KINDS[self.kind][0])
-        if not math.isfinite(self.weight):
-            raise ValueError(f"weight={self.weight!r} of reward {self.name!r} is not allowed: it must be finite.")
-        if self.kind == "maximum" and not math.isfinite(self.ceiling):
+        if not _is_finite(self.weight):
+            raise ValueError(
+                f"weight={self.weight!r} of reward {self.name!r} is not allowed: it must be a finite number."
+            )
+        if self.ceiling != math.inf and not (_is_finite(self.ceiling) and self.ceiling >= 0):
+            raise ValueError(
+                f"ceiling={self.ceiling!r} of reward {self.name!r} is not allowed: it must be a number >= 0."
+            )
+        if self.kind == "maximum" and self.ceiling == math.inf:
             raise ValueError(
                 f"Reward {self.name!r} is a maximum and has no ceiling: give it one, or an agent goes back to "
                 "grinding it."
             )
-        if not self.ceiling >= 0:
-            raise ValueError(f"ceiling={self.ceiling!r} of reward {self.name!r} is not allowed: it must be >= 0.")
         if self.ceiling != math.inf and self.kind not in NEW_ONLY:
             raise ValueError(f"Reward {self.name!r} is a {self.kind}, which has no ceiling: leave it out.")
+
+    def as_option(self) -> dict[str, Any]:
+        """The same as plain data; without a ceiling where there is none."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {name: value for name, value in values.items() if value != math.inf}
 
 
 @dataclass(frozen=True)
@@ -81,7 +94,7 @@ class RewardTable:
             if negative; None: the sum.
 
     Raises:
-        ValueError: If two parts have one name.
+        ValueError: If two parts have one name, or ``squash`` is not two finite numbers.
     """
 
     parts: tuple[Part, ...]
@@ -92,6 +105,15 @@ class RewardTable:
         twice = {name for name in names if names.count(name) > 1}
         if twice:
             raise ValueError(f"Two rewards are named {min(twice)!r}: give each a name of its own.")
+        if self.squash is not None and not (
+            isinstance(self.squash, tuple) and len(self.squash) == 2 and all(map(_is_finite, self.squash))
+        ):
+            raise ValueError(f"squash={self.squash!r} is not allowed: it must be None or two finite numbers.")
+
+    def as_option(self) -> dict[str, Any]:
+        """The same as plain data, which `table_of` reads: a run folder holds this, so that its run can go on."""
+        squash = None if self.squash is None else list(self.squash)
+        return {"parts": [part.as_option() for part in self.parts], "squash": squash}
 
     def total(self, paid: Mapping[str, float]) -> float:
         """What a decision pays in all."""
@@ -141,6 +163,40 @@ DVRUETTE = RewardTable(
 )
 
 TABLES: Mapping[str, RewardTable] = {"ours": OURS, "dvruette": DVRUETTE}
+
+
+def table_of(reward: str | RewardTable | Mapping[str, Any]) -> RewardTable:
+    """The table that is meant.
+
+    Args:
+        reward: A table, the name of one of ours, or what `RewardTable.as_option` gives, as JSON holds it.
+
+    Raises:
+        ValueError: If there is no such name, or the plain data are no table.
+        UnknownOptionError: If the plain data have a key that a table or a part does not have.
+    """
+    if isinstance(reward, RewardTable):
+        return reward
+    if not isinstance(reward, Mapping):
+        return TABLES[checked_choice("reward", reward, TABLES)]
+    table = _values(RewardTable, "reward", reward)
+    parts, squash = table["parts"], table.get("squash")
+    if not isinstance(parts, list | tuple):
+        raise ValueError(f"reward['parts']={parts!r} is not allowed: it must be a list of parts.")
+    found = tuple(Part(**_values(Part, f"reward['parts'][{at}]", part)) for at, part in enumerate(parts))
+    return RewardTable(found, tuple(squash) if isinstance(squash, list) else squash)
+
+
+def _values(kind: type, name: str, given: Any) -> dict[str, Any]:
+    """What a dataclass is to be made of: no other field, and each that has no default."""
+    needed = {field.name: field.default is MISSING for field in fields(kind)}
+    if not isinstance(given, Mapping):
+        raise ValueError(f"{name}={given!r} is not allowed: it must be an object with {', '.join(needed)}.")
+    refuse_unknown((key for key in given if key not in needed), needed, owner=name)
+    for field, is_needed in needed.items():
+        if is_needed and field not in given:
+            raise ValueError(f"{name} has no {field!r}: add it.")
+    return dict(given)
 
 
 class RewardEngine:
