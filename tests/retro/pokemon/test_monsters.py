@@ -13,7 +13,7 @@ from hakisa_envs.retro.game_files import Variable  # noqa: E402
 from hakisa_envs.retro.pokemon.actions import PAD, pads  # noqa: E402
 from hakisa_envs.retro.pokemon.emerald import Scene, read  # noqa: E402
 from hakisa_envs.retro.pokemon.game import WATCHED, in_control, never  # noqa: E402
-from hakisa_envs.retro.pokemon.rewards import TABLES, RewardEngine  # noqa: E402
+from hakisa_envs.retro.pokemon.rewards import TABLES, Part, RewardEngine, RewardTable  # noqa: E402
 from tests.retro.pokemon.helpers import Walker, journey  # noqa: E402
 
 MILESTONES = (
@@ -114,13 +114,18 @@ def test_a_party_is_in_mid_write_for_a_frame_and_nothing_is_paid_for_it(walker):
     assert paid[torn + 1]["level"] == 1.0
 
 
+# Each says when there is something to be paid for.
+
+
 def ferry(walker):
     walker.go(11, 8)
     walker.use("DOWN")
     assert walker.where()[0] == "PORT"
+    yield
     walker.go(10, 9)
     walker.use("DOWN")
     assert walker.where()[0] == "ISLAND"
+    yield
 
 
 def test_the_ferry_sets_and_clears_flags_each_way(emulator):
@@ -139,59 +144,90 @@ def heal(walker):
     walker.go(6, 3)
     walker.use("UP")
     walker.go(7, 3)
+    yield
 
 
 def gamble(walker):
     walker.go(8, 2)
     walker.use("UP")
+    yield
 
 
 def shelve(walker):
     """Into the box and out again."""
-    for option in range(2):
+    for option, left in enumerate((1, 2)):
         walker.go(10, 2)
         walker.press("UP")
         walker.press(button="A")
         for _ in range(option):
             walker.press("DOWN")
         walker.settle()
+        assert len(walker.reading().party) == left
+        yield
 
 
 def cut(walker):
     walker.use("RIGHT")
+    yield
     walker.go(0, 6)
     walker.go(19, 7)
     walker.go(7, 6)
+    yield
 
 
-def into(door):
+def catch(walker):
+    """A second one, in the tall grass of the route."""
+    walker.go(9, 13)
+    walker.go(8, 2)
+    for _ in range(400):
+        reading = walker.reading()
+        if reading.scene is Scene.BATTLE:
+            for direction, button in (("", "B"), ("DOWN", ""), ("", "A")):  # B leads back to the first menu
+                walker.press(direction, button)
+        elif reading.locked:
+            walker.press(button="A")
+        elif len(reading.party or ()) == 2:
+            break
+        else:
+            walker.press("RIGHT" if walker.where()[1] == 8 else "LEFT")
+    assert len(walker.reading().party) == 2
+    walker.go(7, 0)
+
+
+def into(door, before=None):
     def enter(walker):
+        if before:
+            before(walker)
         walker.go(*door)
-        return walker
 
     return enter
 
 
 @pytest.mark.parametrize(
-    ("state", "way", "once"),
+    ("state", "way", "once", "farm"),
     [
-        ("island", None, ferry),
-        ("port", into((3, 3)), heal),
-        ("oak", into((10, 4)), gamble),
-        ("port", into((3, 3)), shelve),
-        ("tree", None, cut),
+        ("island", None, ferry, ("flips", "scripts")),
+        ("port", into((3, 3)), heal, None),  # nobody is hurt
+        ("oak", into((10, 4)), gamble, ("change", "money")),
+        ("oak", into((3, 4), before=catch), shelve, ("rise", "levels")),
+        ("tree", None, cut, ("flips", "temporary")),
     ],
 )
-def test_a_loop_pays_ours_once(emulator, state, way, once):
+def test_a_loop_pays_ours_once_and_a_table_that_can_be_farmed_again_and_again(emulator, state, way, once, farm):
     walker, engine = at(emulator, state), RewardEngine(TABLES["ours"])
-    engine.begin(walker.reading())
+    farmed = RewardEngine(RewardTable((Part("again", *farm, 1.0),) if farm else ()))
     if way:
         way(walker)
-    totals = []
+    for each in (engine, farmed):
+        each.begin(walker.reading())
+    totals, again = [], []
     for _ in range(4):
-        once(walker)
-        totals.append(sum(value for name, value in engine.pay(walker.reading()).items() if name != "item"))
+        paid = [(engine.pay(walker.reading()), farmed.pay(walker.reading())) for _ in once(walker)]
+        totals.append(sum(value for ours, _ in paid for name, value in ours.items() if name != "item"))
+        again.append([row.get("again") for _, row in paid])
     assert totals[2:] == [0.0, 0.0]
+    if farm:
+        assert all(any(row) for row in again), again
 
 
 def test_the_ferry_pays_the_baseline_for_ever(emulator):
@@ -236,7 +272,7 @@ def test_all_faint_and_the_player_wakes_where_it_was_healed_last_with_half_the_m
     walker.go(7, 0)
     if healed:
         walker.go(3, 4)
-        heal(walker)
+        list(heal(walker))
         walker.go(7, 6)
     walker.go(16, 4)
     money = walker.reading().money

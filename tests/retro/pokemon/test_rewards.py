@@ -1,8 +1,10 @@
 """What is new in an episode is paid, once; the baseline's kinds pay again, which is what they are here to show."""
 
 import dataclasses
+import functools
 import json
 import math
+import operator
 
 import numpy as np
 import pytest
@@ -126,6 +128,9 @@ def new_things(rows):
         name: len({f for seen in flags for f in seen if low <= f <= high} - flags[0])
         for name, (low, high) in masks.items()
     }
+    for name, of in (("seen", "seen"), ("caught", "owned")):
+        bits = [getattr(row, of) for row in rows]
+        counts[name] = (functools.reduce(operator.or_, bits) & ~bits[0]).bit_count()
     counts["tile"] = len({row.place for row in rows}) - 1
     counts["map"] = len({row.place[:2] for row in rows}) - 1
     counts["level"] = max(min(20, row.party[0].level) for row in rows) - min(20, rows[0].party[0].level)
@@ -134,14 +139,16 @@ def new_things(rows):
 
 def test_over_ten_thousand_random_steps_no_kind_pays_twice():
     generator = np.random.default_rng(0)
-    flags, rows = {0x60}, []
+    flags, seen, owned, rows = {0x60}, 0b101, 0b100, []
     for _ in range(10_000):
         flag = int(generator.integers(0x960))
         flags ^= {flag}
-        x, level = (int(generator.integers(high)) for high in (30, 40))
-        rows.append(reading(x=x, number=x % 7, flags=flags, level=level + 1))
+        x, level, kind, caught = (int(generator.integers(high)) for high in (30, 40, 386, 386))
+        seen, owned = seen ^ 1 << kind, owned ^ 1 << caught
+        rows.append(reading(x=x, number=x % 7, flags=flags, level=level + 1, seen=seen, owned=owned))
     weights = {part.name: part.weight for part in TABLES["ours"].parts}
     expected = {name: count * weights[name] for name, count in new_things(rows).items()}
+    assert min(expected[name] for name in ("seen", "caught")) > 0
     found = earned("ours", *rows)
     assert found == pytest.approx({name: amount for name, amount in expected.items() if amount})
 
