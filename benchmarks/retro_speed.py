@@ -1,9 +1,10 @@
 """Speed of emulated consoles: decisions of four frames against stable-retro's env, frames, and many envs together.
 
-A decision of the Fighter is a step of `Hakisa/Fighter-v0` by random play, with all that it reads after each frame, its
-reward, and its pictures (84 x 84, grey); resets count as time, and not as decisions. There is no env of Airstriker:
-there it is what envs ask of the emulator, four frames with two numbers read after each, and one picture. Against it
-stand four `RetroEnv.step` with one pad. All this is processor time, each figure from a process of its own in turn.
+A decision of the Fighter is a step of `Hakisa/Fighter-v0` by random play, with the 14 numbers that it reads after
+each frame, its reward and its observation: pictures of 84 x 84, which RetroEnv does not shrink, or numbers alone.
+Resets count as time, and not as decisions. There is no env of Airstriker: of it, and of the Fighter beside its env, is
+told what envs ask of the emulator, four frames with two numbers read after each, and one picture. Against all these
+stand four `RetroEnv.step` with one pad. It is processor time, each figure from a process of its own in turn.
 
 Then two processes with an env each are compared with eight envs in Hakisa's vector env and in Gymnasium's
 AsyncVectorEnv, in turn and by the clock: nothing else should run then.
@@ -79,9 +80,9 @@ def emulator_decisions(game: str, seconds: float) -> float:
         return per_second(decide, seconds)
 
 
-def env_decisions(game: str, seconds: float) -> float:
+def env_decisions(game: str, seconds: float, observation: str = "pixels") -> float:
     """Decisions a second of our env."""
-    env = gym.make(ENV, frame_skip=SKIP, states=STATES[game])
+    env = gym.make(ENV, frame_skip=SKIP, states=STATES[game], observation=observation)
     env.reset(seed=0)
     actions = np.random.default_rng(0).integers(env.action_space.n, size=10_000).tolist()  # type: ignore[attr-defined]
     turn = iter(range(10**9))
@@ -125,13 +126,16 @@ def alone(act: Callable[..., float], *arguments: Any) -> float:
 
 def against_retro_env(game: str, rounds: int, seconds: float) -> dict[str, Any]:
     """Our decisions and stable-retro's, in turn."""
-    ours = env_decisions if game == FIGHTER else emulator_decisions
-    ways = {"frames": frames, "decisions": ours, "retro_env_decisions": retro_env_decisions}
+    ours: dict[str, Callable[[str, float], float]] = {"emulator": emulator_decisions}
+    if game == FIGHTER:
+        ours |= {"env": env_decisions, "env_of_numbers": partial(env_decisions, observation="ram")}
+    ways = {"frames": frames, **ours, "retro_env": retro_env_decisions}
     rows = [{name: alone(way, game, seconds) for name, way in ways.items()} for _ in range(rounds)]
-    ratios = [row["decisions"] / row["retro_env_decisions"] for row in rows]
     return {
-        **{f"{name}_per_second": round(statistics.median(row[name] for row in rows), 1) for name in ways},
-        "times_as_fast": round(statistics.median(ratios), 3),
+        "a_second": {name: round(statistics.median(row[name] for row in rows), 1) for name in ways},
+        "times_retro_env": {
+            name: round(statistics.median(row[name] / row["retro_env"] for row in rows), 3) for name in ours
+        },
         "all_rounds": [{name: round(value, 1) for name, value in row.items()} for row in rows],
     }
 

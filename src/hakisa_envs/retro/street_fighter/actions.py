@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
@@ -76,7 +77,7 @@ class ActionSet:
         if self.press == "tap" and self.frame_skip == 1:
             raise ValueError('press="tap" needs two frames, one to press and one to let go: frame_skip=1 needs "hold".')
 
-    @property
+    @cached_property
     def space(self) -> Space[Any]:
         """Of one action."""
         if self.kind == "buttons":
