@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import itertools
 import sys
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
-from hakisa_envs.retro.game_files import HOMEBREW
+from hakisa_envs.retro.game_files import HOMEBREW, Variable
 from hakisa_envs.retro.pokemon.actions import BUTTONS, DIRECTIONS
-from hakisa_envs.retro.pokemon.emerald import Reading, Scene
+from hakisa_envs.retro.pokemon.emerald import KEY, SAVE_BLOCK_1, SAVE_BLOCK_2, Reading, Scene
 from hakisa_envs.retro.pokemon.env import PokemonEmeraldEnv
 from hakisa_envs.retro.pokemon.game import MONSTERS
+from hakisa_envs.retro.pokemon.quantities import TEMPORARY
 
 sys.path.append(str(HOMEBREW / "monsters"))  # its scripts import one another from their own folder
 
@@ -23,7 +23,9 @@ from walker import KINDS, STEPS, WALKED
 Spot = tuple[str, int, int]
 NAMES = list(MAPS)
 SCREENFUL = 240  # frames that a decision may take
-A = BUTTONS.index("A")
+A, B = BUTTONS.index("A"), BUTTONS.index("B")
+BALLS = 0x650 + 2  # how many, in save block 1
+BATTLE_TYPE, OF_A_TRAINER = Variable(0x02022FEC, "<u4"), 8
 
 
 class Player:
@@ -64,6 +66,23 @@ class Player:
         return self.reading.scene is Scene.OVERWORLD and not self.reading.locked
 
     @property
+    def faces_trainer(self) -> bool:
+        """In a fight: one cannot run from it, nor catch."""
+        return bool(self.env._game.open().read(BATTLE_TYPE) & OF_A_TRAINER)
+
+    @property
+    def balls(self) -> int:
+        """With which monsters are caught."""
+        read = self.env._game.open().read
+        block, key = (read(Variable(pointer, "<u4")) for pointer in (SAVE_BLOCK_1, SAVE_BLOCK_2))
+        return int(read(Variable(block + BALLS, "<u2")) ^ read(Variable(key + KEY, "<u2")))
+
+    def kind(self, spot: Spot) -> str:
+        """How a square is walked on, now that a tree may be cut."""
+        kind = _kind(spot)
+        return "FREE" if kind == "TREE" and (self.reading.flags or 0) & TEMPORARY else kind
+
+    @property
     def health(self) -> float:
         """Of the party, from 0 to 1."""
         party = self.reading.party or ()
@@ -79,17 +98,22 @@ class Player:
         now, ahead = self.where, _ahead(before, DIRECTIONS[action // len(BUTTONS)])
         if now[0] != before[0] and _kind(ahead) == "DOOR":
             self._outside = (before[0], ahead[1], ahead[2] + 1)
-        if now == before and ahead != before and was_free and self.is_free:
+        if now == before and ahead != before and was_free and self.is_free and _kind(ahead) != "TREE":
             self._blocked.add(ahead)
 
-    def walk(self, target: Spot) -> None:
-        """One decision on the way; what was in the way is tried again now and then."""
+    def way(self, target: Spot) -> str:
+        """Where to walk now; what was in the way is tried again now and then."""
         if self.generator.random() < 0.02:
             self._blocked.clear()
-        self.act(self._way(target) or str(self.generator.choice(DIRECTIONS[1:])))
+        return self._way(target) or str(self.generator.choice(DIRECTIONS[1:]))
+
+    def ahead(self, direction: str) -> Spot:
+        """The square there."""
+        return _ahead(self.where, direction)
 
     def _way(self, target: Spot) -> str | None:
-        """The first step of the shortest way through all maps."""
+        """The first step of the shortest way through all maps, by trees if they can be cut."""
+        walked = (*WALKED, "TREE") if self.reading.badges else WALKED
         queue, first = deque([self.where]), {self.where: ""}
         while queue:
             here = queue.popleft()
@@ -97,7 +121,7 @@ class Player:
                 break
             for name in STEPS:
                 ahead = _ahead(here, name)
-                if ahead in self._blocked or _kind(ahead) not in WALKED:
+                if ahead in self._blocked or _kind(ahead) not in walked:
                     continue
                 to = PORTALS.get(ahead, ahead) or self._outside
                 if to is not None and to not in first:
@@ -137,17 +161,48 @@ def through(player: Player, chooses: str = "") -> Iterator[None]:
             yield
 
 
-def go(player: Player, target: Spot, in_fights: str = "") -> Iterator[None]:
-    """Walk there; in fights, fight or choose something else."""
-    while player.where != target or not player.is_free:
-        if player.is_free:
-            player.walk(target)
+def pick(player: Player, *presses: str) -> Iterator[None]:
+    """In a fight's first menu, directions and ``"A"``, one after the other; B leads back to it from any other."""
+    player.act(button=B)
+    yield
+    for press in presses:
+        if player.is_fighting:
+            player.act(*("", A) if press == "A" else (press,))
             yield
+
+
+def flee(player: Player) -> Iterator[None]:
+    """Run, where one can."""
+    while player.is_fighting:
+        yield from through(player) if player.faces_trainer else pick(player, "UP", "A")
+
+
+def catch(player: Player) -> Iterator[None]:
+    """Throw balls while there are some, when one hit has weakened what is not much weaker by itself."""
+    if not player.faces_trainer and player.balls and max(one.level for one in player.reading.party or ()) < STRONG:
+        yield from pick(player, "A", "A")
+    while player.is_fighting:
+        yield from pick(player, "DOWN", "A") if player.balls and not player.faces_trainer else flee(player)
+
+
+def go(player: Player, target: Spot, in_fights: Script = through) -> Iterator[None]:
+    """Walk there; cut trees; in fights, fight or do something else."""
+    while player.where != target or not player.is_free:
+        if player.is_fighting:
+            yield from in_fights(player)
+        elif not player.is_free:
+            yield from through(player)
         else:
-            yield from through(player, in_fights if player.is_fighting else "")
+            direction = player.way(target)
+            is_tree = player.kind(player.ahead(direction)) == "TREE"
+            player.act(direction)
+            yield
+            if is_tree and player.is_free:
+                player.act(button=A)
+                yield
 
 
-def use(player: Player, target: Spot, facing: str, chooses: str = "", in_fights: str = "") -> Iterator[None]:
+def use(player: Player, target: Spot, facing: str, chooses: str = "", in_fights: Script = through) -> Iterator[None]:
     """Go there, speak to whom or what is there, and say yes."""
     yield from go(player, target, in_fights)
     player.act(facing)
@@ -158,7 +213,9 @@ def use(player: Player, target: Spot, facing: str, chooses: str = "", in_fights:
     yield from through(player, chooses)
 
 
-RUN, SECOND = "UP", "DOWN"  # from the first of four; the second of any
+SECOND = "DOWN"  # of any menu
+PRICE_OF_A_BALL = 200
+STRONG = 7  # the level from which a hit would not weaken what lives in the grass, but beat it
 NURSE: Spot = ("HEALER", 6, 3)
 GRASS: dict[str, list[Spot]] = {
     name: [(name, x, y) for y, row in enumerate(rows(name)) for x, square in enumerate(row) if square == ","]
@@ -167,7 +224,7 @@ GRASS: dict[str, list[Spot]] = {
 FAR_GRASS = [spot for spot in GRASS["ROUTE_2"] if spot[1] > 9]  # beyond the tree
 
 
-def search(player: Player, in_fights: str = "", spots: Sequence[Spot] = GRASS["ROUTE_1"]) -> Iterator[None]:
+def search(player: Player, in_fights: Script = through, spots: Sequence[Spot] = GRASS["ROUTE_1"]) -> Iterator[None]:
     """Walk to some place in the grass."""
     yield from go(player, spots[int(player.generator.integers(len(spots)))], in_fights)
 
@@ -189,8 +246,8 @@ def heal(player: Player) -> Iterator[None]:
     """Get hurt, run, get healed."""
     while True:
         while player.health == 1:
-            yield from search(player, RUN, FAR_GRASS)
-        yield from use(player, NURSE, "UP", in_fights=RUN)
+            yield from search(player, flee, FAR_GRASS)
+        yield from use(player, NURSE, "UP", in_fights=flee)
 
 
 def cut(player: Player) -> Iterator[None]:
@@ -202,15 +259,20 @@ def cut(player: Player) -> Iterator[None]:
 
 def box(player: Player) -> Iterator[None]:
     """Catch a second one; then into the box with it and out again."""
-    for searches in itertools.count(1):
-        if (player.reading.owned or 0).bit_count() > 1:
-            break
-        yield from search(player, SECOND)
+    while (player.reading.owned or 0).bit_count() < 2:
         if player.health < 0.5:
-            yield from use(player, NURSE, "UP", in_fights=SECOND)
-        if searches % 20 == 0:  # no ball may be left
-            yield from use(player, ("SHOP", 4, 3), "UP", in_fights=RUN)
+            yield from use(player, NURSE, "UP", in_fights=catch)
+        elif not player.balls and (player.reading.money or 0) >= PRICE_OF_A_BALL:
+            yield from use(player, ("SHOP", 4, 3), "UP", in_fights=flee)
+        elif not player.balls and not player.reading.badges:  # who is beaten pays
+            yield from use(player, ("GYM_1", 7, 2), "UP", in_fights=flee)
+        elif not player.balls:  # as much is won as lost, but in tens
+            yield from use(player, ("SHOP", 8, 2), "UP", in_fights=flee)
+        else:
+            yield from search(player, catch)
     while True:
+        if not all(one.health for one in player.reading.party or ()):
+            yield from use(player, NURSE, "UP")  # the box takes none if nobody would be left who can fight
         for chosen in ("", SECOND):
             yield from use(player, ("HEALER", 10, 2), "UP", chosen)
 
@@ -221,7 +283,7 @@ def levelling(at: float, flees: float = 0.0) -> Script:
     def play(player: Player) -> Iterator[None]:
         while True:
             while player.health > at:
-                yield from search(player, RUN if player.generator.random() < flees else "")
+                yield from search(player, flee if player.generator.random() < flees else through)
             yield from use(player, NURSE, "UP")
 
     return play
@@ -234,14 +296,7 @@ def journey(player: Player) -> Iterator[None]:
     while player.reading.badges < 1:
         yield from levelling_to(player, 8)
         yield from use(player, ("GYM_1", 7, 2), "UP")
-    while player.where[0] != "PORT":
-        yield from use(player, ("ROUTE_2", 7, 6), "RIGHT")
-        for _ in itertools.takewhile(lambda _: player.where[0] == "ROUTE_2", range(30)):
-            if player.is_free:
-                player.act("RIGHT")
-                yield
-            else:
-                yield from through(player)
+    yield from go(player, ("PORT", 1, 6))
     while player.reading.badges < 2:
         yield from use(player, NURSE, "UP")
         yield from use(player, ("GYM_2", 7, 2), "UP")
